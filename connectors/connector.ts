@@ -1,0 +1,114 @@
+import type { FieldValue } from '../iso8583/iso8583.ts'
+
+/**
+ * The connectors room: what stands between a decision to ask a network and its answer. A connector owns the
+ * session (sign-on, echo), the breaker and the correlation of answers; it decides nothing about a payment.
+ */
+export interface Connector {
+  /** The destination's name in routes, journal and metrics. */
+  readonly name: string
+  readonly rules: DestinationRules
+  /** `available`, or why a leg sent now would not leave. */
+  availability(): 'available' | NotSentReason
+  /** Names a leg before it is committed: DE11 from this node's block, DE7 now. undefined: no STAN to be had. */
+  identify(): LegIdentity | undefined
+  /**
+   * Sends one request and waits for its answer until the deadline. Never rejects. A leg is sent at most once: what
+   * comes back after `maybeSent` goes to `onLate`.
+   */
+  send(leg: OutboundLeg, deadlineMonotonicMs: number): Promise<LegOutcome>
+  /** Answers that came for a leg whose waiter had gone. */
+  onLate(listener: (identity: LegIdentity, answer: LegAnswer) => void): void
+  /** Called whenever the destination becomes able to take legs. */
+  onAvailable(listener: () => void): void
+  status(): ConnectorStatus
+  /** Stops new legs, waits for those in flight, signs off, closes. */
+  drain(deadlineMonotonicMs: number): Promise<void>
+}
+
+export interface LegIdentity {
+  /** DE11, six digits. */
+  readonly stan: string
+  /** DE7, MMDDhhmmss. */
+  readonly transmittedAt: string
+}
+
+/** What the switch wants said, in the terms of DE numbers; the connector adds what is the network's own business. */
+export interface OutboundLeg {
+  readonly mti: string
+  readonly identity: LegIdentity
+  /** Clear values; DE7, DE11 and the seal are added by the connector. */
+  readonly fields: Readonly<Record<number, FieldValue>>
+}
+
+export interface LegAnswer {
+  readonly mti: string
+  readonly responseCode: string
+  readonly authId?: string
+  /** DE4 of the answer, where it carries one. */
+  readonly amountMinor?: bigint
+  /** DE49 of the answer, where it carries one. */
+  readonly currencyNumeric?: string
+  /** The masked, readable dump of the message, for the journal. */
+  readonly described: string
+}
+
+export type NotSentReason =
+  | 'offline'
+  | 'breakerOpen'
+  | 'congested'
+  | 'noTime'
+  | 'noStan'
+  | 'draining'
+  | 'hsm'
+  /** Our own message could not be encoded: a fault of ours, not of the network's. */
+  | 'malformed'
+
+export type MaybeSentReason = 'deadline' | 'linkLost' | 'badMac' | 'unparseable' | 'draining'
+
+/** The three outcomes of a leg. Only `notSent` may be sent elsewhere; only `maybeSent` owes a reversal by itself. */
+export type LegOutcome =
+  | { readonly kind: 'notSent'; readonly reason: NotSentReason }
+  | { readonly kind: 'maybeSent'; readonly reason: MaybeSentReason }
+  | { readonly kind: 'answered'; readonly answer: LegAnswer }
+
+/** What the life of a transaction must know about a destination. Data of its dialect. */
+export interface DestinationRules {
+  readonly reversalMti: '0400' | '0420'
+  /** How long to wait for an answer. */
+  readonly timeoutMs: number
+  /** Do not send with less than this left. */
+  readonly remainingMinMs: number
+  /** Our institution id in DE32. */
+  readonly acquirerId: string
+  /** Approvals are a closed list; whatever else comes is a decline. */
+  readonly approvals: readonly string[]
+  /** What a reversal's answer means (§4.8, S5). */
+  readonly reversalAnswers: {
+    readonly acknowledged: readonly string[]
+    readonly retry: readonly string[]
+  }
+  /** Waits between deliveries of a reversal; the last repeats for ever. */
+  readonly retryAfterMs: readonly number[]
+}
+
+export interface ConnectorStatus {
+  readonly name: string
+  readonly dialect: string
+  readonly session: string
+  readonly breaker: string
+  readonly inFlight: number
+}
+
+/** How a connector seals and checks messages: the switch hands it the HSM's MAC under this destination's key. */
+export interface Sealer {
+  /** 8 bytes, or a rejection: then nothing is sent. */
+  seal(data: Uint8Array): Promise<Uint8Array>
+  verify(data: Uint8Array, mac: Uint8Array): Promise<boolean>
+}
+
+/** Where STANs come from: durable blocks, so that no two nodes and no two lives of a node share one. */
+export interface StanBlocks {
+  /** A fresh block: `first` is 1..999,999 and the block wraps after 999,999. */
+  reserve(destination: string, size: number): Promise<{ readonly first: number }>
+}

@@ -1,0 +1,27 @@
+/** Time as a port: production runs on `systemClock`, the simulation on a clock of its own. */
+export interface Clock {
+  /** Milliseconds since 1970, for data elements and records. It may jump: no deadline stands on it. */
+  wallMs(): number
+  /** Milliseconds that only go forward, for deadlines. The zero point means nothing. */
+  monotonicMs(): number
+  /** Runs `run` once, `delayMs` from now. */
+  after(delayMs: number, run: () => void): Timer
+}
+
+export interface Timer {
+  cancel(): void
+}
+
+export const systemClock: Clock = {
+  wallMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after(delayMs, run) {
+    const timeout = setTimeout(run, Math.max(0, delayMs))
+    return { cancel: () => clearTimeout(timeout) }
+  },
+}
+
+/** Resolves after `delayMs` on `clock`. */
+export function sleep(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(delayMs, resolve))
+}

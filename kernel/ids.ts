@@ -1,0 +1,12 @@
+import type { Clock } from './clock.ts'
+import type { Random } from './random.ts'
+
+/** A UUID whose order is the order of creation (RFC 9562, version 7). */
+export function uuidv7(clock: Clock, random: Random): string {
+  const bytes = random.bytes(16)
+  bytes.writeUIntBE(Math.floor(clock.wallMs()), 0, 6)
+  bytes[6] = (bytes[6]! & 0x0f) | 0x70
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  const hex = bytes.toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
