@@ -27,7 +27,7 @@ export const currencies = {
   JPY: { numeric: '392', exponent: 0 },
 } as const satisfies Record<string, Currency>
 
-const byNumeric = new Map(
+const byNumeric: ReadonlyMap<string, CurrencyCode> = new Map(
   Object.entries(currencies).map(([code, { numeric }]) => [numeric, code as CurrencyCode] as const),
 )
 
