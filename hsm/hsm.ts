@@ -44,22 +44,5 @@ export interface HsmStatus {
   readonly restarts: number
 }
 
-/** Whose fault it is decides the answer: `refused` is about what was asked, the others about the HSM. */
-export type HsmFault =
-  /** One answer for every fault of a PIN block, so that nobody can learn a PIN from the differences. */
-  | { readonly kind: 'pinBlock' }
-  | { readonly kind: 'refused'; readonly why: 'unknownKey' | 'wrongUsage' | 'badRequest' | 'unknownToken' }
-  /** The queue was full: nothing was asked of the token. */
-  | { readonly kind: 'shed' }
-  | { readonly kind: 'deadline' }
-  | { readonly kind: 'unavailable' }
-
-export class HsmError extends Error {
-  readonly fault: HsmFault
-
-  constructor(fault: HsmFault) {
-    super('why' in fault ? `hsm: ${fault.kind} (${fault.why})` : `hsm: ${fault.kind}`)
-    this.name = 'HsmError'
-    this.fault = fault
-  }
-}
+export { HsmError } from './fault.ts'
+export type { HsmFault } from './fault.ts'

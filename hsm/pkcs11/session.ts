@@ -1,0 +1,159 @@
+/** A logged-in session on a token, in the words of PKCS#11. Everything here is synchronous. */
+import { readFileSync } from 'node:fs'
+import type * as Pkcs11Js from 'pkcs11js'
+import type { Grant, Mechanism, ObjectKind, ObjectSpec } from '../objects.ts'
+import { ckm, tokenError } from './constants.ts'
+import type { TokenObject } from '../token.ts'
+
+export interface TokenLogin {
+  readonly module: string
+  readonly tokenLabel: string
+  readonly pinFile: string
+}
+
+export interface OpenToken {
+  list(): TokenObject[]
+  create(object: ObjectSpec): void
+  destroy(label: string): void
+  close(): void
+  readonly raw: Raw
+}
+
+/** What the driver itself works with. */
+export interface Raw {
+  readonly pkcs11: Pkcs11Js.PKCS11
+  readonly js: typeof Pkcs11Js
+  session: Pkcs11Js.Handle
+  readonly slot: Pkcs11Js.Handle
+}
+
+/**
+ * Opens the token by its label (slot numbers change between starts), with one login attempt and no second: a
+ * real token locks after a few.
+ */
+export async function openToken(login: TokenLogin): Promise<OpenToken> {
+  const js = (await import('pkcs11js')).default
+  const pkcs11 = new js.PKCS11()
+  pkcs11.load(login.module)
+  pkcs11.C_Initialize()
+  const slot = slotOf(pkcs11, login.tokenLabel)
+  const session = pkcs11.C_OpenSession(slot, js.CKF_SERIAL_SESSION | js.CKF_RW_SESSION)
+  const pin = readFileSync(login.pinFile)
+  try {
+    pkcs11.C_Login(session, js.CKU_USER, pin.toString('utf8').trim())
+  } catch (error) {
+    throw tokenError(error)
+  } finally {
+    pin.fill(0)
+  }
+  const raw: Raw = { pkcs11, js, session, slot }
+  return {
+    raw,
+    list: () => listObjects(raw),
+    create: (object) => void pkcs11.C_CreateObject(raw.session, templateOf(js, object, true)),
+    destroy(label) {
+      for (const handle of find(raw, [{ type: js.CKA_LABEL, value: label }])) {
+        pkcs11.C_DestroyObject(raw.session, handle)
+      }
+    },
+    close() {
+      pkcs11.C_CloseSession(raw.session)
+      pkcs11.C_Finalize()
+      pkcs11.close()
+    },
+  }
+}
+
+function slotOf(pkcs11: Pkcs11Js.PKCS11, tokenLabel: string): Pkcs11Js.Handle {
+  for (const slot of pkcs11.C_GetSlotList(true)) {
+    if (pkcs11.C_GetTokenInfo(slot).label.replaceAll('\0', '').trim() === tokenLabel) return slot
+  }
+  throw new Error('no token with the configured label')
+}
+
+/** One search over everything: a search costs milliseconds on a token of some hundred objects. */
+export function listObjects(raw: Raw): TokenObject[] {
+  const { js, pkcs11 } = raw
+  const objects: TokenObject[] = []
+  for (const handle of [
+    ...find(raw, [{ type: js.CKA_CLASS, value: js.CKO_SECRET_KEY }]),
+    ...find(raw, [{ type: js.CKA_CLASS, value: js.CKO_PRIVATE_KEY }]),
+  ]) {
+    const [label, id] = pkcs11.C_GetAttributeValue(raw.session, handle, [
+      { type: js.CKA_LABEL },
+      { type: js.CKA_ID },
+    ])
+    objects.push({ label: label!.value.toString('utf8'), id: id!.value.toString('utf8'), handle })
+  }
+  return objects
+}
+
+export function find(raw: Raw, template: Pkcs11Js.Template): Pkcs11Js.Handle[] {
+  raw.pkcs11.C_FindObjectsInit(raw.session, template)
+  try {
+    const found: Pkcs11Js.Handle[] = []
+    for (;;) {
+      const some = raw.pkcs11.C_FindObjects(raw.session, 256)
+      found.push(...some)
+      if (some.length < 256) return found
+    }
+  } finally {
+    raw.pkcs11.C_FindObjectsFinal(raw.session)
+  }
+}
+
+const flagOf: Readonly<Record<Grant, string>> = {
+  encrypt: 'CKA_ENCRYPT',
+  decrypt: 'CKA_DECRYPT',
+  sign: 'CKA_SIGN',
+  derive: 'CKA_DERIVE',
+  wrap: 'CKA_WRAP',
+  unwrap: 'CKA_UNWRAP',
+}
+
+const keyTypes: Readonly<Record<ObjectKind, string>> = {
+  DES2: 'CKK_DES2',
+  DES3: 'CKK_DES3',
+  AES: 'CKK_AES',
+  generic: 'CKK_GENERIC_SECRET',
+  EC: 'CKK_EC',
+}
+
+/** The OBJECT IDENTIFIER of P-256 in DER (RFC 5480 section 2.1.1.1), as PKCS#11 wants curves named. */
+export const p256 = Buffer.from('06082A8648CE3D030107', 'hex')
+
+/** Every flag is written out: what is left out of a template, SoftHSM mostly takes for yes. */
+export function templateOf(
+  js: typeof Pkcs11Js,
+  object: Omit<ObjectSpec, 'value'> & { readonly value?: Buffer },
+  onToken: boolean,
+): Pkcs11Js.Template {
+  const constants = js as unknown as Readonly<Record<string, number>>
+  const ec = object.kind === 'EC'
+  const granted = new Set(object.grants)
+  const grants = (Object.keys(flagOf) as Grant[]).filter(
+    (grant) => !ec || (grant !== 'encrypt' && grant !== 'wrap'),
+  )
+  return [
+    { type: js.CKA_CLASS, value: ec ? js.CKO_PRIVATE_KEY : js.CKO_SECRET_KEY },
+    { type: js.CKA_KEY_TYPE, value: constants[keyTypes[object.kind]]! },
+    { type: js.CKA_TOKEN, value: onToken },
+    { type: js.CKA_PRIVATE, value: true },
+    { type: js.CKA_SENSITIVE, value: true },
+    { type: js.CKA_EXTRACTABLE, value: false },
+    { type: js.CKA_MODIFIABLE, value: false },
+    { type: js.CKA_LABEL, value: object.label },
+    { type: js.CKA_ID, value: Buffer.from(object.id, 'utf8') },
+    ...grants.map((grant) => ({ type: constants[flagOf[grant]]!, value: granted.has(grant) })),
+    ...(ec ? [] : [{ type: js.CKA_VERIFY, value: false }]),
+    { type: js.CKA_ALLOWED_MECHANISMS, value: allowed(object.mechanisms) },
+    ...(ec ? [{ type: js.CKA_EC_PARAMS, value: p256 }] : []),
+    ...(object.value === undefined ? [] : [{ type: js.CKA_VALUE, value: object.value }]),
+  ]
+}
+
+function allowed(mechanisms: readonly Mechanism[]): Buffer {
+  const out = Buffer.alloc(mechanisms.length * 8)
+  mechanisms.forEach((mechanism, index) => out.writeBigUInt64LE(BigInt(ckm[mechanism]), index * 8))
+  return out
+}
