@@ -17,16 +17,10 @@ export function unprivileged(): Account | undefined {
   return { uid: Number(uid), gid: Number(gid) }
 }
 
-/** Whether `account` can read what is at `path`, every folder above it included. Asked of the kernel, not guessed. */
+/** Whether `account` can read the file or enter the folder at `path`. Asked of the kernel, not guessed from modes. */
 export function canReach(path: string, account: Account | undefined): boolean {
-  const asked = spawnSync(
-    '/bin/sh',
-    ['-c', 'test -r "$1" && { test ! -d "$1" || test -x "$1"; }', 'sh', path],
-    {
-      ...account,
-      cwd: '/',
-    },
-  )
+  const script = 'if test -d "$1"; then test -x "$1"; else test -r "$1"; fi'
+  const asked = spawnSync('/bin/sh', ['-c', script, 'sh', path], { ...account, cwd: '/' })
   return asked.status === 0
 }
 
