@@ -39,3 +39,10 @@ export interface Codec {
   /** One masked line for people and journals. Fails closed. */
   describe(message: Message | MessageBody): string
 }
+
+export { ascii4Frame, binary2Frame, encodeFrame, FrameError, FrameReader } from './frame.ts'
+export type { FrameFault, FrameFormat } from './frame.ts'
+export { connectLink, LinkError, linkLimits } from './link.ts'
+export type { ConnectOptions, Link, LinkCloseReason, LinkFault, LinkHandlers, LinkLimits } from './link.ts'
+export { acceptLimits, listenLinks } from './link-server.ts'
+export type { AcceptLimits, LinkServer, ListenOptions, Refusal } from './link-server.ts'

@@ -1,0 +1,123 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  ascii4Frame,
+  binary2Frame,
+  encodeFrame,
+  FrameError,
+  type FrameFault,
+  type FrameFormat,
+  FrameReader,
+} from '../../iso8583/frame.ts'
+
+const formats: readonly FrameFormat[] = [
+  binary2Frame,
+  ascii4Frame,
+  { ...binary2Frame, lengthBytes: 4, counts: 'self+body' },
+  { ...ascii4Frame, counts: 'self+body' },
+  { encoding: 'bcd', lengthBytes: 2, counts: 'body', zeroLength: 'keepAlive' },
+]
+const format = fc.constantFrom(...formats)
+const bodies = fc.array(fc.uint8Array({ minLength: 1, maxLength: 900 }), { maxLength: 12 })
+/** Where to cut, as sizes of pieces that repeat. */
+const cuts = fc.array(fc.integer({ min: 1, max: 1_200 }), { minLength: 1, maxLength: 8 })
+
+function pieces(stream: Buffer, sizes: readonly number[]): Buffer[] {
+  const out: Buffer[] = []
+  for (let at = 0, turn = 0; at < stream.length; turn++) {
+    const size = sizes[turn % sizes.length]!
+    out.push(stream.subarray(at, at + size))
+    at += size
+  }
+  return out
+}
+
+function read(reader: FrameReader, stream: Buffer, sizes: readonly number[]) {
+  const frames = pieces(stream, sizes).flatMap((piece) => reader.push(piece))
+  return { frames: frames.map((frame) => frame.toString('hex')), fault: reader.fault }
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
+test('however the stream is cut, the same frames come out', () => {
+  fc.assert(
+    fc.property(format, bodies, cuts, (frame, sent, sizes) => {
+      const stream = Buffer.concat(sent.map((body) => encodeFrame(frame, body)))
+      const reader = new FrameReader(frame, 1_000)
+      expect(read(reader, stream, sizes)).toEqual({ frames: sent.map(hex), fault: undefined })
+      expect(reader.partial).toBe(false)
+      expect(reader.framesRead).toBe(sent.length)
+    }),
+  )
+})
+
+test('however garbage is cut, the same frames and the same fault come out', () => {
+  fc.assert(
+    fc.property(format, bodies, fc.uint8Array({ maxLength: 400 }), cuts, (frame, sent, garbage, sizes) => {
+      const stream = Buffer.concat([...sent.map((body) => encodeFrame(frame, body)), garbage])
+      const whole = read(new FrameReader(frame, 1_000), stream, [Math.max(1, stream.length)])
+      expect(read(new FrameReader(frame, 1_000), stream, sizes)).toEqual(whole)
+      expect(whole.frames.slice(0, sent.length)).toEqual(sent.map(hex))
+    }),
+  )
+})
+
+test('frames before a fault are given, and nothing after it', () => {
+  const reader = new FrameReader(ascii4Frame)
+  const given = reader.push(Buffer.from('0002ab00x1zz0002cd'))
+  expect(given.map(String)).toEqual(['ab'])
+  expect(reader.fault).toEqual({ kind: 'badLength', lengthByte: 2 })
+  expect(reader.push(Buffer.from('0002cd'))).toEqual([])
+})
+
+describe('a length is refused as soon as it is whole', () => {
+  const cases: readonly [string, FrameFormat, string, FrameFault][] = [
+    ['zero', binary2Frame, '0000', { kind: 'tooShort', bodyBytes: 0 }],
+    ['over the cap', binary2Frame, 'ffff', { kind: 'tooLong', bodyBytes: 65_535, frameBytesMax: 100 }],
+    ['a sign', ascii4Frame, '2b303035', { kind: 'badLength', lengthByte: 0 }],
+    ['a space', ascii4Frame, '20203132', { kind: 'badLength', lengthByte: 0 }],
+    ['hexadecimal', ascii4Frame, '30304131', { kind: 'badLength', lengthByte: 2 }],
+    ['a nibble over nine', formats[4]!, '001a', { kind: 'badLength', lengthByte: 1 }],
+    ['less than itself', formats[2]!, '00000003', { kind: 'tooShort', bodyBytes: -1 }],
+  ]
+  test.each(cases)('%s', (_, frame, header, fault) => {
+    const reader = new FrameReader(frame, 100)
+    expect(reader.push(Buffer.from(header, 'hex'))).toEqual([])
+    expect(reader.fault).toEqual(fault)
+  })
+})
+
+test('a frame without a body is a keep-alive only where the format says so', () => {
+  const reader = new FrameReader({ ...binary2Frame, zeroLength: 'keepAlive' })
+  expect(reader.push(Buffer.from('00000000000141', 'hex')).map(String)).toEqual(['A'])
+  expect(reader).toMatchObject({ keepAlives: 2, framesRead: 3, partial: false, fault: undefined })
+})
+
+test('a body that the length cannot say, or that is over the cap, is not framed', () => {
+  const fault = (make: () => unknown): unknown => {
+    try {
+      make()
+    } catch (error) {
+      return error instanceof FrameError ? error.fault : error
+    }
+    return undefined
+  }
+  expect(fault(() => encodeFrame(ascii4Frame, Buffer.alloc(10_000), 60_000))).toEqual({
+    kind: 'tooLong',
+    bodyBytes: 10_000,
+    frameBytesMax: 9_999,
+  })
+  expect(fault(() => encodeFrame(binary2Frame, Buffer.alloc(8_193)))).toMatchObject({ kind: 'tooLong' })
+  expect(fault(() => encodeFrame(binary2Frame, Buffer.alloc(0)))).toMatchObject({ kind: 'tooShort' })
+})
+
+test('a length of 64 KiB with nothing behind it costs no more memory than the bytes that came', () => {
+  const before = process.memoryUsage().arrayBuffers
+  const readers = Array.from({ length: 2_000 }, () => {
+    const reader = new FrameReader({ ...binary2Frame, lengthBytes: 4 }, 65_536)
+    reader.push(Buffer.from('0001000041', 'hex'))
+    return reader
+  })
+  expect(readers.every((reader) => reader.partial)).toBe(true)
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * 1024 * 1024)
+})
