@@ -1,0 +1,108 @@
+import type { WireMessage } from './wire.ts'
+
+/** One purchase as its terminal knows it. The card and PIN block live only as long as this object. */
+export interface Purchase {
+  readonly terminalId: string
+  readonly merchantId: string
+  readonly rrn: string
+  readonly stan: string
+  /** Wall clock ms: DE7, DE12 and DE13 come from it. */
+  readonly madeAt: number
+  readonly amountMinor: bigint
+  /** ISO 4217 numeric. */
+  readonly currency: string
+  readonly pan: string
+  /** YYMM */
+  readonly expiry: string
+  readonly entry: 'pan' | 'track2'
+  /** Encrypted, hex. */
+  readonly pinBlock?: string
+}
+
+/** DE22 by how the card was read: magnetic stripe, or keyed in; both with a PIN pad (final 1). */
+const entryModes = { track2: '021', pan: '011' } as const
+
+export function purchaseRequest(purchase: Purchase): WireMessage {
+  return {
+    mti: '0200',
+    fields: {
+      ...cardFields(purchase),
+      ...commonFields(purchase),
+      7: transmittedAt(purchase.madeAt),
+      11: purchase.stan,
+      ...(purchase.pinBlock === undefined ? {} : { 52: purchase.pinBlock }),
+    },
+  }
+}
+
+/** The same message again: only the type says so. */
+export function repeatOf(message: WireMessage): WireMessage {
+  return { ...message, mti: `${message.mti.slice(0, 3)}1` }
+}
+
+/** What is reversed is the purchase; the reversal has a trace number and a time of its own. */
+export interface Reversal {
+  readonly purchase: Purchase
+  readonly mti: '0400' | '0420'
+  readonly stan: string
+  readonly madeAt: number
+}
+
+export function reversalRequest({ purchase, mti, stan, madeAt }: Reversal): WireMessage {
+  return {
+    mti,
+    fields: {
+      2: purchase.pan,
+      14: purchase.expiry,
+      ...commonFields(purchase),
+      7: transmittedAt(madeAt),
+      11: stan,
+      90: originalData({ mti: '0200', stan: purchase.stan, transmittedAt: transmittedAt(purchase.madeAt) }),
+    },
+  }
+}
+
+/** DE70 of an echo test. */
+const echoCode = '301'
+
+export function echoRequest({ stan, madeAt }: { stan: string; madeAt: number }): WireMessage {
+  return { mti: '0800', fields: { 7: transmittedAt(madeAt), 11: stan, 70: echoCode } }
+}
+
+/** The type of the answer: the function's next, never a repeat. */
+export function answerMti(mti: string): string {
+  return `${mti.slice(0, 2)}${Number(mti.charAt(2)) + 1}0`
+}
+
+/** DE7: MMDDhhmmss, UTC. */
+export function transmittedAt(wallMs: number): string {
+  const iso = new Date(wallMs).toISOString()
+  return iso.slice(5, 19).replace(/[-:T]/g, '')
+}
+
+function cardFields({ entry, pan, expiry }: Purchase): Record<number, string> {
+  // Service code 201: a chip card, international, normal; what follows is the issuer's own.
+  return entry === 'pan' ? { 2: pan, 14: expiry } : { 35: `${pan}=${expiry}201000000`, 14: expiry }
+}
+
+function commonFields(purchase: Purchase): Record<number, string> {
+  // Kuwait has no summer time: UTC+3 all year.
+  const local = transmittedAt(purchase.madeAt + 3 * 3_600_000)
+  return {
+    3: '000000',
+    4: purchase.amountMinor.toString().padStart(12, '0'),
+    12: local.slice(4),
+    13: local.slice(0, 4),
+    22: entryModes[purchase.entry],
+    25: '00',
+    37: purchase.rrn,
+    41: purchase.terminalId,
+    42: purchase.merchantId,
+    49: purchase.currency,
+  }
+}
+
+/** DE90: the original's type, trace number and time; these terminals have no institution ids to name. */
+function originalData(original: { mti: string; stan: string; transmittedAt: string }): string {
+  return `${original.mti}${original.stan}${original.transmittedAt}`.padEnd(42, '0')
+}
