@@ -39,12 +39,12 @@ export interface Postgres {
   readonly dataFolder: string | undefined
   /** The postmaster; undefined for a server that was given, or is not running. */
   pid(): number | undefined
-  /** Called when the server ends without `stop`, `kill` or `restart`. */
-  onLost(listener: (code: number | null) => void): void
+  /** Called when the server ends without `stop` or `kill`. */
+  onLost(listener: (how: string) => void): void
   /** SIGKILL, as a crash would: recovery is the next start's. */
   kill(): Promise<void>
-  /** The same folder on the same port. */
-  restart(): Promise<void>
+  /** After `kill` or `stop`: the same folder on the same port. */
+  start(): Promise<void>
   /** Ends sessions and writes a checkpoint (a "fast" shutdown). */
   stop(): Promise<void>
 }
@@ -81,7 +81,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     pid: () => server.pid,
     onLost: (listener) => server.onLost(listener),
     kill: () => server.end('SIGKILL'),
-    restart: () => server.start(),
+    start: () => server.start(),
     stop: () => server.end('SIGINT'),
   }
 }
@@ -98,7 +98,7 @@ async function given(url: string): Promise<Postgres> {
     pid: () => undefined,
     onLost: () => undefined,
     kill: notOurs,
-    restart: notOurs,
+    start: notOurs,
     stop: () => Promise.resolve(),
   }
 }
@@ -245,7 +245,7 @@ class Server {
   readonly #place: ServerPlace
   #child: ChildProcess | undefined
   #ending = false
-  readonly #listeners: ((code: number | null) => void)[] = []
+  readonly #listeners: ((how: string) => void)[] = []
 
   constructor(place: ServerPlace) {
     this.#place = place
@@ -255,7 +255,7 @@ class Server {
     return this.#child?.pid
   }
 
-  onLost(listener: (code: number | null) => void): void {
+  onLost(listener: (how: string) => void): void {
     this.#listeners.push(listener)
   }
 
@@ -304,11 +304,12 @@ class Server {
     this.#child = child
     this.#ending = false
     child.once('error', () => (life.ended = true))
-    child.once('exit', (code) => {
+    child.once('exit', (code, signal) => {
       life.ended = true
       release?.()
       this.#child = undefined
-      if (life.ready && !this.#ending) for (const listener of this.#listeners) listener(code)
+      if (life.ready && !this.#ending)
+        for (const listener of this.#listeners) listener(signal ?? `status ${String(code)}`)
     })
     while (!life.ended && performance.now() < giveUpAt) {
       // The postmaster writes its pid into the first line of its own file and its state into the eighth.

@@ -25,7 +25,7 @@ test('what was committed survives a kill -9 of the server, on the same port', as
     const before = server.pid()
     await server.kill()
     await expect(query(server.url, 'SELECT 1')).rejects.toThrow('ECONNREFUSED')
-    await server.restart()
+    await server.start()
     expect(server.pid()).not.toBe(before)
     expect(await query(server.url, 'SELECT id FROM kept')).toEqual([{ id: 7 }])
   } finally {

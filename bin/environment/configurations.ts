@@ -1,0 +1,87 @@
+import { join } from 'node:path'
+import type { Endpoints } from './endpoints.ts'
+
+/** What the terminals are to do. */
+export interface Traffic {
+  /** Purchases a second, offered on a schedule whatever comes back. */
+  readonly rate: number
+  readonly terminals?: number
+  readonly seed?: number
+  /** How long a terminal waits before it gives up and reverses. */
+  readonly timeoutMs?: number
+  /** Ends by itself after this; undefined: until it is told to. */
+  readonly seconds?: number
+}
+
+/** How long each waits for the one behind it: a terminal longer than the switch, the switch longer than the network. */
+const timeouts = { networkMs: 4_000, sourceMs: 8_000, terminalMs: 10_000 }
+
+export function networkConfiguration(endpoints: Endpoints, seed: number): object {
+  const { host, port, control, book } = endpoints.networks['knet']!
+  return {
+    name: 'knet',
+    host,
+    port,
+    control,
+    book,
+    keyFile: endpoints.keyFile,
+    keys: { pin: 'zpk.knet.out', mac: 'zak.knet.both' },
+    seed,
+  }
+}
+
+export function switchConfiguration(endpoints: Endpoints, stateFolder: string): object {
+  const { database, hsm, keyFile } = endpoints
+  const { host, port } = endpoints.networks['knet']!
+  return {
+    node: 'node-1',
+    environment: 'development',
+    database: { writerUrl: database.writerUrl, readerUrl: database.readerUrl },
+    hsm: {
+      ...hsm,
+      keyFile,
+      vaultDatabaseUrl: database.vaultUrl,
+      socketFolder: join(stateFolder, 'sockets'),
+    },
+    http: endpoints.switch.http,
+    sources: [
+      {
+        name: 'acq1',
+        ...endpoints.switch.iso8583,
+        dialect: 'iso87-ascii',
+        frame: 'binary2',
+        keys: { pin: 'tpk.acq1.in', mac: 'tak.acq1.both' },
+        timeoutMs: timeouts.sourceMs,
+        terminalTimeoutMs: timeouts.terminalMs,
+      },
+    ],
+    destinations: [
+      {
+        name: 'knet',
+        network: 'knet',
+        host,
+        port,
+        keys: { pin: 'zpk.knet.out', mac: 'zak.knet.both' },
+        timeoutMs: timeouts.networkMs,
+        acquirerId: '12345678901',
+      },
+    ],
+    routes: [{ bin: '888888', destination: 'knet' }],
+  }
+}
+
+export function terminalsConfiguration(endpoints: Endpoints, traffic: Traffic): object {
+  const { control, book } = endpoints.terminals
+  return {
+    ...endpoints.switch.iso8583,
+    control,
+    book,
+    keyFile: endpoints.keyFile,
+    keys: { pin: 'tpk.acq1.in', mac: 'tak.acq1.both' },
+    terminals: traffic.terminals ?? 20,
+    rate: traffic.rate,
+    seed: traffic.seed ?? 1,
+    timeoutMs: traffic.timeoutMs ?? timeouts.terminalMs,
+    ...(traffic.seconds === undefined ? {} : { seconds: traffic.seconds }),
+  }
+}
