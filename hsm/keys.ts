@@ -7,7 +7,7 @@ import { isAlgorithm, keyBytes, labelOf, purposeOf } from './key.ts'
 import type { Algorithm } from './key.ts'
 import type { ClearKey } from './objects.ts'
 import { objectsOf } from './objects.ts'
-import { openToken } from './pkcs11/session.ts'
+import { openPkcs11Token } from './pkcs11/token.ts'
 import { setOddParity } from './soft.ts'
 
 /** The keys a system of this project runs on, until a ceremony replaces them. */
@@ -111,9 +111,9 @@ export async function loadKeys(
   options: TokenAddress & { readonly keyFile: string },
 ): Promise<{ loaded: number; kept: number }> {
   const keys = readKeyFile(options.keyFile)
-  const token = await openToken(options)
+  const token = await openPkcs11Token(options)
   try {
-    const there = new Map(token.list().map((object) => [object.label, object.id]))
+    const there = new Map(token.objects().map((object) => [object.label, object.id]))
     let loaded = 0
     let kept = 0
     for (const key of keys) {

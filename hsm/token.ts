@@ -1,6 +1,85 @@
-/** An object found on a token: its label, what is bound to it, and its handle in this process. */
+/**
+ * The narrow side of this room: what the commands ask of a store of keys. PKCS#11 and the software twin are its
+ * two forms. (A payment HSM stands one level up, in place of the commands, see `commands/commands.ts`.)
+ * Everything is synchronous and writes into buffers of the caller's, so that the caller can wipe them.
+ */
+import type { Mechanism, ObjectKind, ObjectSpec } from './objects.ts'
+
+/** An object on a token. `handle` means something to the token only, and may be renewed under the same object. */
 export interface TokenObject {
   readonly label: string
+  /** Usage, mode and key check value, as `objects.ts` bound them. */
   readonly id: string
-  readonly handle: Buffer
+  readonly kind: ObjectKind
+  /** Of the value, where the token tells it. */
+  readonly bytes: number
+  handle: unknown
 }
+
+export type BlockMechanism = 'des3-ecb' | 'des3-cbc' | 'aes-ecb' | 'aes-cbc'
+export type SignMechanism = 'des3-cmac' | 'aes-cmac' | 'hmac-sha256' | 'ecdsa'
+
+export interface BlockRequest {
+  readonly object: TokenObject
+  readonly mechanism: BlockMechanism
+  /** For chaining mechanisms; zero where it is left out. */
+  readonly iv?: Buffer
+  /** Whole blocks. */
+  readonly input: Buffer
+  /** As long as the input. */
+  readonly output: Buffer
+}
+
+export interface Token {
+  readonly driver: 'pkcs11' | 'twin'
+  /** As the token calls itself. */
+  readonly model: string
+  /** Whether keys are safe from whoever holds this machine; neither SoftHSM's nor the twin's are. */
+  readonly insecure: boolean
+  objects(): readonly TokenObject[]
+  encrypt(request: BlockRequest): void
+  decrypt(request: BlockRequest): void
+  /** Writes the whole MAC, or the signature (ECDSA over SHA-256, as r‖s). */
+  sign(request: {
+    readonly object: TokenObject
+    readonly mechanism: SignMechanism
+    readonly data: Buffer
+    readonly output: Buffer
+  }): void
+  random(output: Buffer): void
+  /** Makes an AES-256 data key that never leaves in clear, and gives it wrapped (RFC 5649). */
+  newDataKey(kek: TokenObject): Buffer
+  /** The data key for this process's life; not stored. Throws `TokenError` for a wrapping that is not intact. */
+  unwrapDataKey(kek: TokenObject, wrapped: Buffer): TokenObject
+  /** AES-256-GCM with a tag of 16 bytes after the ciphertext. */
+  seal(request: GcmRequest): Buffer
+  /** The reverse; throws `TokenError` when anything was changed. */
+  open(request: GcmRequest): Buffer
+  /** An object for this process alone, until `forget`. */
+  lend(object: ObjectSpec): TokenObject
+  forget(object: TokenObject): void
+  /** A stored object. */
+  create(object: ObjectSpec): void
+  destroy(label: string): void
+  close(): void
+}
+
+export interface GcmRequest {
+  readonly object: TokenObject
+  readonly iv: Buffer
+  readonly aad: Buffer
+  readonly input: Buffer
+}
+
+/** A token's refusal, by its number alone: the text of a vendor's code says nothing. */
+export class TokenError extends Error {
+  readonly code: number
+
+  constructor(code: number) {
+    super(`token: 0x${code.toString(16)}`)
+    this.name = 'TokenError'
+    this.code = code
+  }
+}
+
+export type { Mechanism }

@@ -1,9 +1,10 @@
 /** A logged-in session on a token, in the words of PKCS#11. Everything here is synchronous. */
 import { readFileSync } from 'node:fs'
 import type * as Pkcs11Js from 'pkcs11js'
+import { StartError } from '../config.ts'
 import type { Grant, Mechanism, ObjectKind, ObjectSpec } from '../objects.ts'
-import { ckm, tokenError } from './constants.ts'
 import type { TokenObject } from '../token.ts'
+import { ckm } from './constants.ts'
 
 export interface TokenLogin {
   readonly module: string
@@ -11,19 +12,12 @@ export interface TokenLogin {
   readonly pinFile: string
 }
 
-export interface OpenToken {
-  list(): TokenObject[]
-  create(object: ObjectSpec): void
-  destroy(label: string): void
-  close(): void
-  readonly raw: Raw
-}
-
 /** What the driver itself works with. */
 export interface Raw {
   readonly pkcs11: Pkcs11Js.PKCS11
   readonly js: typeof Pkcs11Js
-  session: Pkcs11Js.Handle
+  /** Holds the login, and owns what lives as long as the process. */
+  readonly session: Pkcs11Js.Handle
   readonly slot: Pkcs11Js.Handle
 }
 
@@ -31,36 +25,39 @@ export interface Raw {
  * Opens the token by its label (slot numbers change between starts), with one login attempt and no second: a
  * real token locks after a few.
  */
-export async function openToken(login: TokenLogin): Promise<OpenToken> {
-  const js = (await import('pkcs11js')).default
-  const pkcs11 = new js.PKCS11()
-  pkcs11.load(login.module)
-  pkcs11.C_Initialize()
+export async function openSession(login: TokenLogin): Promise<Raw> {
+  const { js, pkcs11 } = await openModule(login.module)
   const slot = slotOf(pkcs11, login.tokenLabel)
   const session = pkcs11.C_OpenSession(slot, js.CKF_SERIAL_SESSION | js.CKF_RW_SESSION)
-  const pin = readFileSync(login.pinFile)
+  logIn({ js, pkcs11, session, slot }, login.pinFile)
+  return { pkcs11, js, session, slot }
+}
+
+async function openModule(path: string): Promise<Pick<Raw, 'js' | 'pkcs11'>> {
   try {
-    pkcs11.C_Login(session, js.CKU_USER, pin.toString('utf8').trim())
-  } catch (error) {
-    throw tokenError(error)
+    const js = (await import('pkcs11js')).default
+    const pkcs11 = new js.PKCS11()
+    pkcs11.load(path)
+    pkcs11.C_Initialize()
+    return { js, pkcs11 }
+  } catch {
+    throw new StartError('moduleNotFound')
+  }
+}
+
+function logIn({ js, pkcs11, session }: Raw, pinFile: string): void {
+  let pin: Buffer
+  try {
+    pin = readFileSync(pinFile)
+  } catch {
+    throw new StartError('badConfig')
+  }
+  try {
+    pkcs11.C_Login(session, js.CKU_USER, pin.toString('latin1').trim())
+  } catch {
+    throw new StartError('loginRefused')
   } finally {
     pin.fill(0)
-  }
-  const raw: Raw = { pkcs11, js, session, slot }
-  return {
-    raw,
-    list: () => listObjects(raw),
-    create: (object) => void pkcs11.C_CreateObject(raw.session, templateOf(js, object, true)),
-    destroy(label) {
-      for (const handle of find(raw, [{ type: js.CKA_LABEL, value: label }])) {
-        pkcs11.C_DestroyObject(raw.session, handle)
-      }
-    },
-    close() {
-      pkcs11.C_CloseSession(raw.session)
-      pkcs11.C_Finalize()
-      pkcs11.close()
-    },
   }
 }
 
@@ -68,25 +65,35 @@ function slotOf(pkcs11: Pkcs11Js.PKCS11, tokenLabel: string): Pkcs11Js.Handle {
   for (const slot of pkcs11.C_GetSlotList(true)) {
     if (pkcs11.C_GetTokenInfo(slot).label.replaceAll('\0', '').trim() === tokenLabel) return slot
   }
-  throw new Error('no token with the configured label')
+  throw new StartError('noToken')
 }
 
 /** One search over everything: a search costs milliseconds on a token of some hundred objects. */
 export function listObjects(raw: Raw): TokenObject[] {
-  const { js, pkcs11 } = raw
-  const objects: TokenObject[] = []
-  for (const handle of [
-    ...find(raw, [{ type: js.CKA_CLASS, value: js.CKO_SECRET_KEY }]),
-    ...find(raw, [{ type: js.CKA_CLASS, value: js.CKO_PRIVATE_KEY }]),
-  ]) {
-    const [label, id] = pkcs11.C_GetAttributeValue(raw.session, handle, [
-      { type: js.CKA_LABEL },
-      { type: js.CKA_ID },
-    ])
-    objects.push({ label: label!.value.toString('utf8'), id: id!.value.toString('utf8'), handle })
-  }
-  return objects
+  const { js } = raw
+  return [js.CKO_SECRET_KEY, js.CKO_PRIVATE_KEY]
+    .flatMap((value) => find(raw, [{ type: js.CKA_CLASS, value }]))
+    .map((handle) => describe(raw, handle))
 }
+
+function describe({ js, pkcs11, session }: Raw, handle: Pkcs11Js.Handle): TokenObject {
+  const [label, id, type] = pkcs11.C_GetAttributeValue(session, handle, [
+    { type: js.CKA_LABEL },
+    { type: js.CKA_ID },
+    { type: js.CKA_KEY_TYPE },
+  ])
+  const kind = kindOf[type!.value.readUIntLE(0, 4)] ?? 'generic'
+  // Only keys of variable length have the attribute.
+  const bytes =
+    kind === 'AES' || kind === 'generic'
+      ? pkcs11.C_GetAttributeValue(session, handle, [{ type: js.CKA_VALUE_LEN }])[0]!.value.readUIntLE(0, 4)
+      : kind === 'DES3'
+        ? 24
+        : 16
+  return { label: label!.value.toString('utf8'), id: id!.value.toString('utf8'), kind, bytes, handle }
+}
+
+const kindOf: Readonly<Record<number, ObjectKind>> = { 0x14: 'DES2', 0x15: 'DES3', 0x1f: 'AES', 0x03: 'EC' }
 
 export function find(raw: Raw, template: Pkcs11Js.Template): Pkcs11Js.Handle[] {
   raw.pkcs11.C_FindObjectsInit(raw.session, template)

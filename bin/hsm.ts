@@ -1,0 +1,3 @@
+import { runHsmProcess } from '../hsm/process.ts'
+
+await runHsmProcess()

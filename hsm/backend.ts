@@ -1,0 +1,232 @@
+/** One HSM process as its parent sees it: started, watched, killed when it falls silent, and started again. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { startExit, startFaultOf } from './config.ts'
+import type { ProcessConfig, StartFault } from './config.ts'
+import { FrameReader, packFrame } from './wire.ts'
+import type { Fields, Frame } from './wire.ts'
+
+export interface HsmLog {
+  info(message: string): void
+  warn(message: string): void
+  error(message: string): void
+}
+
+export interface BackendOptions {
+  readonly name: string
+  readonly processFile: string
+  readonly softhsmConf: string | undefined
+  readonly config: Omit<ProcessConfig, 'secret'>
+  readonly log: HsmLog
+  /** With nothing heard for this long while an answer is due, the process is taken for hung. */
+  readonly silenceMaxMs: number
+  readonly startMaxMs: number
+}
+
+export interface BackendEvents {
+  ready(backend: Backend, hello: Fields): void
+  answered(backend: Backend, frame: Frame): void
+  /** The process is gone; whatever it had not answered is to be asked again. `permanent`: it will not come back. */
+  lost(backend: Backend, reason: StartFault | 'gone' | 'hung'): void
+}
+
+const tickMs = 100
+const backoffMaxMs = 5_000
+
+export class Backend {
+  readonly name: string
+  readonly #options: BackendOptions
+  readonly #events: BackendEvents
+  readonly #ticker: NodeJS.Timeout
+  #child: ChildProcess | undefined
+  #socket: Socket | undefined
+  #reader = new FrameReader()
+  #secret = ''
+  #state: 'starting' | 'up' | 'down' | 'stopped' = 'down'
+  #due = 0
+  #silentTicks = 0
+  #startingTicks = 0
+  #failures = 0
+  #restarts = -1
+  #again: NodeJS.Timeout | undefined
+  #hung = false
+
+  constructor(options: BackendOptions, events: BackendEvents) {
+    this.name = options.name
+    this.#options = options
+    this.#events = events
+    this.#ticker = setInterval(() => this.#tick(), tickMs)
+    this.#ticker.unref()
+  }
+
+  get state(): 'starting' | 'up' | 'down' | 'stopped' {
+    return this.#state
+  }
+
+  /** How often the process was started after the first time. */
+  get restarts(): number {
+    return Math.max(0, this.#restarts)
+  }
+
+  /** Answers that are due, apart from heartbeats. */
+  get outstanding(): number {
+    return this.#due
+  }
+
+  start(): void {
+    this.#restarts++
+    this.#state = 'starting'
+    this.#startingTicks = 0
+    this.#hung = false
+    this.#secret = randomBytes(16).toString('hex')
+    const { processFile, softhsmConf, config } = this.#options
+    // The shell only forbids core files, which would hold whatever the process held, and then is the process.
+    const child = spawn(
+      '/bin/sh',
+      ['-c', 'ulimit -c 0; exec "$0" "$@"', process.execPath, ...nodeFlags, processFile],
+      {
+        stdio: ['pipe', 'ignore', 'pipe'],
+        env: softhsmConf === undefined ? {} : { SOFTHSM2_CONF: softhsmConf },
+      },
+    )
+    this.#child = child
+    child.on('error', () => this.#ended(child, null))
+    child.on('exit', (code) => this.#ended(child, code))
+    child.stdin.on('error', () => undefined)
+    child.stdin.write(`${JSON.stringify({ ...config, secret: this.#secret } satisfies ProcessConfig)}\n`)
+    createInterface({ input: child.stderr }).on('line', (line) => this.#heardLog(line))
+  }
+
+  /** Takes a fresh connection when it is from this backend's process. */
+  adopt(socket: Socket, hello: Fields, reader: FrameReader): boolean {
+    if (this.#state !== 'starting' || hello['secret'] !== this.#secret) return false
+    this.#socket = socket
+    this.#reader = reader
+    this.#state = 'up'
+    this.#due = 0
+    this.#silentTicks = 0
+    socket.on('data', (chunk: Buffer) => this.#heard(chunk))
+    socket.on('error', () => undefined)
+    socket.on('close', () => this.#child?.kill('SIGKILL'))
+    this.#events.ready(this, hello)
+    return true
+  }
+
+  send(frame: Buffer): void {
+    this.#due++
+    this.#socket?.write(frame, () => frame.fill(0))
+  }
+
+  cork(): void {
+    this.#socket?.cork()
+  }
+
+  uncork(): void {
+    this.#socket?.uncork()
+  }
+
+  pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  async stop(): Promise<void> {
+    this.#state = 'stopped'
+    clearInterval(this.#ticker)
+    clearTimeout(this.#again)
+    const child = this.#child
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    child.stdin?.end()
+    this.#socket?.end()
+    const timer = setTimeout(() => child.kill('SIGKILL'), 500)
+    await gone
+    clearTimeout(timer)
+  }
+
+  #heard(chunk: Buffer): void {
+    this.#silentTicks = 0
+    let frames: Frame[]
+    try {
+      frames = this.#reader.push(chunk)
+    } catch {
+      this.#options.log.error(`${this.name}: answered what is not a frame`)
+      this.#child?.kill('SIGKILL')
+      return
+    }
+    for (const frame of frames) {
+      if (frame.id === heartbeatId) continue
+      this.#due--
+      this.#events.answered(this, frame)
+    }
+  }
+
+  /**
+   * Silence is counted in our own ticks: when this process itself is held up, a late tick counts once, and
+   * whatever came meanwhile is read before the next one.
+   */
+  #tick(): void {
+    if (this.#state === 'starting') {
+      if (++this.#startingTicks * tickMs >= this.#options.startMaxMs) this.#kill('did not start in time')
+      return
+    }
+    if (this.#state !== 'up') return
+    this.#silentTicks++
+    if (this.#silentTicks * tickMs >= this.#options.silenceMaxMs) {
+      this.#kill('fell silent')
+    } else if (this.#silentTicks % 2 === 0) {
+      this.#socket?.write(packFrame(heartbeatId, { command: 'ping' }))
+    }
+  }
+
+  #kill(why: string): void {
+    this.#options.log.error(`${this.name}: ${why}, killed`)
+    this.#hung = true
+    this.#state = 'down'
+    this.#child?.kill('SIGKILL')
+  }
+
+  #ended(child: ChildProcess, code: number | null): void {
+    if (child !== this.#child || this.#state === 'stopped') return
+    const wasUp = this.#socket !== undefined
+    this.#socket?.destroy()
+    this.#socket = undefined
+    this.#child = undefined
+    this.#state = 'down'
+    this.#due = 0
+    const fault = startFaultOf(code)
+    const reason = this.#hung ? 'hung' : (fault ?? 'gone')
+    const permanent = fault !== undefined && startExit[fault].permanent
+    this.#options.log.warn(`${this.name}: ended (${reason})${permanent ? ', not started again' : ''}`)
+    this.#events.lost(this, reason)
+    if (permanent) return
+    this.#failures = wasUp ? 0 : this.#failures + 1
+    // The first restart is at once: a request may still be inside its deadline.
+    const delayMs = this.#failures === 0 ? 0 : Math.min(100 * 2 ** (this.#failures - 1), backoffMaxMs)
+    this.#again = setTimeout(() => this.start(), delayMs)
+  }
+
+  #heardLog(line: string): void {
+    const { log } = this.#options
+    try {
+      const { level, message } = JSON.parse(line) as { level?: unknown; message?: unknown }
+      if (typeof message === 'string') log[level === 'error' ? 'error' : 'warn'](`${this.name}: ${message}`)
+    } catch {
+      // Not a line of our own making: what a crashing runtime prints may quote memory, and is not repeated.
+      log.error(`${this.name}: printed something that is not a log line`)
+    }
+  }
+}
+
+/** No request has this id. */
+const heartbeatId = 0xffffffff
+
+const nodeFlags = [
+  // No inspector by signal: it would read every secret.
+  '--disable-sigusr1',
+  '--expose-gc',
+  '--max-old-space-size=256',
+  '--disable-warning=ExperimentalWarning',
+]

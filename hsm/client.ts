@@ -1,0 +1,132 @@
+import type { HsmLog } from './backend.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { HsmError } from './fault.ts'
+import type { Hsm, HsmStatus, PinTranslation } from './contract.ts'
+import type { Fields } from './wire.ts'
+
+export interface HsmOptions {
+  readonly driver: 'pkcs11' | 'twin'
+  /** For `pkcs11`: the library, the token's label, and the file with its user PIN. */
+  readonly module?: string
+  readonly tokenLabel?: string
+  readonly pinFile?: string
+  /** SoftHSM's configuration file. */
+  readonly softhsmConf?: string
+  /** For `twin`: the keys, in clear. */
+  readonly keyFile?: string
+  readonly vaultDatabaseUrl: string
+  /** A private folder for the socket; made, and closed to others, when it is not there. */
+  readonly socketFolder: string
+  /** `bin/hsm.ts`. */
+  readonly processFile: string
+  /** In `production`, drivers that protect nothing are refused, unless `allowInsecureDriver`. */
+  readonly environment: string
+  readonly allowInsecureDriver?: boolean
+  /** For each call. */
+  readonly deadlineMs?: number
+  /** Calls without an answer yet; the next one is shed. */
+  readonly queueMax?: number
+  /** HSM processes on the same token. */
+  readonly processes?: number
+  /** Written to the vault's access log. */
+  readonly actor?: string
+  readonly log: HsmLog
+}
+
+/** Starts the HSM process or processes; resolves when one can serve, and throws an `Error` when none ever will. */
+export async function startHsm(options: HsmOptions): Promise<Hsm> {
+  const { softhsmConf, socketFolder, processFile, log } = options
+  const config = {
+    driver: options.driver,
+    ...pick(options, ['module', 'tokenLabel', 'pinFile', 'keyFile']),
+    vaultDatabaseUrl: options.vaultDatabaseUrl,
+    environment: options.environment,
+    allowInsecureDriver: options.allowInsecureDriver ?? false,
+    actor: options.actor ?? 'switch',
+  }
+  const dispatcher = new Dispatcher({
+    backends: Array.from({ length: options.processes ?? 1 }, () => ({ softhsmConf, config })),
+    processFile,
+    socketFolder,
+    deadlineMs: options.deadlineMs ?? 500,
+    queueMax: options.queueMax ?? 256,
+    silenceMaxMs: 1_000,
+    startMaxMs: 15_000,
+    log,
+  })
+  try {
+    await dispatcher.start()
+  } catch (error) {
+    await dispatcher.close()
+    throw error
+  }
+  return new Client(dispatcher, options.driver)
+}
+
+class Client implements Hsm {
+  readonly #dispatcher: Dispatcher
+  readonly #driver: HsmStatus['driver']
+
+  constructor(dispatcher: Dispatcher, driver: HsmStatus['driver']) {
+    this.#dispatcher = dispatcher
+    this.#driver = driver
+  }
+
+  async translatePin({ from, to, pinBlock, pan }: PinTranslation): Promise<Uint8Array> {
+    return bytesOf(await this.#ask({ command: 'translatePin', from, to, pinBlock, pan }), 'pinBlock')
+  }
+
+  async generateMac({ key, data }: Parameters<Hsm['generateMac']>[0]): Promise<Uint8Array> {
+    return bytesOf(await this.#ask({ command: 'generateMac', key, data }), 'mac')
+  }
+
+  async verifyMac({ key, data, mac }: Parameters<Hsm['verifyMac']>[0]): Promise<boolean> {
+    return (await this.#ask({ command: 'verifyMac', key, data, mac }))['verified'] === true
+  }
+
+  async tokenise(pan: string): Promise<string> {
+    return textOf(await this.#ask({ command: 'tokenise', pan }), 'token')
+  }
+
+  async detokenise(token: string): Promise<string> {
+    return textOf(await this.#ask({ command: 'detokenise', token }), 'pan')
+  }
+
+  status(): HsmStatus {
+    return {
+      driver: this.#driver,
+      state: this.#dispatcher.state,
+      pending: this.#dispatcher.pending,
+      restarts: this.#dispatcher.restarts,
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#dispatcher.close()
+  }
+
+  #ask(fields: Fields): Promise<Fields> {
+    return this.#dispatcher.call(fields)
+  }
+}
+
+function bytesOf(fields: Fields, name: string): Uint8Array {
+  const value = fields[name]
+  if (!(value instanceof Uint8Array)) throw new HsmError({ kind: 'unavailable' })
+  return value
+}
+
+function textOf(fields: Fields, name: string): string {
+  const value = fields[name]
+  if (typeof value !== 'string') throw new HsmError({ kind: 'unavailable' })
+  return value
+}
+
+function pick<From extends object, Name extends keyof From>(
+  from: From,
+  names: readonly Name[],
+): Pick<From, Name> {
+  const picked: Partial<Pick<From, Name>> = {}
+  for (const name of names) if (from[name] !== undefined) picked[name] = from[name]
+  return picked as Pick<From, Name>
+}

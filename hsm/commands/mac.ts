@@ -1,0 +1,138 @@
+/** Message authentication: ISO 9797-1 algorithms 1 and 3, CMAC, HMAC. The key's usage decides the algorithm. */
+import { timingSafeEqual } from 'node:crypto'
+import { cipherOf } from '../key-table.ts'
+import type { LoadedKey } from '../key-table.ts'
+import type { Usage } from '../key.ts'
+import type { Token } from '../token.ts'
+import type { Context } from './context.ts'
+import { withSecret } from './context.ts'
+import { badRequest } from './request.ts'
+
+/** ISO 9797-1 section 6.3: zeros; one bit and zeros; the length in front, and zeros. */
+export type Padding = 1 | 2 | 3
+
+export interface MacRequest {
+  readonly key: string
+  readonly data: Buffer
+  /** For algorithms 1 and 3. */
+  readonly padding: Padding
+  /** Leading bytes to keep. */
+  readonly bytes: number
+}
+
+const macUsages: readonly Usage[] = ['M1', 'M3', 'M6', 'M7']
+
+export function generateMac(context: Context, request: MacRequest): Buffer {
+  const key = context.keys.active(request.key, macUsages, ['C', 'G'])
+  return truncated(wholeMac(context.token, key, request.data, request.padding), request.bytes)
+}
+
+/** Tries previous versions that are still honoured too: a peer may be a moment behind with a key change. */
+export function verifyMac(context: Context, request: Omit<MacRequest, 'bytes'> & { mac: Buffer }): boolean {
+  let verified = false
+  for (const key of context.keys.accepted(request.key, macUsages, ['C', 'V'])) {
+    const expected = wholeMac(context.token, key, request.data, request.padding)
+    const part = truncated(expected, request.mac.length)
+    verified = timingSafeEqual(part, request.mac) || verified
+    expected.fill(0)
+    part.fill(0)
+  }
+  return verified
+}
+
+function truncated(mac: Buffer, bytes: number): Buffer {
+  if (bytes > mac.length) throw badRequest()
+  const out = Buffer.alloc(bytes)
+  mac.copy(out, 0, 0, bytes)
+  return out
+}
+
+function wholeMac(token: Token, key: LoadedKey, data: Buffer, padding: Padding): Buffer {
+  switch (key.name.usage) {
+    case 'M1':
+      return chainedMac(token, key, padded(data, padding))
+    case 'M3':
+      return retailMac(token, key, padded(data, padding))
+    case 'M6': {
+      const cipher = cipherOf(key.name.algorithm)
+      const output = Buffer.alloc(cipher === 'aes' ? 16 : 8)
+      token.sign({ object: key.object, mechanism: `${cipher}-cmac`, data, output })
+      return output
+    }
+    default: {
+      const output = Buffer.alloc(32)
+      token.sign({ object: key.object, mechanism: 'hmac-sha256', data, output })
+      return output
+    }
+  }
+}
+
+/** ISO 9797-1 algorithm 1: the last block of the chain. */
+function chainedMac(token: Token, { object }: LoadedKey, input: Buffer): Buffer {
+  return withSecret(input.length, (output) => {
+    token.encrypt({ object, mechanism: 'des3-cbc', input, output })
+    return lastBlock(output)
+  })
+}
+
+/**
+ * ISO 9797-1 algorithm 3 of whole blocks: single DES under K1 over all blocks but the last, then the last under
+ * K1‖K2, chained to it. `key` has K1‖K1 as its part `#k1`.
+ */
+export function retailMac(token: Token, key: LoadedKey, input: Buffer): Buffer {
+  const headBytes = input.length - 8
+  return withSecret(input.length, (output) => {
+    const iv = Buffer.alloc(8)
+    if (headBytes > 0) {
+      const head = output.subarray(0, headBytes)
+      const single = key.parts.get('#k1')
+      if (single === undefined) throw badRequest()
+      token.encrypt({
+        object: single,
+        mechanism: 'des3-cbc',
+        input: input.subarray(0, headBytes),
+        output: head,
+      })
+      head.copy(iv, 0, headBytes - 8)
+    }
+    const tail = output.subarray(headBytes)
+    token.encrypt({
+      object: key.object,
+      mechanism: 'des3-cbc',
+      iv,
+      input: input.subarray(headBytes),
+      output: tail,
+    })
+    iv.fill(0)
+    return lastBlock(output)
+  })
+}
+
+function lastBlock(output: Buffer): Buffer {
+  const mac = Buffer.alloc(8)
+  output.copy(mac, 0, output.length - 8)
+  return mac
+}
+
+export function padded(data: Buffer, padding: Padding): Buffer {
+  switch (padding) {
+    case 1:
+      return filled(data, 0, Math.max(8, Math.ceil(data.length / 8) * 8))
+    case 2: {
+      const out = filled(data, 0, (Math.floor(data.length / 8) + 1) * 8)
+      out[data.length] = 0x80
+      return out
+    }
+    case 3: {
+      const out = filled(data, 8, 8 + Math.ceil(data.length / 8) * 8)
+      out.writeBigUInt64BE(BigInt(data.length) * 8n)
+      return out
+    }
+  }
+}
+
+function filled(data: Buffer, at: number, bytes: number): Buffer {
+  const out = Buffer.alloc(bytes)
+  data.copy(out, at)
+  return out
+}

@@ -1,0 +1,117 @@
+/** PIN translation. No text is made of a PIN here, nothing is logged, and nothing awaits: see `pin-block.ts`. */
+import { HsmError } from '../fault.ts'
+import { cipherOf } from '../key-table.ts'
+import type { LoadedKey } from '../key-table.ts'
+import {
+  panField4,
+  pinBlockBytes,
+  pinBufferBytes,
+  randomBytesNeeded,
+  readPinBlock,
+  writePinBlock,
+  xorInto,
+} from '../pin-block.ts'
+import type { PinFormat } from '../pin-block.ts'
+import type { Context } from './context.ts'
+import { withSecret } from './context.ts'
+
+export interface PinSource {
+  readonly key: string
+  readonly format: PinFormat
+  readonly block: Buffer
+}
+
+export interface PinTarget {
+  readonly key: string
+  readonly format: PinFormat
+}
+
+/**
+ * PCI PIN Security v3.1 requirement 3-3: a block that is bound to a PAN stays bound to that PAN. Format 2 is for
+ * chip cards only, and is neither read nor written here.
+ */
+const allowedTargets: Readonly<Record<PinFormat, readonly PinFormat[]>> = {
+  0: [0, 3, 4],
+  1: [0, 1, 3, 4],
+  2: [],
+  3: [0, 3, 4],
+  4: [0, 3, 4],
+}
+
+/** Throws `HsmError`: `refused` for keys, formats or lengths; `pinBlock` for whatever is wrong with the block itself. */
+export function translatePin(
+  context: Context,
+  { source, target, pan }: { readonly source: PinSource; readonly target: PinTarget; readonly pan: string },
+): Buffer {
+  if (!allowedTargets[source.format].includes(target.format)) {
+    throw new HsmError({ kind: 'refused', why: 'badRequest' })
+  }
+  const to = pinKey(context, target, 'E')
+  return withPin(context, { source, pan }, (pin) => sealPin(context, { to, format: target.format, pan, pin }))
+}
+
+/** Opens a PIN block and lends its PIN (see `pin-block.ts`) to `use`; the PIN is wiped when `use` returns. */
+export function withPin<Result>(
+  context: Context,
+  { source, pan }: { readonly source: PinSource; readonly pan: string },
+  use: (pin: Buffer) => Result,
+): Result {
+  const from = pinKey(context, source, 'D')
+  if (source.block.length !== pinBlockBytes(source.format)) throw new HsmError({ kind: 'pinBlock' })
+  return withSecret(pinBlockBytes(source.format), (clear) =>
+    withSecret(pinBufferBytes, (pin) => {
+      openBlock(context, from, { block: source.block, format: source.format, pan, clear })
+      if (!readPinBlock(source.format, clear, pan, pin)) throw new HsmError({ kind: 'pinBlock' })
+      return use(pin)
+    }),
+  )
+}
+
+export function pinKey(context: Context, { key, format }: PinTarget, mode: 'D' | 'E'): LoadedKey {
+  const loaded = context.keys.active(key, ['P0'], [mode])
+  const cipher = cipherOf(loaded.name.algorithm)
+  if (cipher !== (format === 4 ? 'aes' : 'des3')) throw new HsmError({ kind: 'refused', why: 'wrongUsage' })
+  return loaded
+}
+
+function openBlock(
+  { token }: Context,
+  { object }: LoadedKey,
+  { block, format, pan, clear }: { block: Buffer; format: PinFormat; pan: string; clear: Buffer },
+): void {
+  if (format !== 4) {
+    token.decrypt({ object, mechanism: 'des3-cbc', input: block, output: clear })
+    return
+  }
+  // ISO 9564-1 section 9.4.3.3. The exclusive or with the PAN field is the chaining of one CBC block.
+  withSecret(16, (inner) => {
+    token.decrypt({ object, mechanism: 'aes-cbc', iv: panField4(pan), input: block, output: inner })
+    token.decrypt({ object, mechanism: 'aes-ecb', input: inner, output: clear })
+  })
+}
+
+export interface PinSealing {
+  readonly to: LoadedKey
+  readonly format: PinFormat
+  readonly pan: string
+  readonly pin: Buffer
+}
+
+export function sealPin(context: Context, { to, format, pan, pin }: PinSealing): Buffer {
+  const random = Buffer.alloc(randomBytesNeeded(format))
+  if (random.length > 0) context.random(random)
+  return withSecret(pinBlockBytes(format), (clear) => {
+    writePinBlock(format, { pin, pan, random }, clear)
+    const block = Buffer.alloc(clear.length)
+    if (format !== 4) {
+      context.token.encrypt({ object: to.object, mechanism: 'des3-cbc', input: clear, output: block })
+      return block
+    }
+    return withSecret(16, (inner) => {
+      context.token.encrypt({ object: to.object, mechanism: 'aes-ecb', input: clear, output: inner })
+      xorInto(inner, panField4(pan))
+      context.token.encrypt({ object: to.object, mechanism: 'aes-ecb', input: inner, output: block })
+      return block
+    })
+  })
+}

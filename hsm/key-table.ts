@@ -1,0 +1,109 @@
+import { HsmError } from './fault.ts'
+import { isKeyRef, parseLabel } from './key.ts'
+import type { Algorithm, KeyName, Mode, Usage } from './key.ts'
+import type { TokenObject } from './token.ts'
+
+/** A version of a key, with the object or objects that are it. */
+export interface LoadedKey {
+  readonly name: KeyName
+  readonly object: TokenObject
+  /** Further objects by their suffix, `#k1` and the like. */
+  readonly parts: ReadonlyMap<string, TokenObject>
+}
+
+const idShape = /^([A-Z][0-9])([BCDEGNSVX]):([0-9A-F]{6})$/
+
+/** The keys by reference, newest version first. Made once when the token is opened, and again when its keys change. */
+export class KeyTable {
+  readonly #byRef = new Map<string, LoadedKey[]>()
+  readonly #state: (key: KeyName) => KeyState
+
+  /** `state` says what the inventory knows of a key; without one, every version may be used and the newest is active. */
+  constructor(objects: readonly TokenObject[], state: (key: KeyName) => KeyState = () => 'active') {
+    this.#state = state
+    const byLabel = new Map(objects.map((object) => [object.label, object]))
+    for (const object of objects) {
+      const key = read(object, byLabel)
+      if (key === undefined) continue
+      const versions = this.#byRef.get(key.name.ref) ?? []
+      versions.push(key)
+      versions.sort((a, b) => b.name.version - a.name.version)
+      this.#byRef.set(key.name.ref, versions)
+    }
+  }
+
+  /**
+   * The active version of `ref`, if it may be used so. Throws `HsmError` `refused`: `unknownKey`, or `wrongUsage`
+   * when the key is for something else.
+   */
+  active(ref: string, usages: readonly Usage[], modes: readonly Mode[]): LoadedKey {
+    return this.accepted(ref, usages, modes)[0]!
+  }
+
+  /** The active version and, after it, previous ones that are still honoured. Never empty. */
+  accepted(ref: string, usages: readonly Usage[], modes: readonly Mode[]): readonly LoadedKey[] {
+    const all = this.#byRef.get(ref) ?? []
+    const active = all.find((key) => this.#state(key.name) === 'active')
+    if (active === undefined) {
+      throw new HsmError({ kind: 'refused', why: isKeyRef(ref) ? 'unknownKey' : 'badRequest' })
+    }
+    if (!usages.includes(active.name.usage) || !modes.includes(active.name.mode)) {
+      throw new HsmError({ kind: 'refused', why: 'wrongUsage' })
+    }
+    const previous = all.filter((key) => this.#state(key.name) === 'previous')
+    return [active, ...previous.filter((key) => key.name.usage === active.name.usage)]
+  }
+
+  /** One version, whatever its state; undefined when it is not on the token. */
+  version(ref: string, version: number): LoadedKey | undefined {
+    return this.#byRef.get(ref)?.find((key) => key.name.version === version)
+  }
+
+  /** By its label, `zpk.knet.out.v003`. */
+  labelled(label: string): LoadedKey | undefined {
+    const parsed = parseLabel(label)
+    return parsed === undefined ? undefined : this.version(parsed.ref, parsed.version)
+  }
+
+  names(): KeyName[] {
+    return [...this.#byRef.values()].flat().map((key) => key.name)
+  }
+}
+
+export type KeyState = 'pending' | 'active' | 'previous' | 'retired' | 'destroyed'
+
+function read(object: TokenObject, byLabel: ReadonlyMap<string, TokenObject>): LoadedKey | undefined {
+  const label = parseLabel(object.label)
+  const id = idShape.exec(object.id)
+  if (label === undefined || id === null) return undefined
+  const [, usage, mode, kcv] = id
+  const parts = new Map<string, TokenObject>()
+  for (const suffix of ['#k1', '#c0', '#e', '#m']) {
+    const part = byLabel.get(object.label + suffix)
+    if (part !== undefined) parts.set(suffix, part)
+  }
+  return {
+    name: { ...label, usage: usage as Usage, mode: mode as Mode, algorithm: algorithmOf(object), kcv: kcv! },
+    object,
+    parts,
+  }
+}
+
+function algorithmOf({ kind, bytes }: TokenObject): Algorithm {
+  switch (kind) {
+    case 'DES2':
+    case 'DES3':
+      return kind
+    case 'AES':
+      return bytes === 16 ? 'AES-128' : bytes === 24 ? 'AES-192' : 'AES-256'
+    case 'generic':
+      return 'HMAC'
+    case 'EC':
+      return 'EC-P256'
+  }
+}
+
+/** Which block cipher a key is for. */
+export function cipherOf(algorithm: Algorithm): 'des3' | 'aes' {
+  return algorithm === 'DES2' || algorithm === 'DES3' ? 'des3' : 'aes'
+}

@@ -1,0 +1,255 @@
+import { createHash } from 'node:crypto'
+import type * as Pkcs11Js from 'pkcs11js'
+import type { ObjectSpec } from '../objects.ts'
+import { TokenError } from '../token.ts'
+import type { BlockRequest, GcmRequest, Token, TokenObject } from '../token.ts'
+import { ckm, classOf, tokenError } from './constants.ts'
+import { find, listObjects, openSession, templateOf } from './session.ts'
+import type { Raw, TokenLogin } from './session.ts'
+
+/** PKCS#11 error numbers this file decides by. */
+const generalError = 0x05
+const objectHandleInvalid = 0x82
+
+/**
+ * A PKCS#11 token: one thread, one session for work, one that only holds the login and owns the objects that live
+ * as long as the process. Throws `TokenError`; after one that `isDeviceError`, the process should end.
+ */
+export async function openPkcs11Token(login: TokenLogin): Promise<Token> {
+  const raw = await openSession(login)
+  return new Pkcs11Token(raw)
+}
+
+class Pkcs11Token implements Token {
+  readonly driver = 'pkcs11'
+  readonly model: string
+  readonly insecure: boolean
+  readonly #raw: Raw
+  readonly #pkcs11: Pkcs11Js.PKCS11
+  #work: Pkcs11Js.Handle
+  #objects: TokenObject[]
+
+  constructor(raw: Raw) {
+    this.#raw = raw
+    this.#pkcs11 = raw.pkcs11
+    this.#work = this.#newSession()
+    const info = raw.pkcs11.C_GetTokenInfo(raw.slot)
+    this.model = info.model.replaceAll('\0', '').trim()
+    this.insecure = /softhsm/i.test(`${info.model} ${info.manufacturerID}`)
+    this.#objects = listObjects(raw)
+  }
+
+  objects(): readonly TokenObject[] {
+    return this.#objects
+  }
+
+  encrypt({ object, mechanism, iv, input, output }: BlockRequest): void {
+    this.#attempt(() => {
+      this.#pkcs11.C_EncryptInit(this.#work, block(mechanism, iv), object.handle as Buffer)
+      this.#pkcs11.C_Encrypt(this.#work, input, output)
+    })
+  }
+
+  decrypt({ object, mechanism, iv, input, output }: BlockRequest): void {
+    this.#attempt(() => {
+      this.#pkcs11.C_DecryptInit(this.#work, block(mechanism, iv), object.handle as Buffer)
+      this.#pkcs11.C_Decrypt(this.#work, input, output)
+    })
+  }
+
+  sign({ object, mechanism, data, output }: Parameters<Token['sign']>[0]): void {
+    this.#attempt(() => {
+      this.#pkcs11.C_SignInit(this.#work, { mechanism: ckm[mechanism] }, object.handle as Buffer)
+      this.#pkcs11.C_Sign(this.#work, mechanism === 'ecdsa' ? sha256(data) : data, output)
+    })
+  }
+
+  random(output: Buffer): void {
+    this.#attempt(() => void this.#pkcs11.C_GenerateRandom(this.#work, output))
+  }
+
+  newDataKey(kek: TokenObject): Buffer {
+    const { js, pkcs11 } = this.#raw
+    return this.#attempt(() => {
+      // Extractable for the one wrap, granted nothing, and gone before this function returns.
+      const template = templateOf(js, dataKey([]), false).map((attribute) => {
+        if (attribute.type === js.CKA_EXTRACTABLE) return { ...attribute, value: true }
+        return attribute
+      })
+      const key = pkcs11.C_GenerateKey(this.#work, { mechanism: js.CKM_AES_KEY_GEN }, [
+        ...template,
+        { type: js.CKA_VALUE_LEN, value: 32 },
+      ])
+      try {
+        const wrapped = pkcs11.C_WrapKey(
+          this.#work,
+          { mechanism: ckm['aes-wrap-pad'] },
+          kek.handle as Buffer,
+          key,
+          Buffer.alloc(64),
+        )
+        return Buffer.from(wrapped)
+      } finally {
+        pkcs11.C_DestroyObject(this.#work, key)
+      }
+    })
+  }
+
+  unwrapDataKey(kek: TokenObject, wrapped: Buffer): TokenObject {
+    const { js, pkcs11 } = this.#raw
+    const handle = this.#attempt(() =>
+      pkcs11.C_UnwrapKey(
+        this.#raw.session,
+        { mechanism: ckm['aes-wrap-pad'] },
+        kek.handle as Buffer,
+        wrapped,
+        // SoftHSM writes to the object after it has made it, and cannot when it is not modifiable.
+        templateOf(js, dataKey(['encrypt', 'decrypt']), false).filter(
+          ({ type }) => type !== js.CKA_MODIFIABLE,
+        ),
+      ),
+    )
+    return { label: '', id: 'D0B', kind: 'AES', bytes: 32, handle }
+  }
+
+  seal({ object, iv, aad, input }: GcmRequest): Buffer {
+    return this.#attempt(() => {
+      const output = Buffer.alloc(input.length + 16)
+      this.#pkcs11.C_EncryptInit(this.#work, this.#gcm(iv, aad), object.handle as Buffer)
+      return this.#pkcs11.C_Encrypt(this.#work, input, output)
+    })
+  }
+
+  open({ object, iv, aad, input }: GcmRequest): Buffer {
+    return this.#attempt(() => {
+      const output = Buffer.alloc(input.length)
+      this.#pkcs11.C_DecryptInit(this.#work, this.#gcm(iv, aad), object.handle as Buffer)
+      return this.#pkcs11.C_Decrypt(this.#work, input, output)
+    })
+  }
+
+  lend(object: ObjectSpec): TokenObject {
+    const { label, id, kind, value } = object
+    const handle = this.#attempt(() =>
+      this.#pkcs11.C_CreateObject(this.#raw.session, templateOf(this.#raw.js, object, false)),
+    )
+    return { label, id, kind, bytes: value.length, handle }
+  }
+
+  forget(object: TokenObject): void {
+    this.#attempt(() => this.#pkcs11.C_DestroyObject(this.#raw.session, object.handle as Buffer))
+  }
+
+  create(object: ObjectSpec): void {
+    this.#attempt(() => {
+      this.#pkcs11.C_CreateObject(this.#work, templateOf(this.#raw.js, object, true))
+    })
+    this.#objects = listObjects(this.#raw)
+  }
+
+  destroy(label: string): void {
+    const { js, pkcs11 } = this.#raw
+    this.#attempt(() => {
+      for (const handle of find(this.#raw, [{ type: js.CKA_LABEL, value: label }])) {
+        pkcs11.C_DestroyObject(this.#work, handle)
+      }
+    })
+    this.#objects = listObjects(this.#raw)
+  }
+
+  close(): void {
+    this.#pkcs11.C_Finalize()
+    this.#pkcs11.close()
+  }
+
+  #gcm(iv: Buffer, aad: Buffer): Pkcs11Js.Mechanism {
+    const parameter = {
+      type: this.#raw.js.CK_PARAMS_AES_GCM_v240,
+      iv,
+      aad,
+      ivBits: iv.length * 8,
+      tagBits: 128,
+    }
+    return { mechanism: ckm['aes-gcm'], parameter }
+  }
+
+  /** All operations here may be repeated safely, so a lost handle or session is renewed and the call made once more. */
+  #attempt<Result>(run: () => Result): Result {
+    try {
+      return run()
+    } catch (error) {
+      const refusal = tokenError(error)
+      const kind = classOf(refusal.code)
+      if (kind === 'data' || kind === 'device') throw refusal
+      // After half an operation a session answers OPERATION_ACTIVE for ever, so it is never used again.
+      this.#renewSession()
+      if (kind === 'handle') this.#renewHandles()
+    }
+    try {
+      return run()
+    } catch (error) {
+      const refusal = tokenError(error)
+      if (classOf(refusal.code) !== 'data') this.#renewSession()
+      throw refusal
+    }
+  }
+
+  #newSession(): Pkcs11Js.Handle {
+    const { js, pkcs11, slot } = this.#raw
+    return pkcs11.C_OpenSession(slot, js.CKF_SERIAL_SESSION | js.CKF_RW_SESSION)
+  }
+
+  #renewSession(): void {
+    try {
+      this.#pkcs11.C_CloseSession(this.#work)
+    } catch {
+      // It may be gone already, which is what was wanted.
+    }
+    try {
+      this.#work = this.#newSession()
+    } catch {
+      throw new TokenError(generalError)
+    }
+  }
+
+  #renewHandles(): void {
+    let fresh: TokenObject[]
+    try {
+      fresh = listObjects(this.#raw)
+    } catch {
+      throw new TokenError(generalError)
+    }
+    // A token that has lost everything has vanished; a missing key on a token with others was destroyed.
+    if (fresh.length === 0 && this.#objects.length > 0) throw new TokenError(generalError)
+    const byLabel = new Map(fresh.map((object) => [object.label, object.handle]))
+    for (const object of this.#objects) object.handle = byLabel.get(object.label) ?? Buffer.alloc(8)
+  }
+}
+
+/** Whether the token as a whole is lost, so that only a fresh process can help. */
+export function isDeviceError(error: unknown): boolean {
+  return error instanceof TokenError && classOf(error.code) !== 'data' && error.code !== objectHandleInvalid
+}
+
+function block(mechanism: BlockRequest['mechanism'], iv: Buffer | undefined): Pkcs11Js.Mechanism {
+  switch (mechanism) {
+    case 'des3-ecb':
+    case 'aes-ecb':
+      return { mechanism: ckm[mechanism] }
+    case 'des3-cbc':
+      return { mechanism: ckm[mechanism], parameter: iv ?? zero8 }
+    case 'aes-cbc':
+      return { mechanism: ckm[mechanism], parameter: iv ?? zero16 }
+  }
+}
+
+function sha256(data: Buffer): Buffer {
+  return createHash('sha256').update(data).digest()
+}
+
+const zero8 = Buffer.alloc(8)
+const zero16 = Buffer.alloc(16)
+
+function dataKey(grants: ObjectSpec['grants']): Omit<ObjectSpec, 'value'> {
+  return { label: 'vault data key', id: 'D0B', kind: 'AES', grants, mechanisms: ['aes-gcm'] }
+}

@@ -1,0 +1,231 @@
+/**
+ * The HSM process: one thread that asks the token synchronously, and a socket to the client that started it.
+ * When that client goes, the process goes.
+ */
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import { commandNamed } from './commands/commands.ts'
+import type { Context } from './commands/context.ts'
+import { panText, Request } from './commands/request.ts'
+import { deviceLostExit, StartError, startExit } from './config.ts'
+import type { ProcessConfig } from './config.ts'
+import { HsmError } from './fault.ts'
+import type { HsmFault } from './fault.ts'
+import { KeyTable } from './key-table.ts'
+import { readKeyFile } from './keys.ts'
+import { objectsOf } from './objects.ts'
+import { classOf } from './pkcs11/constants.ts'
+import { openPkcs11Token } from './pkcs11/token.ts'
+import { selfTest } from './self-test.ts'
+import type { Capabilities } from './self-test.ts'
+import { TokenError } from './token.ts'
+import type { Token } from './token.ts'
+import { openTwin } from './twin/token.ts'
+import { openVault } from './vault.ts'
+import type { Vault } from './vault.ts'
+import { FrameReader, packFrame, WireError } from './wire.ts'
+import type { Fields, Frame } from './wire.ts'
+
+/** Runs until the client is gone. Ends the process itself, with a code of `config.ts` when it could not start. */
+export async function runHsmProcess(): Promise<void> {
+  process.umask(0o077)
+  try {
+    const config = await readConfig()
+    const token = await openToken(config)
+    if (token.insecure && config.environment === 'production' && !config.allowInsecureDriver) {
+      throw new StartError('insecureInProduction')
+    }
+    if (token.insecure) log('warn', `${token.model} protects no key from whoever holds this machine`)
+    const capabilities = selfTest(token)
+    if (!capabilities.random) throw new StartError('selfTestFailed')
+    new Server(config, token, capabilities).start()
+  } catch (error) {
+    // Only the kind of a fault is printed: what lies beneath may quote a file or a connection string.
+    const fault = error instanceof StartError ? error.fault : 'badConfig'
+    log('error', `does not start: ${fault}`)
+    process.exit(startExit[fault].code)
+  }
+}
+
+async function openToken(config: ProcessConfig): Promise<Token> {
+  if (config.driver === 'twin') {
+    if (config.keyFile === undefined) throw new StartError('badConfig')
+    try {
+      return openTwin(readKeyFile(config.keyFile).flatMap(objectsOf))
+    } catch {
+      throw new StartError('badKeys')
+    }
+  }
+  const { module, tokenLabel, pinFile } = config
+  if (module === undefined || tokenLabel === undefined || pinFile === undefined) {
+    throw new StartError('badConfig')
+  }
+  return openPkcs11Token({ module, tokenLabel, pinFile })
+}
+
+function readConfig(): Promise<ProcessConfig> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    process.stdin.setEncoding('utf8')
+    process.stdin.on('data', (piece: string) => {
+      text += piece
+      const end = text.indexOf('\n')
+      if (end === -1) return
+      try {
+        resolve(JSON.parse(text.slice(0, end)) as ProcessConfig)
+      } catch {
+        reject(new StartError('badConfig'))
+      }
+      text = ''
+    })
+    // The parent holds the other end for as long as it lives.
+    process.stdin.on('end', () => process.exit(0))
+  })
+}
+
+class Server {
+  readonly #config: ProcessConfig
+  readonly #token: Token
+  readonly #capabilities: Capabilities
+  readonly #vault: Vault
+  readonly #socket: Socket
+  readonly #reader = new FrameReader()
+  #context: Context
+  #idle: NodeJS.Timeout | undefined
+
+  constructor(config: ProcessConfig, token: Token, capabilities: Capabilities) {
+    this.#config = config
+    this.#token = token
+    this.#capabilities = capabilities
+    this.#context = this.#freshContext()
+    this.#vault = openVault({
+      databaseUrl: config.vaultDatabaseUrl,
+      token,
+      keys: () => this.#context.keys,
+      actor: config.actor,
+    })
+    this.#socket = connect(config.socket)
+  }
+
+  start(): void {
+    const end = (): never => process.exit(0)
+    this.#socket.on('connect', () => {
+      this.#send(0, {
+        event: 'ready',
+        secret: this.#config.secret,
+        driver: this.#token.driver,
+        model: this.#token.model,
+        insecure: this.#token.insecure,
+        capabilities: { ...this.#capabilities },
+        keys: this.#context.keys.names().map((key) => `${key.ref} ${key.version} ${key.kcv}`),
+      })
+    })
+    this.#socket.on('data', (chunk) => this.#receive(chunk))
+    this.#socket.on('end', end)
+    this.#socket.on('close', end)
+    this.#socket.on('error', end)
+    this.#vault.warm().catch(() => log('warn', 'the vault’s database is not there yet'))
+  }
+
+  #receive(chunk: Buffer): void {
+    let frames: Frame[]
+    try {
+      frames = this.#reader.push(chunk)
+    } catch (error) {
+      log('error', error instanceof WireError ? 'a frame that is not ours' : 'a fault in reading')
+      process.exit(1)
+    }
+    this.#socket.cork()
+    for (const frame of frames) this.#serve(frame)
+    this.#socket.uncork()
+    this.#collectWhenIdle()
+  }
+
+  #serve({ id, fields }: Frame): void {
+    try {
+      const answer = this.#answer(fields)
+      if (!(answer instanceof Promise)) {
+        this.#send(id, answer)
+        return
+      }
+      answer.then(
+        (late) => this.#send(id, late),
+        (error: unknown) => this.#refuse(id, error),
+      )
+    } catch (error) {
+      this.#refuse(id, error)
+    }
+  }
+
+  #answer(fields: Fields): Fields | Promise<Fields> {
+    const name = fields['command']
+    if (typeof name !== 'string') throw new HsmError({ kind: 'refused', why: 'badRequest' })
+    const request = new Request(fields)
+    switch (name) {
+      case 'ping':
+        return {}
+      case 'tokenise':
+        return this.#vault.tokenise(request.text('pan', panText)).then((token) => ({ token }))
+      case 'detokenise':
+        return this.#vault.detokenise(request.text('token', tokenText)).then((pan) => ({ pan }))
+      default: {
+        const command = commandNamed(name)
+        if (command === undefined) throw new HsmError({ kind: 'refused', why: 'badRequest' })
+        return command(this.#context, request)
+      }
+    }
+  }
+
+  #refuse(id: number, error: unknown): void {
+    const fault = this.#faultOf(error)
+    this.#send(id, { fault: fault.kind, ...('why' in fault ? { why: fault.why } : {}) })
+  }
+
+  #faultOf(error: unknown): HsmFault {
+    if (error instanceof HsmError) return error.fault
+    if (!(error instanceof TokenError)) {
+      log('error', `a fault of our own: ${error instanceof Error ? error.name : 'unknown'}`)
+      process.exit(deviceLostExit)
+    }
+    switch (classOf(error.code)) {
+      case 'data':
+        return { kind: 'refused', why: 'badRequest' }
+      case 'handle':
+        // The object is not there any more, and was looked for again.
+        this.#context = this.#freshContext()
+        return { kind: 'refused', why: 'unknownKey' }
+      case 'session':
+      case 'device':
+        // Nothing is answered: the client asks another process, or this one's successor.
+        log('error', `the token failed: ${error.message}`)
+        process.exit(deviceLostExit)
+    }
+  }
+
+  #freshContext(): Context {
+    const token = this.#token
+    return { token, keys: new KeyTable(token.objects()), random: (output) => token.random(output) }
+  }
+
+  #send(id: number, fields: Fields): void {
+    const frame = packFrame(id, fields)
+    this.#socket.write(frame, () => frame.fill(0))
+  }
+
+  /** What the collector has not yet freed may still hold what passed through; when there is time, it is freed. */
+  #collectWhenIdle(): void {
+    if (this.#idle !== undefined) {
+      this.#idle.refresh()
+      return
+    }
+    this.#idle = setTimeout(() => globalThis.gc?.(), 2_000)
+    this.#idle.unref()
+  }
+}
+
+const tokenText = /^tok_[a-z2-7]{26}$/
+
+/** Standard error is the log; the parent reads it line by line. */
+function log(level: 'warn' | 'error', message: string): void {
+  process.stderr.write(`${JSON.stringify({ level, message })}\n`)
+}

@@ -1,0 +1,186 @@
+/**
+ * The software twin: the same objects with the same rights, in this process's memory, for machines without a
+ * PKCS#11 library. It protects nothing, says so, and is refused in production.
+ */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createECDH,
+  createPrivateKey,
+  randomBytes,
+  randomFillSync,
+  sign,
+} from 'node:crypto'
+import type { Grant, Mechanism, ObjectSpec } from '../objects.ts'
+import { cmac, decipher, encipher, hmacSha256 } from '../soft.ts'
+import { TokenError } from '../token.ts'
+import type { BlockRequest, GcmRequest, Token, TokenObject } from '../token.ts'
+
+// The twin refuses in the words of PKCS#11, so that what stands above it needs one set.
+const keyFunctionNotPermitted = 0x68
+const mechanismInvalid = 0x70
+const objectHandleInvalid = 0x82
+const encryptedDataInvalid = 0x40
+const wrappedKeyInvalid = 0x110
+
+export function openTwin(specs: readonly ObjectSpec[]): Token {
+  return new Twin(specs)
+}
+
+class Twin implements Token {
+  readonly driver = 'twin'
+  readonly model = 'software twin'
+  readonly insecure = true
+  #objects: TokenObject[]
+
+  constructor(specs: readonly ObjectSpec[]) {
+    this.#objects = specs.map(held)
+  }
+
+  objects(): readonly TokenObject[] {
+    return this.#objects
+  }
+
+  encrypt({ object, mechanism, iv, input, output }: BlockRequest): void {
+    const { value } = permitted(object, 'encrypt', mechanism)
+    const [cipher, chaining] = mechanism.split('-') as ['des3' | 'aes', 'ecb' | 'cbc']
+    encipher({ cipher, chaining, key: value, ...(iv === undefined ? {} : { iv }), input }).copy(output)
+  }
+
+  decrypt({ object, mechanism, iv, input, output }: BlockRequest): void {
+    const { value } = permitted(object, 'decrypt', mechanism)
+    const [cipher, chaining] = mechanism.split('-') as ['des3' | 'aes', 'ecb' | 'cbc']
+    const clear = decipher({ cipher, chaining, key: value, ...(iv === undefined ? {} : { iv }), input })
+    clear.copy(output)
+    clear.fill(0)
+  }
+
+  sign({ object, mechanism, data, output }: Parameters<Token['sign']>[0]): void {
+    const { value } = permitted(object, 'sign', mechanism)
+    switch (mechanism) {
+      case 'aes-cmac':
+        cmac('aes', value, data).copy(output)
+        return
+      case 'des3-cmac':
+        cmac('des3', value, data).copy(output)
+        return
+      case 'hmac-sha256':
+        hmacSha256(value, data).copy(output)
+        return
+      case 'ecdsa':
+        signP256(value, data).copy(output)
+    }
+  }
+
+  random(output: Buffer): void {
+    randomFillSync(output)
+  }
+
+  newDataKey(kek: TokenObject): Buffer {
+    const { value } = permitted(kek, 'wrap', 'aes-wrap-pad')
+    return wrapPad(value, randomBytes(32))
+  }
+
+  unwrapDataKey(kek: TokenObject, wrapped: Buffer): TokenObject {
+    const { value } = permitted(kek, 'unwrap', 'aes-wrap-pad')
+    const key = unwrapPad(value, wrapped)
+    return held({
+      label: '',
+      id: 'D0B',
+      kind: 'AES',
+      value: key,
+      grants: ['encrypt', 'decrypt'],
+      mechanisms: ['aes-gcm'],
+    })
+  }
+
+  seal({ object, iv, aad, input }: GcmRequest): Buffer {
+    const { value } = permitted(object, 'encrypt', 'aes-gcm')
+    const engine = createCipheriv('aes-256-gcm', value, iv)
+    engine.setAAD(aad)
+    return Buffer.concat([engine.update(input), engine.final(), engine.getAuthTag()])
+  }
+
+  open({ object, iv, aad, input }: GcmRequest): Buffer {
+    const { value } = permitted(object, 'decrypt', 'aes-gcm')
+    try {
+      const engine = createDecipheriv('aes-256-gcm', value, iv, { authTagLength: 16 })
+      engine.setAAD(aad)
+      engine.setAuthTag(input.subarray(-16))
+      const clear = engine.update(input.subarray(0, -16))
+      engine.final()
+      return clear
+    } catch {
+      throw new TokenError(encryptedDataInvalid)
+    }
+  }
+
+  lend(object: ObjectSpec): TokenObject {
+    return held({ ...object, value: Buffer.from(object.value) })
+  }
+
+  forget(object: TokenObject): void {
+    ;(object.handle as ObjectSpec | undefined)?.value.fill(0)
+    object.handle = undefined
+  }
+
+  create(object: ObjectSpec): void {
+    this.#objects = [...this.#objects, held({ ...object, value: Buffer.from(object.value) })]
+  }
+
+  destroy(label: string): void {
+    for (const object of this.#objects) if (object.label === label) object.handle = undefined
+    this.#objects = this.#objects.filter((object) => object.label !== label)
+  }
+
+  close(): void {
+    for (const object of this.#objects) (object.handle as ObjectSpec | undefined)?.value.fill(0)
+    this.#objects = []
+  }
+}
+
+function held(spec: ObjectSpec): TokenObject {
+  return { label: spec.label, id: spec.id, kind: spec.kind, bytes: spec.value.length, handle: spec }
+}
+
+function permitted(object: TokenObject, grant: Grant, mechanism: Mechanism): ObjectSpec {
+  const spec = object.handle as ObjectSpec | undefined
+  if (spec === undefined) throw new TokenError(objectHandleInvalid)
+  if (!spec.grants.includes(grant)) throw new TokenError(keyFunctionNotPermitted)
+  if (!spec.mechanisms.includes(mechanism)) throw new TokenError(mechanismInvalid)
+  return spec
+}
+
+/** RFC 5649 names the value whose presence shows that a wrapping is intact. */
+const wrapIv = Buffer.from('A65959A6', 'hex')
+
+function wrapPad(kek: Buffer, key: Buffer): Buffer {
+  const engine = createCipheriv(`id-aes${kek.length * 8}-wrap-pad` as 'id-aes256-wrap-pad', kek, wrapIv)
+  return Buffer.concat([engine.update(key), engine.final()])
+}
+
+function unwrapPad(kek: Buffer, wrapped: Buffer): Buffer {
+  try {
+    const engine = createDecipheriv(`id-aes${kek.length * 8}-wrap-pad`, kek, wrapIv)
+    return Buffer.concat([engine.update(wrapped), engine.final()])
+  } catch {
+    throw new TokenError(wrappedKeyInvalid)
+  }
+}
+
+function signP256(scalar: Buffer, data: Buffer): Buffer {
+  const pair = createECDH('prime256v1')
+  pair.setPrivateKey(scalar)
+  const point = pair.getPublicKey()
+  const key = createPrivateKey({
+    format: 'jwk',
+    key: {
+      kty: 'EC',
+      crv: 'P-256',
+      d: scalar.toString('base64url'),
+      x: point.toString('base64url', 1, 33),
+      y: point.toString('base64url', 33, 65),
+    },
+  })
+  return sign('sha256', data, { key, dsaEncoding: 'ieee-p1363' })
+}

@@ -1,0 +1,283 @@
+/**
+ * The vault: a random token for each card number, and the number under keys that the HSM holds. It lives in the
+ * HSM process, so that what sees a card number at rest and what can use the keys is one process.
+ */
+import type { DatabasePool } from '../kernel/database.ts'
+import { openPool } from '../kernel/database.ts'
+import { HsmError } from './fault.ts'
+import type { KeyTable, LoadedKey } from './key-table.ts'
+import { labelOf } from './key.ts'
+import { Lru } from './lru.ts'
+import { TokenError } from './token.ts'
+import type { Token, TokenObject } from './token.ts'
+
+export interface Vault {
+  /** Throws `HsmError` `unavailable` when the database is away and the card is not among the known ones. */
+  tokenise(pan: string): Promise<string>
+  /** Throws `HsmError`: `refused` (`unknownToken`), or `unavailable`: nothing is given out that cannot be logged. */
+  detokenise(token: string): Promise<string>
+  /** Known cards, so that they need no database. */
+  warm(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface VaultOptions {
+  readonly databaseUrl: string
+  readonly token: Token
+  readonly keys: () => KeyTable
+  /** Who is asking, for the access log. */
+  readonly actor: string
+  readonly knownMax?: number
+  /** How long the database may take before the answer is `unavailable`. */
+  readonly waitMs?: number
+}
+
+const fingerprintKey = 'fpk.vault.both'
+const wrappingKey = 'kek.vault.both'
+
+export function openVault(options: VaultOptions): Vault {
+  return new DatabaseVault(options)
+}
+
+interface DataKey {
+  readonly id: number
+  readonly object: TokenObject
+}
+
+class DatabaseVault implements Vault {
+  readonly #pool: DatabasePool
+  readonly #token: Token
+  readonly #keys: () => KeyTable
+  readonly #actor: string
+  readonly #waitMs: number
+  /** Fingerprint to token. No card number stays here. */
+  readonly #known: Lru<string, string>
+  readonly #coming = new Map<string, Promise<string>>()
+  readonly #dataKeys = new Map<number, DataKey>()
+  #active: DataKey | undefined
+
+  constructor(options: VaultOptions) {
+    this.#pool = openPool({
+      databaseUrl: asVaultRole(options.databaseUrl),
+      applicationName: 'mafraq-hsm',
+      connectionsMax: 4,
+      connectTimeoutMs: options.waitMs ?? 450,
+    })
+    this.#token = options.token
+    this.#keys = options.keys
+    this.#actor = options.actor
+    this.#waitMs = options.waitMs ?? 450
+    this.#known = new Lru(options.knownMax ?? 100_000)
+  }
+
+  async tokenise(pan: string): Promise<string> {
+    const versions = this.#keys().accepted(fingerprintKey, ['M7'], ['C'])
+    const fingerprints = versions.map((key) => this.#fingerprint(key, pan))
+    const name = fingerprints[0]!.toString('base64')
+    const known = this.#known.get(name)
+    if (known !== undefined) return known
+    const coming = this.#coming.get(name)
+    if (coming !== undefined) return coming
+    const finding = this.#inTime(this.#findOrAdd(pan, versions[0]!, fingerprints))
+    this.#coming.set(name, finding)
+    try {
+      const token = await finding
+      this.#known.set(name, token)
+      return token
+    } finally {
+      this.#coming.delete(name)
+    }
+  }
+
+  async detokenise(token: string): Promise<string> {
+    const { rows } = await this.#inTime(
+      this.#pool.query<{ sealed: Buffer; data_key: number }>(
+        `WITH card AS (SELECT sealed, data_key FROM vault.card WHERE token = $1),
+              logged AS (INSERT INTO vault.access (token, actor, found)
+                         VALUES ($1, $2, EXISTS (SELECT FROM card)))
+         SELECT sealed, data_key FROM card`,
+        [token, this.#actor],
+      ),
+    )
+    const row = rows[0]
+    if (row === undefined) throw new HsmError({ kind: 'refused', why: 'unknownToken' })
+    const { object } = await this.#inTime(this.#dataKey(row.data_key))
+    const clear = this.#token.open({
+      object,
+      iv: own(row.sealed.subarray(0, 12)),
+      aad: Buffer.from(token, 'latin1'),
+      input: own(row.sealed.subarray(12)),
+    })
+    const pan = clear.toString('latin1')
+    clear.fill(0)
+    return pan
+  }
+
+  async warm(): Promise<void> {
+    const key = this.#keys().active(fingerprintKey, ['M7'], ['C'])
+    const { rows } = await this.#pool.query<{ fingerprint: Buffer; token: string }>(
+      'SELECT fingerprint, token FROM vault.card WHERE fingerprint_key = $1 ORDER BY created_at DESC LIMIT $2',
+      [label(key), this.#known.max],
+    )
+    for (const row of rows.reverse()) this.#known.set(row.fingerprint.toString('base64'), row.token)
+    await this.#activeDataKey()
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end()
+  }
+
+  #fingerprint(key: LoadedKey, pan: string): Buffer {
+    const data = Buffer.alloc(pan.length)
+    data.write(pan, 'latin1')
+    const output = Buffer.alloc(32)
+    this.#token.sign({ object: key.object, mechanism: 'hmac-sha256', data, output })
+    data.fill(0)
+    return output
+  }
+
+  async #findOrAdd(pan: string, key: LoadedKey, fingerprints: readonly Buffer[]): Promise<string> {
+    const there = await this.#find(fingerprints)
+    if (there !== undefined) return there
+    const dataKey = await this.#activeDataKey()
+    const token = this.#newToken()
+    const { rowCount } = await this.#pool.query(
+      `INSERT INTO vault.card (token, fingerprint, fingerprint_key, sealed, data_key, mask, bin)
+       VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (fingerprint) DO NOTHING`,
+      [
+        token,
+        fingerprints[0],
+        label(key),
+        this.#seal(dataKey, token, pan),
+        dataKey.id,
+        maskOf(pan),
+        pan.slice(0, 8),
+      ],
+    )
+    if (rowCount === 1) return token
+    // Another process added the same card a moment ago: its token is the card's.
+    const theirs = await this.#find(fingerprints)
+    if (theirs === undefined) throw new HsmError({ kind: 'unavailable' })
+    return theirs
+  }
+
+  async #find(fingerprints: readonly Buffer[]): Promise<string | undefined> {
+    const { rows } = await this.#pool.query<{ token: string }>(
+      'SELECT token FROM vault.card WHERE fingerprint = ANY ($1::bytea[]) LIMIT 1',
+      [fingerprints],
+    )
+    return rows[0]?.token
+  }
+
+  #seal(dataKey: DataKey, token: string, pan: string): Buffer {
+    const iv = Buffer.alloc(12)
+    this.#token.random(iv)
+    const input = Buffer.alloc(pan.length)
+    input.write(pan, 'latin1')
+    const sealed = this.#token.seal({
+      object: dataKey.object,
+      iv,
+      aad: Buffer.from(token, 'latin1'),
+      input,
+    })
+    input.fill(0)
+    return Buffer.concat([iv, sealed])
+  }
+
+  #newToken(): string {
+    const bytes = Buffer.alloc(17)
+    for (;;) {
+      this.#token.random(bytes)
+      const text = base32(bytes).slice(0, 26)
+      // All digits would pass for a number somewhere; it happens once in 10^18.
+      if (/[a-z]/.test(text)) return `tok_${text}`
+    }
+  }
+
+  async #activeDataKey(): Promise<DataKey> {
+    if (this.#active !== undefined) return this.#active
+    const find = "SELECT id FROM vault.data_key WHERE state = 'active'"
+    let { rows } = await this.#pool.query<{ id: number }>(find)
+    if (rows.length === 0) {
+      const kek = this.#keys().active(wrappingKey, ['K0'], ['B'])
+      await this.#pool.query(
+        "INSERT INTO vault.data_key (wrapped, kek, state) VALUES ($1, $2, 'active') ON CONFLICT DO NOTHING",
+        [this.#token.newDataKey(kek.object), label(kek)],
+      )
+      rows = (await this.#pool.query<{ id: number }>(find)).rows
+    }
+    this.#active = await this.#dataKey(rows[0]!.id)
+    return this.#active
+  }
+
+  async #dataKey(id: number): Promise<DataKey> {
+    const held = this.#dataKeys.get(id)
+    if (held !== undefined) return held
+    const { rows } = await this.#pool.query<{ wrapped: Buffer; kek: string }>(
+      'SELECT wrapped, kek FROM vault.data_key WHERE id = $1',
+      [id],
+    )
+    const row = rows[0]
+    const kek = row === undefined ? undefined : this.#keys().labelled(row.kek)
+    if (row === undefined || kek === undefined) throw new HsmError({ kind: 'unavailable' })
+    const dataKey = { id, object: this.#token.unwrapDataKey(kek.object, own(row.wrapped)) }
+    this.#dataKeys.set(id, dataKey)
+    return dataKey
+  }
+
+  /** The database's part, with a clock; its errors become `unavailable`. */
+  async #inTime<Result>(work: Promise<Result>): Promise<Result> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new HsmError({ kind: 'unavailable' })), this.#waitMs)
+    })
+    try {
+      return await Promise.race([work, late])
+    } catch (error) {
+      if (error instanceof HsmError || error instanceof TokenError) throw error
+      throw new HsmError({ kind: 'unavailable' })
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** Whoever logs in works with the vault's own role, which reaches this schema and nothing else. */
+function asVaultRole(databaseUrl: string): string {
+  const url = new URL(databaseUrl)
+  url.searchParams.set('options', '-c role=mafraq_vault -c search_path=vault')
+  return url.toString()
+}
+
+function label(key: LoadedKey): string {
+  return labelOf(key.name.ref, key.name.version)
+}
+
+/** First six and last four, the most that may be shown (PCI DSS 3.4.1). */
+function maskOf(pan: string): string {
+  return pan.slice(0, 6) + '*'.repeat(pan.length - 10) + pan.slice(-4)
+}
+
+/** RFC 4648 section 6, in lower case. */
+function base32(bytes: Uint8Array): string {
+  const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
+  let text = ''
+  let value = 0
+  let bits = 0
+  for (const byte of bytes) {
+    value = ((value << 8) | byte) & 0xffff
+    bits += 8
+    while (bits >= 5) {
+      bits -= 5
+      text += alphabet[(value >> bits) & 31]!
+    }
+  }
+  return text
+}
+
+/** Native code gets memory of its own, not a piece of a shared pool. */
+function own(bytes: Uint8Array): Buffer {
+  const copy = Buffer.alloc(bytes.length)
+  copy.set(bytes)
+  return copy
+}
