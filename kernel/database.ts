@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Pool } from 'pg'
 import pg from 'pg'
 
@@ -17,6 +18,8 @@ export interface DatabaseOptions {
   /** Sends queries without waiting for the answers of earlier ones; each is still answered in order. */
   readonly pipeline?: boolean
   readonly connectTimeoutMs?: number
+  /** The socket to use, for a caller that must be able to cut it. */
+  readonly socket?: Socket
 }
 
 /** Not connected yet. The caller listens for `error`: a client that loses its connection while idle emits it. */
@@ -51,6 +54,7 @@ function settings(options: DatabaseOptions): pg.ClientConfig {
     keepAlive: true,
     types: { getTypeParser },
     ...(options.pipeline === true ? { pipeline: true } : {}),
+    ...(options.socket === undefined ? {} : { stream: () => options.socket! }),
   }
 }
 

@@ -4,126 +4,64 @@
  * knows of those rooms only that such rows exist.
  */
 
-/** One durable act: all of it or nothing, once, whatever happens to the connection. */
-export interface Unit {
-  /**
-   * What makes the unit happen once: the same key again is answered from the record of the first (a refusal by
-   * the books included); the same key with another body is refused as `keyReused`.
-   */
-  readonly key: string
-  readonly commands: readonly Command[]
-  /** Rows of other rooms by the name of their kind, in the columns' order of the registered `RowKind`. */
-  readonly rows: readonly UnitRow[]
-  /** Reversals and recovery go before other waiting work. */
-  readonly urgent?: boolean
-}
+import { fileURLToPath } from 'node:url'
+import type { Clock } from '../kernel/clock.ts'
+import { systemClock } from '../kernel/clock.ts'
+import { migrate } from '../kernel/database.ts'
+import type { Ledger, RowKind } from './contract.ts'
+import { compileKinds } from './rowkinds.ts'
+import { Writer } from './writer.ts'
+import type { LedgerLog } from './writer.ts'
 
-export interface UnitRow {
-  readonly kind: string
-  readonly values: readonly SqlValue[]
-}
+export type { LedgerLog } from './writer.ts'
+export type {
+  AccountSpec,
+  Command,
+  Condition,
+  Ledger,
+  LedgerRefusal,
+  Leg,
+  RowKind,
+  SqlValue,
+  Unit,
+  UnitOutcome,
+  UnitRow,
+} from './contract.ts'
 
-export type SqlValue = string | number | bigint | boolean | null | Uint8Array
-
-export type UnitOutcome =
-  | { readonly kind: 'committed' }
-  /** Known to have changed nothing. `reason` is the ledger's own or that of the row kind's guard. */
-  | { readonly kind: 'refused'; readonly reason: LedgerRefusal | (string & {}) }
-  /** The commit may or may not have happened, and could not be found out in time. Say nothing, ask again by key. */
-  | { readonly kind: 'unknown' }
-
-export type LedgerRefusal =
-  | 'keyReused'
-  | 'unknownAccount'
-  | 'closedAccount'
-  | 'wrongCurrency'
-  | 'unbalanced'
-  | 'badAmount'
-  | 'insufficientFunds'
-  | 'unknownHold'
-  | 'holdNotOpen'
-  | 'overCapture'
-  | 'unknownPosting'
-  | 'alreadyReversed'
-  /** The queue is at its bound: nothing was tried. */
-  | 'overloaded'
-
-export type Command =
-  | {
-      readonly kind: 'post'
-      readonly id: string
-      readonly legs: readonly Leg[]
-      /** Wall clock ms; the business time of the posting. */
-      readonly effectiveAt: number
-      readonly meta?: Readonly<Record<string, string>>
-    }
-  /** A hold: pending legs that set money aside. */
-  | {
-      readonly kind: 'authorize'
-      readonly id: string
-      readonly legs: readonly Leg[]
-      readonly effectiveAt: number
-      readonly expiresAt: number
-      readonly meta?: Readonly<Record<string, string>>
-    }
-  /** Moves all or part of a hold; `final` releases what remains of it. */
-  | {
-      readonly kind: 'capture'
-      readonly id: string
-      readonly holdId: string
-      readonly amountMinor: bigint
-      readonly final: boolean
-      readonly effectiveAt: number
-    }
-  | { readonly kind: 'void'; readonly id: string; readonly holdId: string; readonly effectiveAt: number }
-  /** The opposite entries of an earlier posting. Nothing posted is ever changed. */
-  | { readonly kind: 'reverse'; readonly id: string; readonly reverses: string; readonly effectiveAt: number }
-
-/** One side of a posting. The amount is above zero; the side says which way it goes. */
-export interface Leg {
-  /** For example `merchant:000000000000001` or `net:knet:2026-11-22`. */
-  readonly account: string
-  readonly side: 'debit' | 'credit'
-  readonly amountMinor: bigint
-  readonly currency: string
-}
-
-export interface AccountSpec {
-  readonly path: string
-  readonly currency: string
-  readonly normalSide: 'debit' | 'credit'
-  readonly limit: 'none' | 'noOverdraft'
+export interface LedgerOptions {
+  readonly databaseUrl: string
+  /** The other rooms' rows, written in this order. */
+  readonly rowKinds: readonly RowKind[]
+  readonly log: LedgerLog
+  readonly clock?: Clock
+  /** After this long the server cancels a statement. */
+  readonly statementDeadlineMs?: number
+  /** After this long without a known outcome a unit is answered with `unknown`, or with `unavailable`. */
+  readonly outcomeDeadlineMs?: number
+  /** More waiting units than this are refused as `overloaded`. */
+  readonly waitingMax?: number
+  readonly batchMax?: number
 }
 
 /**
- * Rows of another room that commit with the books. Plain data, so that the writer may live on a thread of its own.
- * The writer makes one statement of all rows of a kind in a batch: `input` is a common table expression with the
- * kind's columns and `ordinal` (bigint, from 1).
+ * The writer of the books, on books that `migrateLedger` has made. Throws `DatabaseError` when the database cannot
+ * be reached, is not migrated, or may forget what it has acknowledged.
  */
-export interface RowKind {
-  readonly name: string
-  /** Column name and PostgreSQL type, in the order of `UnitRow.values`. */
-  readonly columns: readonly (readonly [name: string, type: string])[]
-  /**
-   * A statement over `input` that returns `(ordinal, reason)` for each row that must not be written, and takes the
-   * locks that keep its verdict true until the commit. A unit with such a row is refused with the reason.
-   */
-  readonly guard?: string
-  /** A statement over `input` that writes the rows; it must affect exactly as many rows as it is given. */
-  readonly write: string
-  /**
-   * Columns whose values name what the row is about. Two units that name the same thing never share a batch: the
-   * second waits for the next one and is judged by its guard there.
-   */
-  readonly claims?: readonly string[]
+export async function openLedger(options: LedgerOptions): Promise<Ledger> {
+  return Writer.open({
+    databaseUrl: options.databaseUrl,
+    kinds: compileKinds(options.rowKinds),
+    log: options.log,
+    clock: options.clock ?? systemClock,
+    statementDeadlineMs: options.statementDeadlineMs ?? 2_000,
+    outcomeDeadlineMs: options.outcomeDeadlineMs ?? 10_000,
+    waitingMax: options.waitingMax ?? 4_000,
+    batchMax: options.batchMax ?? 256,
+  })
 }
 
-export interface Ledger {
-  /** Never rejects: a fault of the database is the outcome `unknown`, or `refused` when nothing was tried. */
-  commit(unit: Unit): Promise<UnitOutcome>
-  /** Opens what is not open yet; an account that exists with other terms is a bug of the caller. */
-  openAccounts(accounts: readonly AccountSpec[]): Promise<void>
-  status(): { readonly waiting: number; readonly writing: number; readonly state: 'up' | 'down' }
-  /** Writes what waits, then ends. */
-  close(): Promise<void>
+/** Makes the books, or brings them up to date; before the migrations of any room whose rows commit with them. */
+export async function migrateLedger(databaseUrl: string): Promise<void> {
+  const folder = fileURLToPath(new URL('migrations', import.meta.url))
+  await migrate({ databaseUrl, schema: 'ledger', folder })
 }

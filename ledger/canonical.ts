@@ -1,0 +1,135 @@
+import { hash } from 'node:crypto'
+import type { Command, Condition, Leg, SqlValue, Unit } from './contract.ts'
+
+/**
+ * Bytes that are hashed: fixed widths, big-endian; texts and lists behind their length; a version first. Nothing is
+ * hashed as JSON, whose spaces and order of names no standard fixes.
+ */
+export class Bytes {
+  #buffer = Buffer.allocUnsafe(1_024)
+  #length = 0
+
+  u8(value: number): this {
+    this.#room(1)
+    this.#length = this.#buffer.writeUInt8(value, this.#length)
+    return this
+  }
+
+  u32(value: number): this {
+    this.#room(4)
+    this.#length = this.#buffer.writeUInt32BE(value, this.#length)
+    return this
+  }
+
+  i64(value: bigint | number): this {
+    this.#room(8)
+    this.#length = this.#buffer.writeBigInt64BE(BigInt(value), this.#length)
+    return this
+  }
+
+  text(value: string): this {
+    const bytes = Buffer.byteLength(value)
+    this.u32(bytes)
+    this.#room(bytes)
+    this.#length += this.#buffer.write(value, this.#length)
+    return this
+  }
+
+  blob(value: Uint8Array): this {
+    this.u32(value.byteLength)
+    this.#room(value.byteLength)
+    this.#buffer.set(value, this.#length)
+    this.#length += value.byteLength
+    return this
+  }
+
+  /** A zero where there is nothing, else a one and what `write` adds. */
+  optional<T>(value: T | undefined, write: (value: T) => void): this {
+    this.u8(value === undefined ? 0 : 1)
+    if (value !== undefined) write(value)
+    return this
+  }
+
+  list<T>(values: readonly T[], write: (value: T) => void): this {
+    this.u32(values.length)
+    for (const value of values) write(value)
+    return this
+  }
+
+  sha256(): Buffer {
+    return hash('sha256', this.#buffer.subarray(0, this.#length), 'buffer')
+  }
+
+  #room(bytes: number): void {
+    if (this.#length + bytes <= this.#buffer.length) return
+    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#length + bytes))
+    this.#buffer.copy(larger, 0, 0, this.#length)
+    this.#buffer = larger
+  }
+}
+
+export function metaBytes(bytes: Bytes, meta: Readonly<Record<string, string>>): void {
+  const names = Object.keys(meta).sort()
+  bytes.list(names, (name) => bytes.text(name).text(meta[name]!))
+}
+
+const bodyVersion = 1
+
+/** The same for the same body of a unit, and for no other: SHA-256, in hexadecimal. */
+export function fingerprintOf(unit: Unit): string {
+  const bytes = new Bytes().u8(bodyVersion)
+  bytes.list(unit.commands, (command) => commandBytes(bytes, command))
+  bytes.list(unit.rows, (row) => {
+    bytes.text(row.kind)
+    bytes.list(row.values, (value) => valueBytes(bytes, value))
+  })
+  return bytes.sha256().toString('hex')
+}
+
+function commandBytes(bytes: Bytes, command: Command): void {
+  bytes.text(command.kind).text(command.id).text(String(command.effectiveAt))
+  switch (command.kind) {
+    case 'post':
+    case 'authorize':
+      if (command.kind === 'authorize') bytes.text(String(command.expiresAt))
+      bytes.list(command.legs, (leg) => legBytes(bytes, leg))
+      bytes.optional(command.meta, (meta) => metaBytes(bytes, meta))
+      bytes.list(command.conditions ?? [], (condition) => conditionBytes(bytes, condition))
+      return
+    case 'increment':
+      bytes.text(command.holdId)
+      bytes.optional(command.expiresAt, (expiresAt) => bytes.text(String(expiresAt)))
+      bytes.list(command.legs, (leg) => legBytes(bytes, leg))
+      return
+    case 'capture':
+      bytes.text(command.holdId).text(String(command.amountMinor))
+      bytes.u8(command.final ? 1 : 0)
+      return
+    case 'void':
+    case 'expire':
+      bytes.text(command.holdId)
+      return
+    case 'reverse':
+      bytes.text(command.reverses)
+      return
+    case 'close':
+      bytes.text(command.account)
+  }
+}
+
+// Amounts are written as text here: a unit that is refused for its amount has a body too.
+function legBytes(bytes: Bytes, leg: Leg): void {
+  bytes.text(leg.account).text(leg.side).text(String(leg.amountMinor)).text(leg.currency)
+}
+
+function conditionBytes(bytes: Bytes, condition: Condition): void {
+  bytes.text(condition.account)
+  bytes.optional(condition.availableMinor, (amount) => bytes.text(String(amount)))
+  bytes.optional(condition.version, (version) => bytes.text(String(version)))
+}
+
+function valueBytes(bytes: Bytes, value: SqlValue): void {
+  if (value === null) bytes.text('null')
+  else if (value instanceof Uint8Array) bytes.text('bytes').blob(value)
+  else bytes.text(typeof value).text(String(value))
+}

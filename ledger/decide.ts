@@ -1,0 +1,551 @@
+import type { Command, Condition, LedgerRefusal, Leg, Unit } from './contract.ts'
+
+/**
+ * What the books answer to a unit, decided in order over the part of the books it touches. No I/O, no clock, no
+ * chance: the writer runs it over rows it has locked, the simulation over books in memory.
+ *
+ * A unit is all or nothing. The first command that is refused refuses it, and within a command the checks come in
+ * the order of the code below.
+ */
+
+export interface Books {
+  /** Accounts by path. */
+  readonly accounts: Map<string, Account>
+  /** Holds by the id of the command that made them. */
+  readonly holds: Map<string, Hold>
+  /** Postings by the id of their command. */
+  readonly postings: Map<string, Posted>
+  readonly units: Map<string, Answered>
+  lastPosting: bigint
+}
+
+type Side = Leg['side']
+
+/** Every change makes a new one, so an earlier state may be kept. */
+export interface Account {
+  readonly id: bigint
+  readonly path: string
+  readonly currency: string
+  readonly normalSide: Side
+  readonly limit: 'none' | 'noOverdraft'
+  readonly closed: boolean
+  readonly debits: bigint
+  readonly credits: bigint
+  readonly debitsPending: bigint
+  readonly creditsPending: bigint
+  /** Counts the account's entries. */
+  readonly version: bigint
+}
+
+export interface Hold {
+  readonly id: bigint
+  readonly reference: string
+  readonly state: 'open' | 'captured' | 'voided' | 'expired'
+  readonly currency: string
+  /** What the debits set aside, all increments included. */
+  readonly amountMinor: bigint
+  readonly capturedMinor: bigint
+  readonly legs: readonly HoldLeg[]
+  readonly expiresAt: number
+}
+
+export interface HoldLeg {
+  readonly account: string
+  readonly side: Side
+  readonly amountMinor: bigint
+  /** What of it is still set aside. */
+  readonly openMinor: bigint
+}
+
+/** What a later command may need to know of a posting. */
+export interface Posted {
+  readonly id: bigint
+  readonly kind: PostingKind
+  readonly reversed: boolean
+  /** Its posted entries; empty for a posting that moved no money. */
+  readonly moved: readonly Moved[]
+}
+
+interface Moved {
+  readonly account: string
+  /** A debit is above zero. */
+  readonly amount: bigint
+}
+
+export interface Answered {
+  readonly fingerprint: string
+  /** Undefined when the unit was committed. */
+  readonly refusal: string | undefined
+}
+
+export type PostingKind = Command['kind']
+
+export interface Posting {
+  readonly id: bigint
+  readonly reference: string
+  readonly kind: PostingKind
+  readonly holdId: bigint | undefined
+  readonly reverses: bigint | undefined
+  readonly effectiveAt: number
+  readonly expiresAt: number | undefined
+  readonly meta: Readonly<Record<string, string>> | undefined
+  readonly entries: readonly Entry[]
+}
+
+export interface Entry {
+  readonly layer: 0 | 1
+  readonly accountId: bigint
+  readonly currency: string
+  /** A debit is above zero, a credit below it. */
+  readonly amount: bigint
+  readonly accountVersion: bigint
+  readonly balanceAfter: bigint
+  readonly debitsPendingAfter: bigint
+  readonly creditsPendingAfter: bigint
+}
+
+export type Decision =
+  | { readonly kind: 'accepted'; readonly postings: readonly Posting[]; readonly changes: Changes }
+  /** `stored`: a repeat gets the same answer. What is wrong with the unit itself is not stored. */
+  | { readonly kind: 'refused'; readonly reason: LedgerRefusal; readonly stored: boolean }
+  | { readonly kind: 'replay'; readonly refusal: string | undefined }
+  | { readonly kind: 'conflict' }
+
+/** The new state of whatever a unit touches. */
+export interface Changes {
+  readonly accounts: Map<string, Account>
+  readonly holds: Map<string, Hold>
+  readonly postings: Map<string, Posted>
+}
+
+export const amountMax = 2n ** 63n - 1n
+
+/** Texts are keys of the books; anything longer is somebody's mistake. */
+export const textMax = 200
+const legsMax = 1_000
+const timeMax = 253_402_300_800_000 // the year 10000
+
+export function emptyBooks(): Books {
+  return { accounts: new Map(), holds: new Map(), postings: new Map(), units: new Map(), lastPosting: 0n }
+}
+
+/** Books in memory have no statement to open an account with. */
+export function newAccount(
+  terms: Pick<Account, 'id' | 'path' | 'currency' | 'normalSide' | 'limit'>,
+): Account {
+  const none = { debits: 0n, credits: 0n, debitsPending: 0n, creditsPending: 0n, version: 0n }
+  return { ...terms, ...none, closed: false }
+}
+
+/** `fingerprint` is the same for the same body of a unit and for no other (`fingerprintOf`). Changes nothing. */
+export function decide(books: Books, unit: Unit, fingerprint: string): Decision {
+  const known = books.units.get(unit.key)
+  if (known !== undefined) {
+    return known.fingerprint === fingerprint
+      ? { kind: 'replay', refusal: known.refusal }
+      : { kind: 'conflict' }
+  }
+  const wrong = inputFault(unit)
+  if (wrong !== undefined) return { kind: 'refused', reason: wrong, stored: false }
+  const draft = new Draft(books)
+  for (const command of unit.commands) {
+    const refusal = draft.run(command)
+    if (refusal !== undefined) return { kind: 'refused', reason: refusal, stored: true }
+  }
+  return { kind: 'accepted', postings: draft.made, changes: draft }
+}
+
+/** Makes a decision true for the units after it. */
+export function apply(books: Books, unit: Unit, fingerprint: string, decision: Decision): void {
+  if (decision.kind === 'accepted') {
+    for (const [path, account] of decision.changes.accounts) books.accounts.set(path, account)
+    for (const [reference, hold] of decision.changes.holds) books.holds.set(reference, hold)
+    for (const [reference, posted] of decision.changes.postings) books.postings.set(reference, posted)
+    books.lastPosting += BigInt(decision.postings.length)
+    books.units.set(unit.key, { fingerprint, refusal: undefined })
+  }
+  if (decision.kind === 'refused' && decision.stored) {
+    books.units.set(unit.key, { fingerprint, refusal: decision.reason })
+  }
+}
+
+/** What is wrong with a unit whatever the books say. */
+export function inputFault(unit: Unit): LedgerRefusal | undefined {
+  if (!isText(unit.key)) return 'malformed'
+  for (const command of unit.commands) {
+    const wrong = commandFault(command)
+    if (wrong !== undefined) return wrong
+  }
+  return undefined
+}
+
+function commandFault(command: Command): LedgerRefusal | undefined {
+  if (!isText(command.id) || !isTime(command.effectiveAt)) return 'malformed'
+  switch (command.kind) {
+    case 'post':
+    case 'authorize':
+      if (command.meta !== undefined && !isMeta(command.meta)) return 'malformed'
+      if (command.conditions?.some((condition) => !isText(condition.account)) === true) return 'malformed'
+      if (command.kind === 'authorize' && !isTime(command.expiresAt)) return 'malformed'
+      return legsFault(command.legs)
+    case 'increment':
+      if (!isText(command.holdId)) return 'malformed'
+      if (command.expiresAt !== undefined && !isTime(command.expiresAt)) return 'malformed'
+      return legsFault(command.legs)
+    case 'capture':
+      if (!isText(command.holdId)) return 'malformed'
+      return isAmount(command.amountMinor) ? undefined : 'badAmount'
+    case 'void':
+    case 'expire':
+      return isText(command.holdId) ? undefined : 'malformed'
+    case 'reverse':
+      return isText(command.reverses) ? undefined : 'malformed'
+    case 'close':
+      return isText(command.account) ? undefined : 'malformed'
+  }
+}
+
+function legsFault(legs: readonly Leg[]): LedgerRefusal | undefined {
+  if (legs.length > legsMax) return 'malformed'
+  const sums = new Map<string, bigint>()
+  for (const leg of legs) {
+    if (!isText(leg.account) || !isText(leg.currency)) return 'malformed'
+    if (!isAmount(leg.amountMinor)) return 'badAmount'
+    sums.set(leg.currency, (sums.get(leg.currency) ?? 0n) + signed(leg.side, leg.amountMinor))
+  }
+  if (legs.length === 0) return 'unbalanced'
+  for (const sum of sums.values()) if (sum !== 0n) return 'unbalanced'
+  return undefined
+}
+
+function isText(text: string): boolean {
+  return text.length > 0 && text.length <= textMax && text.isWellFormed() && !text.includes('\0')
+}
+
+function isMeta(meta: Readonly<Record<string, string>>): boolean {
+  return Object.entries(meta).every(
+    ([name, value]) => isText(name) && (value === '' || (value.length <= 10 * textMax && isStorable(value))),
+  )
+}
+
+function isStorable(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0')
+}
+
+function isTime(ms: number): boolean {
+  return Number.isSafeInteger(ms) && ms >= 0 && ms < timeMax
+}
+
+function isAmount(amount: bigint): boolean {
+  return amount > 0n && amount <= amountMax
+}
+
+/** The books as one unit sees them: what it has changed so far, over what was there. */
+class Draft implements Changes {
+  readonly accounts = new Map<string, Account>()
+  readonly holds = new Map<string, Hold>()
+  readonly postings = new Map<string, Posted>()
+  readonly made: Posting[] = []
+  readonly #books: Books
+
+  constructor(books: Books) {
+    this.#books = books
+  }
+
+  run(command: Command): LedgerRefusal | undefined {
+    if (this.#posted(command.id) !== undefined) return 'duplicateId'
+    switch (command.kind) {
+      case 'post':
+        return this.#post(command)
+      case 'authorize':
+        return this.#authorize(command)
+      case 'increment':
+        return this.#increment(command)
+      case 'capture':
+        return this.#capture(command)
+      case 'void':
+      case 'expire':
+        return this.#letGo(command)
+      case 'reverse':
+        return this.#reverse(command)
+      case 'close':
+        return this.#close(command)
+    }
+  }
+
+  #post(command: Command & { kind: 'post' }): LedgerRefusal | undefined {
+    const refusal = this.#legsRefusal(command.legs) ?? this.#conditionsRefusal(command.conditions ?? [])
+    if (refusal !== undefined) return refusal
+    const moves = command.legs.map((leg) => posts(leg.account, signed(leg.side, leg.amountMinor)))
+    return this.#enter(command, moves, { meta: command.meta })
+  }
+
+  #authorize(command: Command & { kind: 'authorize' }): LedgerRefusal | undefined {
+    const refusal = this.#legsRefusal(command.legs) ?? this.#conditionsRefusal(command.conditions ?? [])
+    if (refusal !== undefined) return refusal
+    const currency = command.legs[0]!.currency
+    const legs = mergeLegs([], command.legs)
+    const amountMinor = debitsOf(legs, (leg) => leg.amountMinor)
+    // A hold is captured by one amount, which must mean something for each of its legs.
+    if (command.legs.some((leg) => leg.currency !== currency)) return 'wrongCurrency'
+    if (amountMinor > amountMax) return 'overflow'
+    const moves = legs.map((leg) => setsAside(leg.account, signed(leg.side, leg.amountMinor)))
+    const entered = this.#enter(command, moves, { meta: command.meta, expiresAt: command.expiresAt })
+    if (entered !== undefined) return entered
+    this.holds.set(command.id, {
+      id: this.made.at(-1)!.id,
+      reference: command.id,
+      state: 'open',
+      currency,
+      amountMinor,
+      capturedMinor: 0n,
+      legs,
+      expiresAt: command.expiresAt,
+    })
+    return undefined
+  }
+
+  #increment(command: Command & { kind: 'increment' }): LedgerRefusal | undefined {
+    const hold = this.#hold(command.holdId)
+    if (hold === undefined) return 'unknownHold'
+    if (hold.state !== 'open') return 'holdNotOpen'
+    const refusal = this.#legsRefusal(command.legs)
+    if (refusal !== undefined) return refusal
+    if (command.legs.some((leg) => leg.currency !== hold.currency)) return 'wrongCurrency'
+    const more = mergeLegs([], command.legs)
+    const amountMinor = hold.amountMinor + debitsOf(more, (leg) => leg.amountMinor)
+    if (amountMinor > amountMax) return 'overflow'
+    const expiresAt = command.expiresAt ?? hold.expiresAt
+    const moves = more.map((leg) => setsAside(leg.account, signed(leg.side, leg.amountMinor)))
+    const entered = this.#enter(command, moves, { holdId: hold.id, expiresAt })
+    if (entered !== undefined) return entered
+    this.holds.set(hold.reference, {
+      ...hold,
+      amountMinor,
+      legs: mergeLegs(hold.legs, command.legs),
+      expiresAt,
+    })
+    return undefined
+  }
+
+  #capture(command: Command & { kind: 'capture' }): LedgerRefusal | undefined {
+    const hold = this.#hold(command.holdId)
+    if (hold === undefined) return 'unknownHold'
+    if (hold.state !== 'open') return 'holdNotOpen'
+    const openMinor = debitsOf(hold.legs, (leg) => leg.openMinor)
+    if (command.amountMinor > openMinor) return 'overCapture'
+
+    const shares = share(hold.legs, command.amountMinor, openMinor)
+    const moves: Move[] = []
+    const legs = hold.legs.map((leg, index) => {
+      const captured = shares[index]!
+      const released = command.final ? leg.openMinor : captured
+      if (released > 0n) moves.push(lets(leg.account, -signed(leg.side, released)))
+      if (captured > 0n) moves.push(posts(leg.account, signed(leg.side, captured)))
+      return { ...leg, openMinor: leg.openMinor - released }
+    })
+    const entered = this.#enter(command, moves, { holdId: hold.id })
+    if (entered !== undefined) return entered
+    this.holds.set(hold.reference, {
+      ...hold,
+      legs,
+      capturedMinor: hold.capturedMinor + command.amountMinor,
+      state: command.final || command.amountMinor === openMinor ? 'captured' : 'open',
+    })
+    return undefined
+  }
+
+  #letGo(command: Command & { kind: 'void' | 'expire' }): LedgerRefusal | undefined {
+    const hold = this.#hold(command.holdId)
+    if (hold === undefined) return 'unknownHold'
+    if (hold.state !== 'open') return 'holdNotOpen'
+    if (command.kind === 'expire' && command.effectiveAt < hold.expiresAt) return 'holdNotExpired'
+    const open = hold.legs.filter((leg) => leg.openMinor > 0n)
+    const moves = open.map((leg) => lets(leg.account, -signed(leg.side, leg.openMinor)))
+    const entered = this.#enter(command, moves, { holdId: hold.id })
+    if (entered !== undefined) return entered
+    const legs = hold.legs.map((leg) => ({ ...leg, openMinor: 0n }))
+    this.holds.set(hold.reference, { ...hold, legs, state: command.kind === 'void' ? 'voided' : 'expired' })
+    return undefined
+  }
+
+  #reverse(command: Command & { kind: 'reverse' }): LedgerRefusal | undefined {
+    const posted = this.#posted(command.reverses)
+    // What a hold set aside is voided, not reversed; a reversal is corrected by a new posting.
+    if (posted === undefined || (posted.kind !== 'post' && posted.kind !== 'capture')) return 'unknownPosting'
+    if (posted.reversed) return 'alreadyReversed'
+    if (posted.moved.some(({ account }) => this.#account(account)!.closed)) return 'closedAccount'
+    const moves = posted.moved.map(({ account, amount }) => posts(account, -amount))
+    const entered = this.#enter(command, moves, { reverses: posted.id })
+    if (entered !== undefined) return entered
+    this.postings.set(command.reverses, { ...posted, reversed: true })
+    return undefined
+  }
+
+  #close(command: Command & { kind: 'close' }): LedgerRefusal | undefined {
+    const account = this.#account(command.account)
+    if (account === undefined) return 'unknownAccount'
+    if (account.closed) return 'closedAccount'
+    const { debits, credits, debitsPending, creditsPending } = account
+    if (debits !== credits || debitsPending !== 0n || creditsPending !== 0n) return 'accountNotEmpty'
+    const entered = this.#enter(command, [], { meta: { account: account.path } })
+    if (entered !== undefined) return entered
+    this.accounts.set(account.path, { ...account, closed: true })
+    return undefined
+  }
+
+  #legsRefusal(legs: readonly Leg[]): LedgerRefusal | undefined {
+    for (const leg of legs) {
+      const account = this.#account(leg.account)
+      if (account === undefined) return 'unknownAccount'
+      if (account.closed) return 'closedAccount'
+      if (account.currency !== leg.currency) return 'wrongCurrency'
+    }
+    return undefined
+  }
+
+  #conditionsRefusal(conditions: readonly Condition[]): LedgerRefusal | undefined {
+    for (const condition of conditions) {
+      const account = this.#account(condition.account)
+      if (account === undefined) return 'unknownAccount'
+      const { availableMinor, version } = condition
+      if (availableMinor !== undefined && available(account) < availableMinor) return 'conditionFailed'
+      if (version !== undefined && account.version !== version) return 'conditionFailed'
+    }
+    return undefined
+  }
+
+  /** Writes the posting, unless an account would pass its limit or what a counter holds. */
+  #enter(command: Command, moves: readonly Move[], more: PostingFacts): LedgerRefusal | undefined {
+    const touched = new Map<string, Account>()
+    const entries: Entry[] = []
+    for (const move of moves) {
+      const account = moved(touched.get(move.account) ?? this.#account(move.account)!, move)
+      touched.set(move.account, account)
+      entries.push({
+        layer: move.effect === 'post' ? 0 : 1,
+        accountId: account.id,
+        currency: account.currency,
+        amount: move.amount,
+        accountVersion: account.version,
+        balanceAfter: account.debits - account.credits,
+        debitsPendingAfter: account.debitsPending,
+        creditsPendingAfter: account.creditsPending,
+      })
+    }
+    for (const account of touched.values()) {
+      if (account.debits + account.debitsPending > amountMax) return 'overflow'
+      if (account.credits + account.creditsPending > amountMax) return 'overflow'
+    }
+    for (const account of touched.values()) {
+      if (account.limit === 'noOverdraft' && available(account) < 0n) return 'insufficientFunds'
+    }
+    for (const [path, account] of touched) this.accounts.set(path, account)
+    const { id: reference, kind, effectiveAt } = command
+    const id = this.#books.lastPosting + BigInt(this.made.length) + 1n
+    const { holdId, reverses, expiresAt, meta } = more
+    this.made.push({ id, reference, kind, effectiveAt, holdId, reverses, expiresAt, meta, entries })
+    const posted = moves.filter(({ effect }) => effect === 'post')
+    this.postings.set(reference, { id, kind, reversed: false, moved: posted })
+    return undefined
+  }
+
+  #account(path: string): Account | undefined {
+    return this.accounts.get(path) ?? this.#books.accounts.get(path)
+  }
+
+  #hold(reference: string): Hold | undefined {
+    return this.holds.get(reference) ?? this.#books.holds.get(reference)
+  }
+
+  #posted(reference: string): Posted | undefined {
+    return this.postings.get(reference) ?? this.#books.postings.get(reference)
+  }
+}
+
+interface PostingFacts {
+  readonly holdId?: bigint
+  readonly reverses?: bigint
+  readonly expiresAt?: number
+  readonly meta?: Readonly<Record<string, string>> | undefined
+}
+
+/** One entry to be: money posted, set aside, or let go again (with the sign opposite to what was set aside). */
+interface Move extends Moved {
+  readonly effect: 'post' | 'setAside' | 'letGo'
+}
+
+function posts(account: string, amount: bigint): Move {
+  return { account, amount, effect: 'post' }
+}
+
+function setsAside(account: string, amount: bigint): Move {
+  return { account, amount, effect: 'setAside' }
+}
+
+function lets(account: string, amount: bigint): Move {
+  return { account, amount, effect: 'letGo' }
+}
+
+function moved(account: Account, { amount, effect }: Move): Account {
+  const version = account.version + 1n
+  switch (effect) {
+    case 'post':
+      return amount > 0n
+        ? { ...account, version, debits: account.debits + amount }
+        : { ...account, version, credits: account.credits - amount }
+    case 'setAside':
+      return amount > 0n
+        ? { ...account, version, debitsPending: account.debitsPending + amount }
+        : { ...account, version, creditsPending: account.creditsPending - amount }
+    case 'letGo':
+      return amount > 0n
+        ? { ...account, version, creditsPending: account.creditsPending - amount }
+        : { ...account, version, debitsPending: account.debitsPending + amount }
+  }
+}
+
+/** What may still be taken from an account: its balance on its normal side, less what is set aside against it. */
+export function available(account: Account): bigint {
+  return account.normalSide === 'debit'
+    ? account.debits - account.credits - account.creditsPending
+    : account.credits - account.debits - account.debitsPending
+}
+
+export function signed(side: Side, amountMinor: bigint): bigint {
+  return side === 'debit' ? amountMinor : -amountMinor
+}
+
+/** Legs on the same side of the same account are one leg: what is set aside there is one sum. */
+export function mergeLegs(legs: readonly HoldLeg[], more: readonly Leg[]): HoldLeg[] {
+  const merged = [...legs]
+  for (const { account, side, amountMinor } of more) {
+    const index = merged.findIndex((leg) => leg.account === account && leg.side === side)
+    const leg = merged[index] ?? { account, side, amountMinor: 0n, openMinor: 0n }
+    const raised = {
+      ...leg,
+      amountMinor: leg.amountMinor + amountMinor,
+      openMinor: leg.openMinor + amountMinor,
+    }
+    if (index === -1) merged.push(raised)
+    else merged[index] = raised
+  }
+  return merged
+}
+
+function debitsOf(legs: readonly HoldLeg[], amountOf: (leg: HoldLeg) => bigint): bigint {
+  return legs.reduce((sum, leg) => (leg.side === 'debit' ? sum + amountOf(leg) : sum), 0n)
+}
+
+/**
+ * Shares an amount over what is open on each leg, on each side in proportion. Shares are differences of rounded
+ * running sums, so each side adds up to the amount exactly, and no leg gives more than it has.
+ */
+function share(legs: readonly HoldLeg[], amountMinor: bigint, openMinor: bigint): bigint[] {
+  const running = { debit: 0n, credit: 0n }
+  return legs.map(({ side, openMinor: open }) => {
+    const before = (running[side] * amountMinor) / openMinor
+    running[side] += open
+    return (running[side] * amountMinor) / openMinor - before
+  })
+}

@@ -1,0 +1,109 @@
+import { Socket } from 'node:net'
+import type { QueryResult } from 'pg'
+import type { Clock } from '../kernel/clock.ts'
+import { DatabaseError, checkDurability, databaseError, openClient } from '../kernel/database.ts'
+import type { DatabaseClient } from '../kernel/database.ts'
+
+/** One statement of a trip. `name` makes it a prepared one. */
+export interface Statement {
+  readonly name: string
+  readonly text: string
+  readonly values: unknown[]
+}
+
+export interface SessionOptions {
+  readonly databaseUrl: string
+  readonly clock: Clock
+  readonly statementDeadlineMs: number
+}
+
+/**
+ * The writer's connection: statements go out together and are answered together (a *trip*), each trip has a
+ * deadline, and a connection that misses it is cut, since what it was doing is no longer known.
+ */
+export class Session {
+  readonly #client: DatabaseClient
+  readonly #socket: Socket
+  readonly #options: SessionOptions
+  #lost = false
+
+  private constructor(client: DatabaseClient, socket: Socket, options: SessionOptions) {
+    this.#client = client
+    this.#socket = socket
+    this.#options = options
+    socket.once('close', () => (this.#lost = true))
+  }
+
+  /** Throws `DatabaseError`; `notDurable` when the server may forget a commit. */
+  static async open(options: SessionOptions): Promise<Session> {
+    const socket = new Socket()
+    const client = await openClient({
+      databaseUrl: options.databaseUrl,
+      applicationName: 'mafraq-ledger',
+      pipeline: true,
+      connectTimeoutMs: options.statementDeadlineMs,
+      socket,
+    })
+    const session = new Session(client, socket, options)
+    try {
+      await checkDurability(client)
+      await client.query(settings(options.statementDeadlineMs))
+    } catch (error) {
+      session.cut()
+      throw databaseError(error)
+    }
+    return session
+  }
+
+  get lost(): boolean {
+    return this.#lost
+  }
+
+  /** Throws the first error that is one of its own, once all statements have been answered. */
+  async trip(statements: readonly (Statement | string)[]): Promise<QueryResult<Record<string, unknown>>[]> {
+    if (this.#lost) throw new DatabaseError('lost')
+    // The server cancels a slow statement at the deadline; whoever has not even said so by now is not there.
+    const deadline = this.#options.clock.after(1.5 * this.#options.statementDeadlineMs, () => this.cut())
+    // One write to the socket for all of them.
+    this.#socket.cork()
+    const answers = statements.map((statement) =>
+      typeof statement === 'string' ? this.#client.query(statement) : this.#client.query({ ...statement }),
+    )
+    this.#socket.uncork()
+    const settled = await Promise.allSettled(answers)
+    deadline.cancel()
+    if (this.lost) throw new DatabaseError('lost')
+    const results: QueryResult<Record<string, unknown>>[] = []
+    for (const answer of settled) {
+      if (answer.status === 'rejected') throw databaseError(answer.reason)
+      results.push(answer.value as QueryResult<Record<string, unknown>>)
+    }
+    return results
+  }
+
+  cut(): void {
+    this.#lost = true
+    this.#socket.destroy()
+  }
+
+  async close(): Promise<void> {
+    if (!this.#lost) await this.#client.end().catch(() => undefined)
+  }
+}
+
+/**
+ * Generic plans are kept for the life of a connection, and on an empty table they would be sequential scans that
+ * grow with the books: so scans are off, and every statement of the writer must find an index. The server ends what
+ * outlives our own deadline, so that a connection we lost does not keep its locks.
+ */
+function settings(statementDeadlineMs: number): string {
+  return [
+    'SET ROLE ledger_writer',
+    'SET enable_seqscan = off',
+    'SET plan_cache_mode = force_generic_plan',
+    'SET jit = off',
+    `SET statement_timeout = ${statementDeadlineMs}`,
+    `SET idle_in_transaction_session_timeout = ${2 * statementDeadlineMs}`,
+    `SET client_connection_check_interval = ${statementDeadlineMs}`,
+  ].join('; ')
+}

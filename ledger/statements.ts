@@ -1,0 +1,128 @@
+/**
+ * Every statement of the writer, by the name it is prepared under. Sets of rows go in as one array a column, so that
+ * a batch of any size is one statement, planned once.
+ */
+export const statements = {
+  lockShard: `
+    SELECT head_seq, head_hash, last_posting, last_account,
+           (extract(epoch FROM recorded_at) * 1000)::bigint AS recorded_ms,
+           (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms
+      FROM ledger.shard WHERE shard = $1 FOR UPDATE`,
+
+  knownUnits: `
+    SELECT key, encode(body_hash, 'hex') AS fingerprint, refusal
+      FROM ledger.unit WHERE key = ANY ($1::text[])`,
+
+  accounts: `
+    SELECT a.path, a.id, a.currency, a.normal_side, a.limit_kind, b.closed,
+           b.debits, b.credits, b.debits_pending, b.credits_pending, b.version
+      FROM ledger.account a JOIN ledger.balance b ON b.account_id = a.id
+     WHERE a.path = ANY ($1::text[])`,
+
+  postings: `
+    SELECT p.reference, p.id, p.kind,
+           EXISTS (SELECT FROM ledger.posting r WHERE r.reverses = p.id) AS reversed
+      FROM ledger.posting p WHERE p.reference = ANY ($1::text[])`,
+
+  // Posted entries of what is to be reversed, with their accounts.
+  reversedEntries: `
+    SELECT p.reference, e.amount,
+           a.path, a.id, a.currency, a.normal_side, a.limit_kind, b.closed,
+           b.debits, b.credits, b.debits_pending, b.credits_pending, b.version
+      FROM ledger.posting p
+      JOIN ledger.entry e ON e.posting_id = p.id AND e.layer = 0
+      JOIN ledger.account a ON a.id = e.account_id
+      JOIN ledger.balance b ON b.account_id = e.account_id
+     WHERE p.reference = ANY ($1::text[])
+     ORDER BY p.id, e.seq`,
+
+  holds: `
+    SELECT p.reference, h.id, h.state, h.currency, h.amount, h.captured, h.account_ids, h.amounts, h.open, h.version,
+           (extract(epoch FROM h.expires_at) * 1000)::bigint AS expires_ms
+      FROM ledger.posting p JOIN ledger.hold h ON h.id = p.id
+     WHERE p.reference = ANY ($1::text[])`,
+
+  holdAccounts: `
+    SELECT a.path, a.id, a.currency, a.normal_side, a.limit_kind, b.closed,
+           b.debits, b.credits, b.debits_pending, b.credits_pending, b.version
+      FROM ledger.posting p
+      JOIN ledger.hold h ON h.id = p.id
+     CROSS JOIN LATERAL unnest(h.account_ids) AS leg(account_id)
+      JOIN ledger.account a ON a.id = leg.account_id
+      JOIN ledger.balance b ON b.account_id = leg.account_id
+     WHERE p.reference = ANY ($1::text[])`,
+
+  insertAccounts: `
+    INSERT INTO ledger.account (id, path, currency, normal_side, limit_kind, shard, block_seq)
+    SELECT id, path, currency, normal_side, limit_kind, $6::smallint, $7::bigint
+      FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
+        AS t(id, path, currency, normal_side, limit_kind)`,
+
+  insertBalances: `
+    INSERT INTO ledger.balance (account_id, no_overdraft, normal_debit)
+    SELECT id, no_overdraft, normal_debit
+      FROM unnest($1::bigint[], $2::boolean[], $3::boolean[]) AS t(id, no_overdraft, normal_debit)`,
+
+  insertUnits: `
+    INSERT INTO ledger.unit (key, body_hash, refusal, first_posting, postings, ordinal, shard, block_seq)
+    SELECT key, decode(fingerprint, 'hex'), refusal, first_posting, postings, ordinal - 1, $6::smallint, $7::bigint
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::integer[])
+        WITH ORDINALITY AS t(key, fingerprint, refusal, first_posting, postings, ordinal)`,
+
+  insertPostings: `
+    INSERT INTO ledger.posting
+      (id, reference, kind, hold_id, reverses, effective_at, expires_at, meta, shard, block_seq, recorded_at)
+    SELECT id, reference, kind, hold_id, reverses,
+           to_timestamp(effective_ms / 1000.0), to_timestamp(expires_ms / 1000.0), meta,
+           $9::smallint, $10::bigint, to_timestamp($11::bigint / 1000.0)
+      FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+                  $8::jsonb[])
+        AS t(id, reference, kind, hold_id, reverses, effective_ms, expires_ms, meta)`,
+
+  insertEntries: `
+    INSERT INTO ledger.entry
+      (posting_id, seq, layer, account_id, currency, amount, account_version,
+       balance_after, debits_pending_after, credits_pending_after)
+    SELECT *
+      FROM unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
+                  $8::bigint[], $9::bigint[], $10::bigint[])`,
+
+  insertHolds: `
+    INSERT INTO ledger.hold (id, state, currency, amount, captured, account_ids, amounts, open, expires_at)
+    SELECT id, state, currency, amount, captured, account_ids::bigint[], amounts::bigint[], open::bigint[],
+           to_timestamp(expires_ms / 1000.0)
+      FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+                  $9::bigint[])
+        AS t(id, state, currency, amount, captured, account_ids, amounts, open, expires_ms)`,
+
+  updateHolds: `
+    UPDATE ledger.hold h
+       SET state = t.state, amount = t.amount, captured = t.captured, account_ids = t.account_ids::bigint[],
+           amounts = t.amounts::bigint[], open = t.open::bigint[], expires_at = to_timestamp(t.expires_ms / 1000.0),
+           version = t.expected + 1
+      FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[],
+                  $8::bigint[], $9::bigint[])
+        AS t(id, state, amount, captured, account_ids, amounts, open, expires_ms, expected)
+     WHERE h.id = t.id AND h.version = t.expected`,
+
+  updateBalances: `
+    UPDATE ledger.balance b
+       SET debits = t.debits, credits = t.credits, debits_pending = t.debits_pending,
+           credits_pending = t.credits_pending, version = t.version, closed = t.closed
+      FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+                  $8::boolean[])
+        AS t(id, debits, credits, debits_pending, credits_pending, version, expected, closed)
+     WHERE b.account_id = t.id AND b.version = t.expected`,
+
+  insertBlock: `
+    INSERT INTO ledger.block (shard, seq, prev, hash, accounts, units, postings, recorded_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::bigint / 1000.0))`,
+
+  moveHead: `
+    UPDATE ledger.shard
+       SET head_seq = $2, head_hash = $3, last_posting = $4, last_account = $5,
+           recorded_at = to_timestamp($6::bigint / 1000.0)
+     WHERE shard = $1 AND head_seq = $2 - 1`,
+} as const
+
+export type StatementName = keyof typeof statements
