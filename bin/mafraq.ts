@@ -1,0 +1,48 @@
+import { Command, CommanderError } from 'commander'
+
+/** A command is loaded when it is called, so that each starts as fast as if it were alone. */
+interface Entry {
+  readonly name: string
+  readonly description: string
+  load(): Promise<Command>
+}
+
+const entries: readonly Entry[] = [
+  {
+    name: 'cards',
+    description: 'the test cards and the amounts that trigger outcomes',
+    load: async () => (await import('./commands/cards.ts')).cardsCommand(),
+  },
+]
+
+const wrongCall = 2
+const couldNotCheck = 3
+
+async function main(args: readonly string[]): Promise<number> {
+  const program = new Command('mafraq').description('A payment switch and card-network connector.')
+  const called = entries.find(({ name }) => name === args.find((argument) => argument !== 'help'))
+  if (called === undefined) {
+    for (const { name, description } of entries) program.command(name).description(description)
+  } else {
+    program.addCommand(await called.load())
+  }
+  refuseByException(program)
+  try {
+    await program.parseAsync(args, { from: 'user' })
+  } catch (error) {
+    // Help that was asked for is no error; help that is shown because nothing was asked is.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : wrongCall
+    if (!(error instanceof Error) || error instanceof TypeError) throw error
+    process.stderr.write(`mafraq: ${error.message}\n`)
+    return couldNotCheck
+  }
+  return Number(process.exitCode ?? 0)
+}
+
+/** Commander ends the process with 1 when it is called wrongly, which here means that a check did not hold. */
+function refuseByException(command: Command): void {
+  command.exitOverride()
+  for (const inner of command.commands) refuseByException(inner)
+}
+
+process.exitCode = await main(process.argv.slice(2))
