@@ -2,43 +2,62 @@
  * The protocol, without payments: dialects as data, the codec, frames, links and the multiplexer. What a message
  * means is for others to say.
  */
-export type FieldValue = string | bigint | Uint8Array | { readonly [part: string]: FieldValue }
+export type { AnyFields, FieldValue, Irregularity, Message, MessageBody } from './message.ts'
+export { IsoCodecError } from './error.ts'
+export type { IsoCodecErrorCode } from './error.ts'
 
-/** A message to be encoded: clear values. */
-export interface MessageBody {
-  readonly mti: string
-  readonly fields: Readonly<Record<number, FieldValue>>
-}
+export { absent, dialect, extend } from './dialect.ts'
+export type {
+  Changes,
+  Dialect,
+  EncodingProfile,
+  Field,
+  FieldSpec,
+  FieldTable,
+  MessageOf,
+  TagTable,
+} from './dialect.ts'
+export {
+  alnum,
+  amount,
+  anyText,
+  bertlv,
+  bitmapped,
+  bits,
+  bytes,
+  creditOrDebit,
+  datasets,
+  de,
+  digits,
+  len,
+  letters,
+  llllllvar,
+  lllllvar,
+  llllvar,
+  lllvar,
+  llvar,
+  lvar,
+  nibbles,
+  originalData,
+  pan,
+  positional,
+  priv,
+  secret,
+  signedAmount,
+  tagged,
+  text,
+  track,
+  trackData,
+} from './fields.ts'
+export { bundledDialects } from './dialects/bundled.ts'
+export { emvTags } from './dialects/emv-tags.ts'
+export { iso87Ascii, iso87AsciiHex, iso87Bcd } from './dialects/iso87.ts'
 
-/** A decoded message: checked bytes, values made when asked for. */
-export interface Message {
-  readonly mti: string
-  /** The numbers of the data elements present, ascending, bitmaps left out. */
-  readonly elements: readonly number[]
-  has(de: number): boolean
-  /** The value, or its mask where the element is sensitive. */
-  get(de: number): FieldValue | undefined
-  /** The clear value of any element; the one call that gives a sensitive one. */
-  reveal(de: number): FieldValue | undefined
-  /** `get` for an element that is text or digits in every dialect. A sensitive or other element here is a bug. */
-  text(de: number): string | undefined
-  /** `get` for an amount. */
-  amount(de: number): bigint | undefined
-  /** The element's bytes as they were on the wire, without its length prefix. */
-  raw(de: number): Uint8Array | undefined
-  /** The masked, readable dump. */
-  toJSON(): { readonly mti: string; readonly fields: Readonly<Record<string, unknown>> }
-}
-
-export interface Codec {
-  readonly name: string
-  /** Throws `IsoCodecError` and nothing else, whatever the bytes. */
-  decode(bytes: Uint8Array): Message
-  /** Throws `IsoCodecError`; the error never carries a value. */
-  encode(body: MessageBody): Buffer
-  /** One masked line for people and journals. Fails closed. */
-  describe(message: Message | MessageBody): string
-}
+export { compile } from './codec.ts'
+export type { Codec, Decoded } from './codec.ts'
+export { bodyFromJson, bodyOf, revealJson } from './json.ts'
+export { encodeSealed, sealedPart } from './seal.ts'
+export type { SealedPart } from './seal.ts'
 
 export { ascii4Frame, binary2Frame, encodeFrame, FrameError, FrameReader } from './frame.ts'
 export type { FrameFault, FrameFormat } from './frame.ts'

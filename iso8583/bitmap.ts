@@ -1,0 +1,81 @@
+import { cursor, stop } from './cursor.ts'
+import type { Table, Writer } from './table.ts'
+
+/** The bits of the message being read or written, 32 a word. One for all, since neither ever waits. */
+export const words = new Int32Array(6)
+
+/**
+ * Reads the primary bitmap and those that it announces into `words`, announcements taken out. Answers where the
+ * first element begins, or -1. `cursor.units` is 1 when a further bitmap was sent that names no element.
+ */
+export function readBitmaps(table: Table, bytes: Buffer, start: number, end: number): number {
+  const { max, hex } = table.bitmap
+  const size = hex ? 16 : 8
+  let at = start
+  words.fill(0)
+  cursor.units = 0
+  for (let nth = 0; nth < 3; nth++) {
+    if (size > end - at) return stop('TRUNCATED', at, size, end - at)
+    if (hex) {
+      if (!readHex(table, bytes, at, nth * 2)) return -1
+    } else {
+      words[nth * 2] = bytes.readInt32BE(at)
+      words[nth * 2 + 1] = bytes.readInt32BE(at + 4)
+    }
+    // In a dialect without a third bitmap, bit 65 is an element like others.
+    const more = words[nth * 2]! < 0 && (nth === 0 || max === 3)
+    if (more) {
+      if (nth + 1 >= max) return stop('BAD_BITMAP', at)
+      words[nth * 2]! &= 0x7fffffff
+    } else if (nth > 0 && words[nth * 2] === 0 && words[nth * 2 + 1] === 0) {
+      if (table.settings.emptyBitmap === 'refuse') return stop('BAD_BITMAP', at)
+      cursor.units = 1
+    }
+    at += size
+    if (!more) break
+  }
+  return at
+}
+
+function readHex(table: Table, bytes: Buffer, at: number, into: number): boolean {
+  const { nibbleOf } = table.bitmap
+  for (let half = 0; half < 2; half++) {
+    let word = 0
+    for (let index = at + half * 8; index < at + half * 8 + 8; index++) {
+      const nibble = nibbleOf[bytes[index]!]!
+      if (nibble === 255) {
+        stop('BAD_BITMAP', index)
+        return false
+      }
+      word = (word << 4) | nibble
+    }
+    words[into + half] = word
+  }
+  return true
+}
+
+/** How many elements `words` names. */
+export function countPresent(): number {
+  let sum = 0
+  for (let word = 0; word < 6; word++) {
+    let left = words[word]!
+    left -= (left >>> 1) & 0x55555555
+    left = (left & 0x33333333) + ((left >>> 2) & 0x33333333)
+    sum += Math.imul((left + (left >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
+  }
+  return sum
+}
+
+/** Writes `words` at `at`, with the announcements of the further bitmaps needed. Their number is known before. */
+export function writeBitmaps(table: Table, writer: Writer, at: number, bitmaps: number): void {
+  if (bitmaps > 1) words[0]! |= 0x80000000
+  if (bitmaps > 2) words[2]! |= 0x80000000
+  const { hex, digitOf } = table.bitmap
+  const { buffer } = writer
+  let to = at
+  for (let word = 0; word < bitmaps * 2; word++) {
+    const value = words[word]!
+    if (!hex) to = buffer.writeInt32BE(value, to)
+    else for (let shift = 28; shift >= 0; shift -= 4) buffer[to++] = digitOf[(value >>> shift) & 15]!
+  }
+}

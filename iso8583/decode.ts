@@ -1,0 +1,113 @@
+import { countPresent, readBitmaps, words } from './bitmap.ts'
+import { cursor } from './cursor.ts'
+import { DecodedMessage } from './decoded.ts'
+import { IsoCodecError, type IsoCodecErrorCode } from './error.ts'
+import type { Irregularity } from './message.ts'
+import { readRow } from './read.ts'
+import { MessageSource } from './source.ts'
+import { lengthKind, type Source, type Table } from './table.ts'
+
+const regular: readonly Irregularity[] = Object.freeze([])
+const emptyBitmap: readonly Irregularity[] = Object.freeze([{ code: 'EMPTY_BITMAP', path: 'bitmap' }])
+
+/**
+ * Reads a message front to back, once: MTI, bitmaps, elements. What is wrong inside an element whose end is known
+ * does not stop the reading, so that the references behind it can still be told to the sender; the first such
+ * fault is the answer all the same.
+ */
+export function decode(table: Table, bytes: Buffer): DecodedMessage | IsoCodecError {
+  const source = new MessageSource(table, bytes)
+  const end = bytes.length
+  cursor.fault = ''
+
+  let at = readRow(table, 0, bytes, 0, end)
+  if (cursor.fault !== '') return failure(source, [], 0, -1, 'mti')
+  const mtiStart = cursor.start
+
+  at = readBitmaps(table, bytes, at, end)
+  if (at < 0) return failure(source, [], 0, mtiStart, 'bitmap')
+  let irregularities = cursor.units === 1 ? emptyBitmap : regular
+
+  const index = new Array<number>(countPresent() * 4)
+  let count = 0
+  let first: Fault | undefined
+
+  for (let word = 0; word < 6; word++) {
+    let left = words[word]!
+    while (left !== 0) {
+      const lead = Math.clz32(left)
+      left &= ~(0x80000000 >>> lead)
+      const de = word * 32 + lead + 1
+      if ((table.declared[word]! & (0x80000000 >>> lead)) === 0) {
+        return thrown(source, index, count, mtiStart, first ?? faultOf('FIELD_NOT_IN_SPEC', at, String(de)))
+      }
+      const next = readRow(table, de, bytes, at, end)
+      if (cursor.fault !== '') {
+        first ??= currentFault(String(de))
+        cursor.fault = ''
+        if (next < 0) return thrown(source, index, count, mtiStart, first)
+      } else {
+        const slot = count * 4
+        index[slot] = de
+        index[slot + 1] = cursor.start
+        index[slot + 2] = next
+        index[slot + 3] = cursor.units
+        count++
+        if (cursor.units === 0 && table.lengthKind[de] !== lengthKind.fixed) {
+          irregularities = [...irregularities, { code: 'EMPTY_FIELD', path: String(de) }]
+        }
+      }
+      at = next
+    }
+  }
+
+  if (at < end) {
+    if (table.settings.trailing === 'allow')
+      irregularities = [...irregularities, { code: 'TRAILING_BYTES', path: '' }]
+    else first ??= { ...faultOf('TRAILING_BYTES', at, ''), need: 0, have: end - at }
+  }
+  if (first !== undefined) return thrown(source, index, count, mtiStart, first)
+  return new DecodedMessage(source, index, count, mtiStart, irregularities)
+}
+
+interface Fault {
+  readonly code: IsoCodecErrorCode
+  readonly path: string
+  readonly offset: number
+  readonly need?: number | undefined
+  readonly have?: number | undefined
+}
+
+function currentFault(path: string): Fault {
+  const { fault, offset, need, have } = cursor
+  return {
+    ...faultOf(fault as IsoCodecErrorCode, offset, path + cursor.path),
+    ...(need >= 0 && { need }),
+    ...(have >= 0 && { have }),
+  }
+}
+
+function faultOf(code: IsoCodecErrorCode, offset: number, path: string): Fault {
+  return { code, path, offset }
+}
+
+function failure(
+  source: Source,
+  index: readonly number[],
+  count: number,
+  mtiStart: number,
+  path: string,
+): IsoCodecError {
+  return thrown(source, index, count, mtiStart, currentFault(path))
+}
+
+function thrown(
+  source: Source,
+  index: readonly number[],
+  count: number,
+  mtiStart: number,
+  fault: Fault,
+): IsoCodecError {
+  const partial = new DecodedMessage(source, index, count, mtiStart, regular)
+  return new IsoCodecError({ ...fault, dialect: source.table.name, partial })
+}

@@ -1,0 +1,142 @@
+import assert from 'node:assert'
+import { inspect } from 'node:util'
+import { dump } from './dump.ts'
+import { mask } from './mask.ts'
+import type { FieldValue, Irregularity, Message } from './message.ts'
+import { valueOf } from './source.ts'
+import { lengthKind, making, packing, type Source } from './table.ts'
+
+/** Where an element lies: four numbers each, `de, start, end, units`, by ascending element. */
+export type Index = readonly number[]
+
+const stride = 4
+
+/** A message whose bytes were checked. Values are made when asked for. */
+export class DecodedMessage implements Message {
+  readonly #source: Source
+  readonly #index: Index
+  readonly #count: number
+  readonly #mtiStart: number
+  readonly irregularities: readonly Irregularity[]
+  #mti: string | undefined
+
+  constructor(
+    source: Source,
+    index: Index,
+    count: number,
+    mtiStart: number,
+    irregularities: readonly Irregularity[],
+  ) {
+    this.#source = source
+    this.#index = index
+    this.#count = count
+    this.#mtiStart = mtiStart
+    this.irregularities = irregularities
+  }
+
+  /** Empty in the `partial` of an error that came before the MTI was read. */
+  get mti(): string {
+    return (this.#mti ??=
+      this.#mtiStart < 0
+        ? ''
+        : (valueOf(this.#source, 0, this.#mtiStart, this.#source.table.min[0]!, false) as string))
+  }
+
+  get elements(): readonly number[] {
+    const out = new Array<number>(this.#count)
+    for (let nth = 0; nth < this.#count; nth++) out[nth] = this.#index[nth * stride]!
+    return out
+  }
+
+  has(de: number): boolean {
+    return this.#find(de) >= 0
+  }
+
+  get(de: number): FieldValue | undefined {
+    const at = this.#find(de)
+    if (at < 0) return undefined
+    const sensitivity = this.#source.table.sensitive[de]
+    if (sensitivity === undefined) return this.#value(at, true)
+    return sensitivity === 'emv' ? this.#value(at, true) : mask(sensitivity, this.#value(at, false))
+  }
+
+  reveal(de: number): FieldValue | undefined {
+    const at = this.#find(de)
+    return at < 0 ? undefined : this.#value(at, false)
+  }
+
+  text(de: number): string | undefined {
+    const { table } = this.#source
+    const kind = table.making[de]
+    assert(
+      (kind === making.text || kind === making.ebcdic || kind === making.nibbles) &&
+        table.sensitive[de] === undefined,
+      `DE${de} is not plain text in ${table.name}`,
+    )
+    const at = this.#find(de)
+    return at < 0 ? undefined : (this.#value(at, false) as string)
+  }
+
+  amount(de: number): bigint | undefined {
+    const { table } = this.#source
+    assert(
+      table.making[de] === making.amount && table.sensitive[de] === undefined,
+      `DE${de} is not an amount in ${table.name}`,
+    )
+    const at = this.#find(de)
+    return at < 0 ? undefined : (this.#value(at, false) as bigint)
+  }
+
+  raw(de: number): Uint8Array | undefined {
+    const span = this.span(de)
+    return span && this.#source.bytes.subarray(span.start, span.end)
+  }
+
+  /** Where the element's content lies in the message, and where its length begins. For the room's own use. */
+  span(de: number): { readonly from: number; readonly start: number; readonly end: number } | undefined {
+    const at = this.#find(de)
+    if (at < 0) return undefined
+    const { table } = this.#source
+    const start = this.#index[at + 1]!
+    const prefix = table.lengthKind[de] === lengthKind.fixed ? 0 : table.lengthBytes[de]!
+    return { from: start - prefix, start, end: this.#index[at + 2]! }
+  }
+
+  /** The bytes the message was decoded from. For the room's own use. */
+  wire(): Buffer {
+    return this.#source.bytes
+  }
+
+  toJSON(): { readonly mti: string; readonly fields: Readonly<Record<string, unknown>> } {
+    return dump(this, this.#source.table, false)
+  }
+
+  [inspect.custom](): string {
+    return `Message ${JSON.stringify(this)}`
+  }
+
+  #value(at: number, masked: boolean): FieldValue {
+    const index = this.#index
+    return valueOf(this.#source, index[at]!, index[at + 1]!, index[at + 3]!, masked)
+  }
+
+  /** Where in the index the element is; -1: not present. */
+  #find(de: number): number {
+    const index = this.#index
+    let low = 0
+    let high = this.#count - 1
+    while (low <= high) {
+      const middle = (low + high) >> 1
+      const found = index[middle * stride]!
+      if (found === de) return middle * stride
+      if (found < de) low = middle + 1
+      else high = middle - 1
+    }
+    return -1
+  }
+}
+
+/** How many bytes so many units of a row are. */
+export function bytesOf(packed: number, units: number): number {
+  return packed === packing.single ? units : packed === packing.nibbles ? (units + 1) >> 1 : units * 2
+}

@@ -1,0 +1,26 @@
+import type { BitmapSpec, EncodingProfile, FieldSpec } from '../dialect.ts'
+import { bits, digits } from '../fields.ts'
+
+/** How a generic dialect writes the standard's table: the half of it that is not the standard's. */
+export interface Profile {
+  readonly defaults: EncodingProfile
+  readonly mti: FieldSpec
+  readonly bitmap: BitmapSpec
+}
+
+/** Characters throughout, bytes as hexadecimal characters; bitmaps alone are binary. */
+export const asciiProfile: Profile = {
+  defaults: { text: 'ascii', digits: 'ascii', len: 'ascii', bytes: 'hex' },
+  mti: digits(4),
+  bitmap: bits('binary', { max: 2 }),
+}
+
+/** Characters throughout, bitmaps too. */
+export const asciiHexProfile: Profile = { ...asciiProfile, bitmap: bits('hex', { max: 2 }) }
+
+/** Digits packed, bytes as they are. */
+export const bcdProfile: Profile = {
+  defaults: { text: 'ascii', digits: 'bcd', len: 'bcd', bytes: 'bytes', odd: 'left-0' },
+  mti: digits(4),
+  bitmap: bits('binary', { max: 2 }),
+}

@@ -1,0 +1,117 @@
+import type { Sensitivity, Settings } from './dialect.ts'
+import type { IsoCodecErrorCode } from './error.ts'
+import type { FieldValue } from './message.ts'
+
+/**
+ * A compiled dialect: columns of small numbers, one row a field. Row 0 is the MTI, rows 1 to 192 are the data
+ * elements, the rows after them are what is nested in elements. Reading and writing are each one function over
+ * these columns, which the engine compiles once; a closure a field would be called through a table of shapes.
+ */
+export interface Table {
+  readonly name: string
+  readonly bitmap: {
+    readonly hex: boolean
+    readonly max: number
+    readonly nibbleOf: Uint8Array
+    readonly digitOf: Uint8Array
+  }
+  readonly settings: Required<Settings>
+  /** Bit set: the element is declared. Six words of 32. */
+  readonly declared: Int32Array
+
+  readonly lengthKind: Uint8Array
+  /** Bytes of the length on the wire. */
+  readonly lengthBytes: Uint8Array
+  /** From what the length counts to units: see `count`. */
+  readonly counting: Uint8Array
+  readonly packing: Uint8Array
+  /** In units: digits, characters or bytes. */
+  readonly min: Int32Array
+  readonly max: Int32Array
+  /** Where in `allowed` the row's 256 flags begin; 0: every byte is allowed. */
+  readonly check: Int32Array
+  readonly allowed: Uint8Array
+  /** Of an odd count of nibbles: 1 the pad is on the left, 2 on the right. */
+  readonly padSide: Uint8Array
+  readonly padNibble: Uint8Array
+  readonly making: Uint8Array
+  /** Index into `charsets`, for what is written as characters. */
+  readonly charset: Uint8Array
+  readonly fill: Uint8Array
+  readonly trim: Uint8Array
+  /** Index into `nodes`; 0: nothing is nested. */
+  readonly nested: Int32Array
+
+  readonly nodes: readonly (Nested | undefined)[]
+  readonly parts: readonly (DigitParts | undefined)[]
+  readonly sensitive: readonly (Sensitivity | undefined)[]
+  readonly refine: readonly (((value: unknown) => boolean) | undefined)[]
+  /** The most bytes a message can have. */
+  readonly bytesMax: number
+}
+
+/** Parts of one run of digits. */
+export interface DigitParts {
+  readonly names: readonly string[]
+  readonly sizes: readonly number[]
+  readonly amounts: readonly boolean[]
+  readonly fills: readonly boolean[]
+  readonly sensitive: readonly (Sensitivity | undefined)[]
+}
+
+export const elementsMax = 192
+
+export const lengthKind = { fixed: 0, ascii: 1, ebcdic: 2, bcd: 3, binary: 4 } as const
+
+/** Units on the wire: one a byte; two a byte (nibbles); two bytes a unit (a byte as two hexadecimal digits). */
+export const packing = { single: 0, nibbles: 1, hex: 2 } as const
+
+/** What a length counts, as a rule for units: the units themselves; half of them (bytes of nibbles); twice (hex digits). */
+export const counting = { units: 0, bytesOfNibbles: 1, digitsOfHex: 2 } as const
+
+export const making = {
+  text: 0,
+  ebcdic: 1,
+  nibbles: 2,
+  track: 3,
+  bytes: 4,
+  hex: 5,
+  nested: 6,
+  amount: 7,
+  parts: 8,
+} as const
+
+export const filling = { none: 0, leftSpace: 1, rightSpace: 2, leftZero: 3 } as const
+
+/** The bytes of a message being looked at. */
+export interface Source {
+  readonly table: Table
+  readonly bytes: Buffer
+  readonly latin1: string
+  readonly hex: string
+}
+
+/** Where a message being written stands. */
+export interface Writer {
+  readonly table: Table
+  readonly buffer: Buffer
+  at: number
+  /** Makes sure of so many bytes. */
+  need(size: number, path: string): void
+  row(row: number, value: FieldValue, path: string): void
+  fail(code: IsoCodecErrorCode, path: string, need?: number, have?: number): never
+}
+
+/** One kind of nested data: how it is checked, read and written inside the bytes of its element. */
+export interface Nested {
+  /** Checks everything between `start` and `end`. false: the fault is in `cursor`. */
+  check(bytes: Buffer, start: number, end: number): boolean
+  /** The value of bytes that were checked. `masked`: what is sensitive is replaced. */
+  read(source: Source, start: number, end: number, masked: boolean): FieldValue
+  /** Writes at the writer's place. `path` is the element's. */
+  write(writer: Writer, value: FieldValue, path: string): void
+  /** The row of a part by its name; 0: it has none, and is bytes or parts of parts. */
+  rowOf(name: string): number
+  /** Whether a masked view may show the bytes of a part without a row. */
+  mayShow(name: string): boolean
+}
