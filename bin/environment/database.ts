@@ -16,8 +16,12 @@ const rooms = [
   { schema: 'vault', folder: 'hsm/migrations' },
 ] as const
 
-/** Who signs in, and which of the rooms' roles it may take. Each process has a user of its own. */
-const users = { writer: ['ledger_writer'], reader: ['ledger_reader'], vault: ['vault_writer'] } as const
+/** Who signs in, and which of the rooms' roles it may take: a user for each process. */
+const users = {
+  writer: { name: 'mafraq_switch', role: 'ledger_writer' },
+  reader: { name: 'mafraq_reader', role: 'ledger_reader' },
+  vault: { name: 'mafraq_hsm', role: 'mafraq_vault' },
+} as const
 
 /** Runs every room's migrations on a database. Returns how many had not run there before. */
 export async function migrateRooms(databaseUrl: string): Promise<number> {
@@ -50,7 +54,7 @@ export async function prepareDatabase(
   const migrations = await migrateRooms(url)
   const passwords = userPasswords(join(stateFolder, 'database-users.json'))
   await withClient(url, (client) => makeUsers(client, passwords))
-  const urlOf = (user: keyof typeof users): string => withUser(url, `mafraq_${user}`, passwords[user])
+  const urlOf = (user: keyof typeof users): string => withUser(url, users[user].name, passwords[user])
   return {
     urls: {
       url,
@@ -76,13 +80,12 @@ function userPasswords(file: string): Passwords {
 }
 
 async function makeUsers(client: DatabaseClient, passwords: Passwords): Promise<void> {
-  for (const [user, roles] of Object.entries(users)) {
-    const name = `mafraq_${user}`
+  for (const [user, { name, role }] of Object.entries(users)) {
     const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [name])
     if (rowCount === 0) await client.query(`CREATE ROLE ${name} LOGIN`)
     // Letters, digits, `-` and `_` alone: a password of ours ends no string.
     await client.query(`ALTER ROLE ${name} PASSWORD '${passwords[user as keyof typeof users]}'`)
-    for (const role of roles) await client.query(`GRANT ${role} TO ${name}`)
+    await client.query(`GRANT ${role} TO ${name}`)
   }
 }
 

@@ -6,7 +6,7 @@ import { brokerVariable, lazyServer } from './server.ts'
 export interface TestDatabase {
   readonly url: string
   /** Ends whatever is still connected, and drops it. */
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 /** A fresh, empty database. */

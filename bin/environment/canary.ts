@@ -1,0 +1,186 @@
+import { createReadStream } from 'node:fs'
+import { readdir, realpath, stat } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { openClient } from '../../kernel/database.ts'
+import { Automaton } from './canary-automaton.ts'
+import { byteForms, digitForms, nibbleForm } from './canary-forms.ts'
+import type { Canary, Encoding, Form } from './canary-forms.ts'
+
+/** A place where a canary was found. It never carries the value. */
+export interface Hit {
+  /** A path relative to the folder searched, or `schema.table`. */
+  readonly file: string
+  readonly kind: Canary['kind']
+  readonly name: string
+  readonly encoding: Encoding
+  /** Where it ends: bytes from the start of the file, or of the table's rows as text. */
+  readonly endsAt: number
+}
+
+export interface Findings {
+  readonly files: number
+  readonly bytes: number
+  readonly hits: readonly Hit[]
+}
+
+/** One leak repeats itself all over a log; so many of a file are enough to tell. */
+const hitsOfFileMax = 20
+
+/** What a list of canaries looks like in every encoding. Made once, and used for any number of files. */
+export class Canaries {
+  readonly bytes: Automaton
+  readonly nibbles: Automaton
+  readonly digits: Automaton
+
+  constructor(canaries: readonly Canary[]) {
+    this.bytes = new Automaton(canaries.flatMap(byteForms), 256)
+    this.nibbles = new Automaton(canaries.map(nibbleForm), 16)
+    this.digits = new Automaton(canaries.flatMap(digitForms), 10)
+  }
+}
+
+/** Reads one stream of bytes, in pieces of any size. */
+export class Scan {
+  readonly hits: Hit[] = []
+  readonly #canaries: Canaries
+  readonly #file: string
+  readonly #hitsMax: number
+  #bytesRead = 0
+  #byteState = 0
+  #nibbleState = 0
+  #digitState = 0
+  #separators = 0
+
+  constructor(canaries: Canaries, file: string, hitsMax = hitsOfFileMax) {
+    this.#canaries = canaries
+    this.#file = file
+    this.#hitsMax = hitsMax
+  }
+
+  push(piece: Uint8Array): void {
+    this.#pushBytes(piece)
+    this.#pushNibbles(piece)
+    this.#pushDigits(piece)
+    this.#bytesRead += piece.length
+  }
+
+  #pushBytes(piece: Uint8Array): void {
+    const { next, ends } = this.#canaries.bytes
+    let state = this.#byteState
+    for (let index = 0; index < piece.length; index++) {
+      state = next[state * 256 + piece[index]!]!
+      if (ends[state] === 1) this.#found(this.#canaries.bytes.endingAt(state), index)
+    }
+    this.#byteState = state
+  }
+
+  #pushNibbles(piece: Uint8Array): void {
+    const { next, ends } = this.#canaries.nibbles
+    let state = this.#nibbleState
+    for (let index = 0; index < piece.length; index++) {
+      const byte = piece[index]!
+      state = next[state * 16 + (byte >> 4)]!
+      if (ends[state] === 1) this.#found(this.#canaries.nibbles.endingAt(state), index)
+      state = next[state * 16 + (byte & 15)]!
+      if (ends[state] === 1) this.#found(this.#canaries.nibbles.endingAt(state), index)
+    }
+    this.#nibbleState = state
+  }
+
+  /** Past single separators; a number without any is the byte search's to find, and is not reported twice. */
+  #pushDigits(piece: Uint8Array): void {
+    const { next, ends } = this.#canaries.digits
+    let state = this.#digitState
+    let separators = this.#separators
+    let before = 0
+    for (let index = 0; index < piece.length; index++) {
+      const byte = piece[index]!
+      if (byte >= 0x30 && byte <= 0x39) {
+        state = next[state * 10 + byte - 0x30]!
+        if (ends[state] === 1 && separators > 0) this.#found(this.#canaries.digits.endingAt(state), index)
+      } else if (state !== 0 && (byte === 0x20 || byte === 0x2d) && before !== byte) {
+        separators++
+      } else {
+        state = 0
+        separators = 0
+      }
+      before = byte
+    }
+    this.#digitState = state
+    this.#separators = separators
+  }
+
+  #found(forms: readonly Form[], index: number): void {
+    for (const { canary, encoding } of forms) {
+      if (this.hits.length >= this.#hitsMax) return
+      const endsAt = this.#bytesRead + index + 1
+      this.hits.push({ file: this.#file, kind: canary.kind, name: canary.name, encoding, endsAt })
+    }
+  }
+}
+
+/** Searches every file below `folder`, through links: logs, books, configuration, the database's tables and log. */
+export async function scanFolder(folder: string, canaries: Canaries): Promise<Findings> {
+  const findings = { files: 0, bytes: 0, hits: [] as Hit[] }
+  for await (const path of filesBelow(folder, new Set())) {
+    const scan = new Scan(canaries, relative(folder, path))
+    try {
+      for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+        scan.push(piece)
+        findings.bytes += piece.length
+      }
+    } catch (error) {
+      // A running database removes files while we look; what is gone holds nothing.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+    findings.files++
+    findings.hits.push(...scan.hits)
+  }
+  return findings
+}
+
+async function* filesBelow(folder: string, seen: Set<string>): AsyncGenerator<string> {
+  const real = await realpath(folder)
+  if (seen.has(real)) return
+  seen.add(real)
+  for (const { name } of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, name)
+    const what = await stat(path).catch(() => undefined)
+    if (what?.isDirectory() === true) yield* filesBelow(path, seen)
+    else if (what?.isFile() === true) yield path
+  }
+}
+
+/**
+ * Searches the rows of every table as text: what the database keeps compressed on disk is plain here. Wants a user
+ * who may read everything.
+ */
+export async function scanDatabase(databaseUrl: string, canaries: Canaries): Promise<Findings> {
+  const client = await openClient({ databaseUrl, applicationName: 'mafraq-canary' })
+  const findings = { files: 0, bytes: 0, hits: [] as Hit[] }
+  try {
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    const { rows: tables } = await client.query<{ name: string; quoted: string }>(
+      `SELECT schemaname || '.' || tablename AS name, format('%I.%I', schemaname, tablename) AS quoted
+         FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1`,
+    )
+    for (const { name, quoted } of tables) {
+      const scan = new Scan(canaries, name)
+      await client.query(`DECLARE rows NO SCROLL CURSOR FOR SELECT t::text AS row FROM ${quoted} t`)
+      for (;;) {
+        const { rows } = await client.query<{ row: string }>('FETCH 2000 FROM rows')
+        if (rows.length === 0) break
+        const piece = Buffer.from(`${rows.map(({ row }) => row).join('\n')}\n`)
+        scan.push(piece)
+        findings.bytes += piece.length
+      }
+      await client.query('CLOSE rows')
+      findings.files++
+      findings.hits.push(...scan.hits)
+    }
+    await client.query('COMMIT')
+  } finally {
+    await client.end()
+  }
+  return findings
+}
