@@ -50,7 +50,7 @@ interface Opening {
 /** All the books of a shard are written by one of these, a batch at a time. */
 const shard = 0
 const openingMax = 5_000
-const triesMax = 20
+const triesMax = 8
 
 export class Writer implements Ledger {
   readonly #options: WriterOptions
@@ -152,7 +152,7 @@ export class Writer implements Ledger {
       const fault = await this.#try(pending)
       if (fault === undefined) return
       if (needsAnotherTry(fault, tries, pending.length)) {
-        await sleep(this.#options.clock, Math.min(2 ** tries, 200))
+        await sleep(this.#options.clock, Math.min(2 ** tries, 100))
         continue
       }
       if (pending.length === 1) {
@@ -225,7 +225,7 @@ export class Writer implements Ledger {
           opening.failed(error)
           return
         }
-        await sleep(this.#options.clock, Math.min(2 ** tries, 200))
+        await sleep(this.#options.clock, Math.min(2 ** tries, 100))
       }
     }
   }
