@@ -98,6 +98,7 @@ class Client implements Hsm {
       state: this.#dispatcher.state,
       pending: this.#dispatcher.pending,
       restarts: this.#dispatcher.restarts,
+      pids: this.#dispatcher.pids(),
     }
   }
 

@@ -38,4 +38,6 @@ export interface HsmStatus {
   readonly state: 'up' | 'starting' | 'down'
   readonly pending: number
   readonly restarts: number
+  /** The processes, for whoever watches them. */
+  readonly pids?: readonly number[]
 }

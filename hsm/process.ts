@@ -14,8 +14,8 @@ import type { HsmFault } from './fault.ts'
 import { KeyTable } from './key-table.ts'
 import { readKeyFile } from './keys.ts'
 import { objectsOf } from './objects.ts'
-import { classOf } from './pkcs11/constants.ts'
 import { openPkcs11Token } from './pkcs11/token.ts'
+import { classOf } from './refusal.ts'
 import { selfTest } from './self-test.ts'
 import type { Capabilities } from './self-test.ts'
 import { TokenError } from './token.ts'
@@ -103,6 +103,7 @@ class Server {
       token,
       keys: () => this.#context.keys,
       actor: config.actor,
+      alarm: (message) => log('error', message),
     })
     this.#socket = connect(config.socket)
   }

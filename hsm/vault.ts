@@ -8,6 +8,7 @@ import { HsmError } from './fault.ts'
 import type { KeyTable, LoadedKey } from './key-table.ts'
 import { labelOf } from './key.ts'
 import { Lru } from './lru.ts'
+import { classOf } from './refusal.ts'
 import { TokenError } from './token.ts'
 import type { Token, TokenObject } from './token.ts'
 
@@ -27,6 +28,8 @@ export interface VaultOptions {
   readonly keys: () => KeyTable
   /** Who is asking, for the access log. */
   readonly actor: string
+  /** Told of what should not be. */
+  readonly alarm: (message: string) => void
   readonly knownMax?: number
   /** How long the database may take before the answer is `unavailable`. */
   readonly waitMs?: number
@@ -49,6 +52,7 @@ class DatabaseVault implements Vault {
   readonly #token: Token
   readonly #keys: () => KeyTable
   readonly #actor: string
+  readonly #alarm: (message: string) => void
   readonly #waitMs: number
   /** Fingerprint to token. No card number stays here. */
   readonly #known: Lru<string, string>
@@ -66,6 +70,7 @@ class DatabaseVault implements Vault {
     this.#token = options.token
     this.#keys = options.keys
     this.#actor = options.actor
+    this.#alarm = options.alarm
     this.#waitMs = options.waitMs ?? 450
     this.#known = new Lru(options.knownMax ?? 100_000)
   }
@@ -102,12 +107,7 @@ class DatabaseVault implements Vault {
     const row = rows[0]
     if (row === undefined) throw new HsmError({ kind: 'refused', why: 'unknownToken' })
     const { object } = await this.#inTime(this.#dataKey(row.data_key))
-    const clear = this.#token.open({
-      object,
-      iv: own(row.sealed.subarray(0, 12)),
-      aad: Buffer.from(token, 'latin1'),
-      input: own(row.sealed.subarray(12)),
-    })
+    const clear = this.#unseal(object, token, row.sealed)
     const pan = clear.toString('latin1')
     clear.fill(0)
     return pan
@@ -182,6 +182,22 @@ class DatabaseVault implements Vault {
     })
     input.fill(0)
     return Buffer.concat([iv, sealed])
+  }
+
+  #unseal(object: TokenObject, token: string, sealed: Buffer): Buffer {
+    try {
+      const aad = Buffer.from(token, 'latin1')
+      return this.#token.open({
+        object,
+        iv: own(sealed.subarray(0, 12)),
+        aad,
+        input: own(sealed.subarray(12)),
+      })
+    } catch (error) {
+      if (!(error instanceof TokenError) || classOf(error.code) !== 'data') throw error
+      this.#alarm('a row of the vault was changed, or belongs to another token')
+      throw new HsmError({ kind: 'refused', why: 'unknownToken' })
+    }
   }
 
   #newToken(): string {

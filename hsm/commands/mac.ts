@@ -3,7 +3,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { cipherOf } from '../key-table.ts'
 import type { LoadedKey } from '../key-table.ts'
 import type { Usage } from '../key.ts'
-import type { Token } from '../token.ts'
+import type { SignMechanism, Token } from '../token.ts'
 import type { Context } from './context.ts'
 import { withSecret } from './context.ts'
 import { badRequest } from './request.ts'
@@ -48,23 +48,23 @@ function truncated(mac: Buffer, bytes: number): Buffer {
 }
 
 function wholeMac(token: Token, key: LoadedKey, data: Buffer, padding: Padding): Buffer {
-  switch (key.name.usage) {
-    case 'M1':
-      return chainedMac(token, key, padded(data, padding))
-    case 'M3':
-      return retailMac(token, key, padded(data, padding))
-    case 'M6': {
-      const cipher = cipherOf(key.name.algorithm)
-      const output = Buffer.alloc(cipher === 'aes' ? 16 : 8)
-      token.sign({ object: key.object, mechanism: `${cipher}-cmac`, data, output })
-      return output
-    }
-    default: {
-      const output = Buffer.alloc(32)
-      token.sign({ object: key.object, mechanism: 'hmac-sha256', data, output })
-      return output
-    }
-  }
+  const { usage, algorithm } = key.name
+  if (usage === 'M1') return chainedMac(token, key, padded(data, padding))
+  if (usage === 'M3') return retailMac(token, key, padded(data, padding))
+  if (usage === 'M7') return signed(token, key, { mechanism: 'hmac-sha256', data, bytes: 32 })
+  return cipherOf(algorithm) === 'aes'
+    ? signed(token, key, { mechanism: 'aes-cmac', data, bytes: 16 })
+    : signed(token, key, { mechanism: 'des3-cmac', data, bytes: 8 })
+}
+
+function signed(
+  token: Token,
+  { object }: LoadedKey,
+  { mechanism, data, bytes }: { mechanism: SignMechanism; data: Buffer; bytes: number },
+): Buffer {
+  const output = Buffer.alloc(bytes)
+  token.sign({ object, mechanism, data, output })
+  return output
 }
 
 /** ISO 9797-1 algorithm 1: the last block of the chain. */

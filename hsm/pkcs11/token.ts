@@ -1,19 +1,21 @@
 import { createHash } from 'node:crypto'
 import type * as Pkcs11Js from 'pkcs11js'
 import type { ObjectSpec } from '../objects.ts'
+import { classOf } from '../refusal.ts'
 import { TokenError } from '../token.ts'
 import type { BlockRequest, GcmRequest, Token, TokenObject } from '../token.ts'
-import { ckm, classOf, tokenError } from './constants.ts'
+import { ckm, tokenError } from './constants.ts'
 import { find, listObjects, openSession, templateOf } from './session.ts'
 import type { Raw, TokenLogin } from './session.ts'
 
 /** PKCS#11 error numbers this file decides by. */
 const generalError = 0x05
-const objectHandleInvalid = 0x82
+const encryptedDataInvalid = 0x40
 
 /**
  * A PKCS#11 token: one thread, one session for work, one that only holds the login and owns the objects that live
- * as long as the process. Throws `TokenError`; after one that `isDeviceError`, the process should end.
+ * as long as the process. Throws `TokenError`; after one of the classes
+ * `session` and `device` (`refusal.ts`) the process should end.
  */
 export async function openPkcs11Token(login: TokenLogin): Promise<Token> {
   const raw = await openSession(login)
@@ -121,11 +123,18 @@ class Pkcs11Token implements Token {
   }
 
   open({ object, iv, aad, input }: GcmRequest): Buffer {
-    return this.#attempt(() => {
-      const output = Buffer.alloc(input.length)
-      this.#pkcs11.C_DecryptInit(this.#work, this.#gcm(iv, aad), object.handle as Buffer)
-      return this.#pkcs11.C_Decrypt(this.#work, input, output)
-    })
+    try {
+      return this.#attempt(() => {
+        const output = Buffer.alloc(input.length)
+        this.#pkcs11.C_DecryptInit(this.#work, this.#gcm(iv, aad), object.handle as Buffer)
+        return this.#pkcs11.C_Decrypt(this.#work, input, output)
+      })
+    } catch (error) {
+      if (!(error instanceof TokenError) || error.code !== generalError) throw error
+      // SoftHSM has no better word for a tag that does not fit; a token that is really lost fails at the next call.
+      this.#renewSession()
+      throw new TokenError(encryptedDataInvalid)
+    }
   }
 
   lend(object: ObjectSpec): TokenObject {
@@ -224,11 +233,6 @@ class Pkcs11Token implements Token {
     const byLabel = new Map(fresh.map((object) => [object.label, object.handle]))
     for (const object of this.#objects) object.handle = byLabel.get(object.label) ?? Buffer.alloc(8)
   }
-}
-
-/** Whether the token as a whole is lost, so that only a fresh process can help. */
-export function isDeviceError(error: unknown): boolean {
-  return error instanceof TokenError && classOf(error.code) !== 'data' && error.code !== objectHandleInvalid
 }
 
 function block(mechanism: BlockRequest['mechanism'], iv: Buffer | undefined): Pkcs11Js.Mechanism {
