@@ -14,7 +14,8 @@ export interface TestKey {
 
 export type KeyAlgorithm = keyof typeof keyBytes
 
-const keyBytes = { DES2: 16, DES3: 24, AES128: 16, AES192: 24, AES256: 32 } as const
+// HMAC is the vault's alone; it is here so that one key file serves everybody.
+const keyBytes = { DES2: 16, DES3: 24, AES128: 16, AES192: 24, AES256: 32, HMAC: 32 } as const
 
 /** The file the environment writes: `{"keys":[{"ref":"tpk.acq1.in","algorithm":"DES2","value":"HEX"}]}`. */
 export async function readKeyFile(path: string): Promise<ReadonlyMap<string, TestKey>> {
@@ -46,12 +47,14 @@ function keyEntry({ ref, algorithm, value }: Partial<Record<string, unknown>>): 
   if (typeof ref !== 'string' || typeof algorithm !== 'string' || typeof value !== 'string') {
     throw new SimulatorError({ kind: 'keyFile', why: 'an entry lacks ref, algorithm or value' })
   }
-  if (!(algorithm in keyBytes)) throw new SimulatorError({ kind: 'keyFile', why: `algorithm of ${ref}` })
+  // The file says `AES-128`.
+  const name = algorithm.replace('-', '')
+  if (!(name in keyBytes)) throw new SimulatorError({ kind: 'keyFile', why: `algorithm of ${ref}` })
   const bytes = Buffer.from(value, 'hex')
-  if (bytes.length !== keyBytes[algorithm as KeyAlgorithm] || value.length !== bytes.length * 2) {
+  if (bytes.length !== keyBytes[name as KeyAlgorithm] || value.length !== bytes.length * 2) {
     throw new SimulatorError({ kind: 'key', ref, why: 'wrongSize' })
   }
-  return { ref, algorithm: algorithm as KeyAlgorithm, value: bytes }
+  return { ref, algorithm: name as KeyAlgorithm, value: bytes }
 }
 
 /** The seal of `data`: 8 bytes. A DES key makes a retail MAC, an AES key a CMAC cut to its first 8 bytes. */
