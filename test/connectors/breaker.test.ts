@@ -10,7 +10,9 @@ function world({ online = true, inFlightMax = 100 } = {}) {
   const breaker = new Breaker({
     clock,
     inFlightMax,
-    onProbe: () => void probes++,
+    onProbe: () => {
+      probes++
+    },
     onChange: (change) => changes.push(change),
   })
   if (online) breaker.online()

@@ -22,11 +22,11 @@ async function world({ first = 1, inUse = () => false, reserve }: World = {}) {
     blocks: {
       reserve:
         reserve ??
-        (async (_, size) => {
+        ((_, size) => {
           const block = { first: next }
           reserved.push(next)
           next = ((next - 1 + size) % 999_999) + 1
-          return block
+          return Promise.resolve(block)
         }),
     },
     onRefilled: () => undefined,

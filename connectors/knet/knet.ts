@@ -1,0 +1,50 @@
+import { ascii4Frame } from '../../iso8583/iso8583.ts'
+import type { NetworkProfile } from '../network.ts'
+import { knetPlaceholder } from './dialect.ts'
+
+/**
+ * KNET as far as this switch may know it. Everything below is our own choice where the network's document would
+ * speak: generic practice, and values that a test network of ours agrees to. See notes.md.
+ */
+export const knet: NetworkProfile = {
+  name: 'knet',
+  dialect: knetPlaceholder,
+  frame: ascii4Frame,
+  correlation: {
+    // The acquirer, its reference, its terminal and the moment, beside the STAN.
+    key: [7, 11, 32, 37, 41],
+    networkManagementKey: [7, 11],
+    // The amount is not here: an approval for another amount belongs to its request, and is reversed in full.
+    echoCheck: [2, 3],
+  },
+  // Authorizations, financial messages and reversals. Network management must work while keys are out of step.
+  sealedClasses: ['1', '2', '4'],
+  session: {
+    codes: { signOn: '001', signOff: '002', echo: '301' },
+    approved: ['00'],
+    answerMs: 10_000,
+    echoAfterMs: 30_000,
+    unansweredMax: 3,
+    reconnectMs: 500,
+    reconnectMsMax: 30_000,
+    steadyMs: 60_000,
+    refusedMs: 5_000,
+    refusedMsMax: 60_000,
+  },
+  inFlightMax: 300,
+  lateMs: 15 * 60_000,
+  rules: {
+    reversalMti: '0420',
+    timeoutMs: 25_000,
+    remainingMinMs: 3_000,
+    acquirerId: '41400001',
+    approvals: ['00'],
+    reversalAnswers: {
+      // Done; nothing to do; not found, so nothing to undo; had it before.
+      acknowledged: ['00', '21', '25', '94'],
+      // Re-enter, cutover, unavailable, malfunction.
+      retry: ['19', '90', '91', '96'],
+    },
+    retryAfterMs: [2_000, 5_000, 15_000, 30_000, 60_000],
+  },
+}

@@ -1,0 +1,383 @@
+import {
+  type Anomaly,
+  type Codec,
+  compile,
+  connectLink,
+  encodeSealed,
+  type ExchangeOutcome,
+  IsoCodecError,
+  type Link,
+  type LinkHandlers,
+  type Message,
+  Multiplexer,
+  sealedPart,
+} from '../iso8583/iso8583.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Random } from '../kernel/random.ts'
+import { Breaker, type BreakerLimits, type LegHealth } from './breaker.ts'
+import type {
+  Connector,
+  ConnectorStatus,
+  DestinationRules,
+  LegAnswer,
+  LegIdentity,
+  LegOutcome,
+  MaybeSentReason,
+  NotSentReason,
+  OutboundLeg,
+  Sealer,
+  StanBlocks,
+} from './connector.ts'
+import type { Log, NetworkProfile } from './network.ts'
+import { Session } from './session.ts'
+import { StanSource } from './stans.ts'
+
+export interface ConnectorOptions {
+  readonly host: string
+  readonly port: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly stanBlocks: StanBlocks
+  readonly sealer: Sealer
+  readonly log: Log
+  readonly breaker?: Partial<BreakerLimits>
+  /** Where a connection comes from, else `connectLink` to host and port. For the simulation. */
+  readonly dial?: (handlers: (link: Link) => LinkHandlers) => Promise<Link>
+}
+
+/** Opens the connector to one network and starts to connect. It is there at once, and available later. */
+export function openConnector(network: NetworkProfile, options: ConnectorOptions): NetworkConnector {
+  return new NetworkConnector(network, options)
+}
+
+/** After so many wrong seals in a row it is not one bad message: the two ends no longer have the same key. */
+const badSealsToAlarm = 3
+
+type LateListener = (identity: LegIdentity, answer: LegAnswer) => void
+
+/** A connector for any network that a `NetworkProfile` describes. */
+export class NetworkConnector implements Connector {
+  readonly name: string
+  readonly rules: DestinationRules
+  /** Open to operators: its state can be forced, with an expiry. */
+  readonly breaker: Breaker
+  readonly #network: NetworkProfile
+  readonly #codec: Codec
+  readonly #clock: Clock
+  readonly #sealer: Sealer
+  readonly #log: Log
+  readonly #multiplexer: Multiplexer
+  readonly #stans: StanSource
+  readonly #session: Session
+  readonly #lateListeners: LateListener[] = []
+  readonly #availableListeners: (() => void)[] = []
+  #legs = 0
+  #draining = false
+  #started = false
+  #wasAvailable = false
+  #badSeals = 0
+  #idle: (() => void) | undefined
+
+  constructor(network: NetworkProfile, options: ConnectorOptions) {
+    const { clock, random, sealer, log } = options
+    this.name = network.name
+    this.rules = network.rules
+    this.#network = network
+    this.#codec = compile(network.dialect)
+    this.#clock = clock
+    this.#sealer = sealer
+    this.#log = log
+    this.#multiplexer = new Multiplexer({
+      codec: this.#codec,
+      clock,
+      correlation: network.correlation,
+      limits: { lateMs: network.lateMs },
+      checkSeal: (message) => this.#checkSeal(message),
+      events: {
+        onLate: (identity, message) => this.#onLate(identity, message),
+        onAnomaly: (anomaly) => this.#onAnomaly(anomaly),
+      },
+    })
+    this.#session = new Session({
+      profile: network.session,
+      codec: this.#codec,
+      multiplexer: this.#multiplexer,
+      dial: options.dial ?? dialler(network, options),
+      clock,
+      random,
+      identify: () => this.identify(),
+      log,
+      onState: (state) => {
+        if (state === 'online') this.breaker.online()
+        else this.breaker.offline()
+        this.#announce()
+      },
+    })
+    this.breaker = new Breaker({
+      clock,
+      inFlightMax: network.inFlightMax,
+      ...(options.breaker && { limits: options.breaker }),
+      onProbe: () => void this.#session.echo().then((answered) => this.breaker.probed(answered)),
+      onChange: (change) => {
+        log.warn(change, 'breaker changes')
+        this.#announce()
+      },
+    })
+    this.#stans = new StanSource({
+      blocks: options.stanBlocks,
+      destination: network.name,
+      clock,
+      inUse: (stan) => this.#multiplexer.inUse(stan),
+      onRefilled: () => this.#onStans(),
+      onFault: (error) => log.error({ fault: nameOf(error) }, 'no block of STANs to be had'),
+    })
+  }
+
+  availability(): 'available' | NotSentReason {
+    if (this.#draining) return 'draining'
+    if (this.#session.state !== 'online') return 'offline'
+    if (!this.breaker.admits) return 'breakerOpen'
+    if (this.#legs >= this.#liveMax()) return 'congested'
+    if (this.#stans.dry) return 'noStan'
+    return 'available'
+  }
+
+  identify(): LegIdentity | undefined {
+    const stan = this.#stans.next()
+    return stan === undefined ? undefined : { stan, transmittedAt: transmissionTime(this.#clock.wallMs()) }
+  }
+
+  async send(leg: OutboundLeg, deadlineMonotonicMs: number): Promise<LegOutcome> {
+    const refused = this.#refusal(leg, deadlineMonotonicMs)
+    if (refused !== undefined) return { kind: 'notSent', reason: refused }
+    const permit = this.breaker.enter()
+    if (permit === undefined) return { kind: 'notSent', reason: 'breakerOpen' }
+    this.#legs++
+    let health: LegHealth = 'neutral'
+    try {
+      const outcome = await this.#exchange(leg, deadlineMonotonicMs)
+      health = healthOf(outcome)
+      return this.#outcome(outcome)
+    } catch (error) {
+      if (error instanceof SealError) return { kind: 'notSent', reason: 'hsm' }
+      if (error instanceof IsoCodecError) {
+        this.#log.error(
+          { code: error.code, path: error.path, mti: leg.mti },
+          'our own message cannot be encoded',
+        )
+        return { kind: 'notSent', reason: 'malformed' }
+      }
+      throw error
+    } finally {
+      this.#legs--
+      permit.done(health)
+      if (this.#legs === 0) this.#idle?.()
+      this.#announce()
+    }
+  }
+
+  onLate(listener: LateListener): void {
+    this.#lateListeners.push(listener)
+  }
+
+  onAvailable(listener: () => void): void {
+    this.#availableListeners.push(listener)
+  }
+
+  status(): ConnectorStatus {
+    return {
+      name: this.name,
+      dialect: this.#codec.name,
+      session: this.#session.state,
+      breaker: this.breaker.state,
+      inFlight: this.#legs,
+    }
+  }
+
+  async drain(deadlineMonotonicMs: number): Promise<void> {
+    this.#draining = true
+    if (this.#legs > 0) await this.#idleUntil(deadlineMonotonicMs)
+    this.#multiplexer.abandon()
+    await this.#session.end()
+    this.#stans.stop()
+    this.breaker.stop()
+  }
+
+  #idleUntil(deadlineMonotonicMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.after(deadlineMonotonicMs - this.#clock.monotonicMs(), resolve)
+      this.#idle = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+
+  #refusal(leg: OutboundLeg, deadlineMonotonicMs: number): NotSentReason | undefined {
+    if (this.#draining) return 'draining'
+    if (this.#session.state !== 'online') return 'offline'
+    if (this.#lacksTime(deadlineMonotonicMs)) return 'noTime'
+    // What is stored and forwarded has a reserve of its own, which live traffic can't use up.
+    if (this.#legs >= (isStored(leg.mti) ? this.#network.inFlightMax : this.#liveMax())) return 'congested'
+    return undefined
+  }
+
+  #lacksTime(deadlineMonotonicMs: number): boolean {
+    return deadlineMonotonicMs - this.#clock.monotonicMs() < this.rules.remainingMinMs
+  }
+
+  #liveMax(): number {
+    const { inFlightMax } = this.#network
+    return inFlightMax - Math.max(2, Math.ceil(inFlightMax / 10))
+  }
+
+  /** Everything that can fail without a byte having left comes before the last line. */
+  async #exchange(leg: OutboundLeg, deadlineMonotonicMs: number): Promise<ExchangeOutcome> {
+    const { stan, transmittedAt } = leg.identity
+    const body = {
+      mti: leg.mti,
+      fields: { ...leg.fields, 7: transmittedAt, 11: stan, 32: this.rules.acquirerId },
+    }
+    const bytes = this.#isSealed(leg.mti)
+      ? await encodeSealed(this.#codec, body, (data) => this.#seal(data))
+      : this.#codec.encode(body)
+    // The HSM took its time, and that counts too.
+    if (this.#lacksTime(deadlineMonotonicMs)) return { kind: 'notSent', reason: 'noTime' }
+    return this.#session.exchange(bytes, deadlineMonotonicMs)
+  }
+
+  async #seal(data: Uint8Array): Promise<Uint8Array> {
+    try {
+      return await this.#sealer.seal(data)
+    } catch (error) {
+      throw new SealError(nameOf(error))
+    }
+  }
+
+  #isSealed(mti: string): boolean {
+    return this.#network.sealedClasses.includes(mti[1]!)
+  }
+
+  async #checkSeal(message: Message): Promise<boolean> {
+    const sealed = sealedPart(this.#codec, message)
+    if (sealed === undefined) return !this.#isSealed(message.mti)
+    const good = await this.#sealer.verify(sealed.data, sealed.mac)
+    if (good) this.#badSeals = 0
+    return good
+  }
+
+  #outcome(outcome: ExchangeOutcome): LegOutcome {
+    switch (outcome.kind) {
+      case 'answered':
+        return { kind: 'answered', answer: this.#answer(outcome.message) }
+      case 'notSent':
+        return { kind: 'notSent', reason: outcome.reason === 'closed' ? 'offline' : outcome.reason }
+      case 'maybeSent':
+        return { kind: 'maybeSent', reason: maybeSentReasons[outcome.reason] }
+    }
+  }
+
+  #answer(message: Message): LegAnswer {
+    const authId = message.text(38)
+    const amountMinor = message.amount(4)
+    const currencyNumeric = message.text(49)
+    return {
+      mti: message.mti,
+      responseCode: message.text(39) ?? '',
+      ...(authId !== undefined && { authId }),
+      ...(amountMinor !== undefined && { amountMinor }),
+      ...(currencyNumeric !== undefined && { currencyNumeric }),
+      described: this.#codec.describe(message),
+    }
+  }
+
+  #onLate(identity: LegIdentity & { readonly mti: string }, message: Message): void {
+    if (identity.mti[1] === '8') return
+    const { stan, transmittedAt } = identity
+    this.#log.info({ stan, responseCode: message.text(39) }, 'late answer')
+    const answer = this.#answer(message)
+    for (const listener of this.#lateListeners) listener({ stan, transmittedAt }, answer)
+  }
+
+  #onAnomaly(anomaly: Anomaly): void {
+    const { kind, link } = anomaly
+    if (kind === 'unparseable') {
+      const { code, path, offset } = anomaly.error
+      this.#log.warn({ kind, link: link.id, code, path, offset }, 'anomaly')
+      return
+    }
+    const { message } = anomaly
+    const details = { kind, link: link.id, mti: message.mti, stan: message.text(11) }
+    if (kind === 'crossMatch') this.#log.error({ ...details, de: anomaly.de }, 'anomaly')
+    else if (kind === 'contradictory') this.#log.error(details, 'anomaly')
+    else this.#log.warn(details, 'anomaly')
+    if (kind === 'badSeal' && ++this.#badSeals >= badSealsToAlarm) {
+      this.#log.error({ badSeals: this.#badSeals }, 'seals are wrong again and again: key out of step')
+    }
+  }
+
+  #onStans(): void {
+    if (!this.#started) {
+      this.#started = true
+      this.#session.start()
+    }
+    this.#announce()
+  }
+
+  #announce(): void {
+    const available = this.availability() === 'available'
+    const became = available && !this.#wasAvailable
+    this.#wasAvailable = available
+    if (became) for (const listener of this.#availableListeners) listener()
+  }
+}
+
+/** The sealer failed, whatever its reason: nothing was sent. */
+class SealError extends Error {}
+
+const maybeSentReasons: Readonly<
+  Record<(ExchangeOutcome & { readonly kind: 'maybeSent' })['reason'], MaybeSentReason>
+> = {
+  deadline: 'deadline',
+  linkLost: 'linkLost',
+  badSeal: 'badMac',
+  // The HSM's silence, not the network's: to the transaction there was no answer by the deadline.
+  sealUnchecked: 'deadline',
+  unparseable: 'unparseable',
+  abandoned: 'draining',
+}
+
+/** Any well-formed answer is good health, a decline too: it is the issuer that declines, and the network that works. */
+function healthOf(outcome: ExchangeOutcome): LegHealth {
+  switch (outcome.kind) {
+    case 'answered':
+      return 'success'
+    case 'notSent':
+      return 'neutral'
+    case 'maybeSent':
+      return outcome.reason === 'sealUnchecked' || outcome.reason === 'abandoned' ? 'neutral' : 'failure'
+  }
+}
+
+/** Advices and reversals: what is stored and forwarded. */
+function isStored(mti: string): boolean {
+  return mti[1] === '4' || mti[2] === '2'
+}
+
+/** DE7: MMDDhhmmss in UTC. */
+function transmissionTime(wallMs: number): string {
+  return new Date(wallMs).toISOString().slice(5, 19).replace(/\D/g, '')
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error
+}
+
+function dialler(
+  { frame, session }: NetworkProfile,
+  { host, port, clock }: ConnectorOptions,
+): NonNullable<ConnectorOptions['dial']> {
+  // A peer that has let three echo times pass without a word is gone, whatever TCP says.
+  const limits = { idleMs: session.echoAfterMs * 3 }
+  return (handlers) => connectLink({ host, port, frame, clock, limits }, handlers)
+}

@@ -1,0 +1,529 @@
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import type { LegAnswer, LegOutcome, OutboundLeg, Sealer, StanBlocks } from '../../connectors/connector.ts'
+import { knet } from '../../connectors/knet/knet.ts'
+import type { NetworkProfile } from '../../connectors/network.ts'
+import { type NetworkConnector, openConnector } from '../../connectors/network-connector.ts'
+import { seededRandom } from '../../kernel/random.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { type PeerRequest, ScriptedPeer, testSealer } from './scripted-peer.ts'
+
+const pan = '9999990000000014'
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+interface WorldOptions {
+  readonly profile?: Partial<NetworkProfile>
+  readonly sealer?: Sealer
+  readonly stanBlocks?: StanBlocks
+  /** Before the connector is opened. */
+  readonly peer?: (peer: ScriptedPeer) => unknown
+  readonly listening?: boolean
+}
+
+/** A connector on a clock that the test moves, and a real peer at the other end of a real socket. */
+async function world({ profile = {}, peer: prepare, listening = true, ...options }: WorldOptions = {}) {
+  const network = { ...knet, ...profile }
+  const clock = new ManualClock()
+  const peer = await new ScriptedPeer(network, testSealer('word')).listen()
+  cleanups.push(() => peer.close())
+  if (!listening) await peer.close()
+  prepare?.(peer)
+  const log: { level: string; details: object; text: string }[] = []
+  const at = (level: string) => (details: object, text: string) => void log.push({ level, details, text })
+  let nextBlock = 1
+  const connector: NetworkConnector = openConnector(network, {
+    host: '127.0.0.1',
+    port: peer.port,
+    clock,
+    random: seededRandom(1),
+    sealer: testSealer('word'),
+    stanBlocks: {
+      reserve: (_, size) => {
+        nextBlock += size
+        return Promise.resolve({ first: nextBlock - size })
+      },
+    },
+    log: { info: at('info'), warn: at('warn'), error: at('error') },
+    ...options,
+  })
+  cleanups.push(async () => {
+    peer.networkManagement = '00'
+    const draining = connector.drain(0)
+    for (let turn = 0; turn < 20; turn++) await clock.pass(1_000)
+    await draining
+  })
+  let available = 0
+  connector.onAvailable(() => {
+    available++
+  })
+  const late: [string, LegAnswer][] = []
+  connector.onLate(({ stan }, answer) => late.push([stan, answer]))
+
+  const purchase = (changes: Partial<OutboundLeg> = {}): OutboundLeg => ({
+    mti: '0200',
+    identity: connector.identify()!,
+    fields: {
+      2: pan,
+      3: '000000',
+      4: 12_500n,
+      12: '123000',
+      13: '0115',
+      22: '051',
+      25: '00',
+      37: '601509123456',
+      41: 'TERM0001',
+      42: 'MERCHANT0000001',
+      49: '414',
+    },
+    ...changes,
+  })
+  const send = (leg = purchase(), timeoutMs = 25_000) => {
+    const sending: { outcome: LegOutcome | undefined; settled: Promise<LegOutcome> } = {
+      outcome: undefined,
+      settled: connector.send(leg, clock.monotonicMs() + timeoutMs),
+    }
+    void sending.settled.then((outcome) => {
+      sending.outcome = outcome
+    })
+    return sending
+  }
+  const state = (session: string) =>
+    vi.waitFor(() => expect(connector.status().session).toBe(session), { timeout: 5_000, interval: 2 })
+  const online = () => state('online')
+  /** Waits until the peer has had so many requests of a kind. */
+  const heard = (count: number, mti: string, code?: string) =>
+    vi.waitFor(() => expect(peer.of(mti, code)).toHaveLength(count), { timeout: 5_000, interval: 2 })
+  return {
+    connector,
+    peer,
+    clock,
+    log,
+    late,
+    purchase,
+    send,
+    state,
+    online,
+    heard,
+    available: () => available,
+    texts: (level: string) => log.filter((line) => line.level === level).map(({ text }) => text),
+  }
+}
+
+const notSent = (reason: string) => ({ kind: 'notSent', reason })
+const maybeSent = (reason: string) => ({ kind: 'maybeSent', reason })
+const silence = () => undefined
+
+describe('a leg', () => {
+  test('is sent with what is the network’s own business, and its answer comes back', async () => {
+    const { online, send, peer, connector } = await world()
+    await online()
+    const outcome = await send().settled
+    const { message, sealed } = peer.of('0200')[0]!
+    expect(sealed).toBe(true)
+    expect([message.text(7), message.text(11), message.text(32)]).toEqual([
+      '0115093000',
+      '000002',
+      '41400001',
+    ])
+    expect(outcome).toMatchObject({
+      kind: 'answered',
+      answer: {
+        mti: '0210',
+        responseCode: '00',
+        authId: 'A00001',
+        amountMinor: 12_500n,
+        currencyNumeric: '414',
+      },
+    })
+    expect(connector.status()).toEqual({
+      name: 'knet',
+      dialect: 'knet-placeholder',
+      session: 'online',
+      breaker: 'closed',
+      inFlight: 0,
+    })
+  })
+
+  test('leaves no card number in its answer’s dump or in any log line', async () => {
+    const { online, send, peer, log } = await world()
+    await online()
+    peer.script = (request) => request.answer({ 39: '00' })
+    const outcome = await send().settled
+    peer.script = (request) => request.answer({ 39: '00' }, { sealer: testSealer('other') })
+    void send()
+    await vi.waitFor(() => expect(log.some(({ text }) => text === 'anomaly')).toBe(true))
+    const said = JSON.stringify([log, outcome], (_, value: unknown) =>
+      typeof value === 'bigint' ? value.toString() : value,
+    )
+    expect(said).toContain('999999')
+    expect(said).not.toContain(pan)
+  })
+
+  test('that nobody answers may have been sent, at its deadline; what comes then is late', async () => {
+    const { online, send, peer, clock, late, heard } = await world()
+    await online()
+    peer.script = silence
+    const sending = send()
+    await heard(1, '0200')
+    await clock.pass(24_999)
+    expect(sending.outcome).toBeUndefined()
+    await clock.pass(1)
+    expect(sending.outcome).toEqual(maybeSent('deadline'))
+    await peer.of('0200')[0]!.answer({ 39: '00', 38: 'LATE01' })
+    await vi.waitFor(() => expect(late).toMatchObject([['000002', { responseCode: '00', authId: 'LATE01' }]]))
+  })
+
+  test.each<[string, (request: PeerRequest) => unknown, string]>([
+    ['a wrong seal', (request) => request.answer({ 39: '00' }, { sealer: testSealer('other') }), 'badMac'],
+    ['no response code', (request) => request.answer(), 'unparseable'],
+    ['another terminal', (request) => request.answer({ 39: '00', 41: 'TERM0002' }), 'deadline'],
+    ['another card', (request) => request.answer({ 39: '00', 2: '9999990000000022' }), 'deadline'],
+    ['no STAN', (request) => request.answer({ 39: '00', 11: null }), 'deadline'],
+  ])('whose answer has %s has none, at its deadline', async (_, script, reason) => {
+    const { online, send, peer, clock, log } = await world()
+    await online()
+    peer.script = script
+    const sending = send()
+    await vi.waitFor(() => expect(log.some(({ text }) => text === 'anomaly')).toBe(true))
+    expect(sending.outcome).toBeUndefined()
+    await clock.pass(25_000)
+    expect(sending.outcome).toEqual(maybeSent(reason))
+  })
+
+  test('whose connection is lost may have been sent, at once', async () => {
+    const { online, send, peer, heard } = await world()
+    await online()
+    peer.script = silence
+    const sendings = [send(), send(), send()]
+    await heard(3, '0200')
+    peer.link.close('test')
+    const outcomes = await Promise.all(sendings.map(({ settled }) => settled))
+    expect(outcomes).toEqual([maybeSent('linkLost'), maybeSent('linkLost'), maybeSent('linkLost')])
+  })
+
+  test('is not sent when it cannot be sealed, and that is not the network’s fault', async () => {
+    const sealer: Sealer = { ...testSealer('word'), seal: () => Promise.reject(new Error('HSM away')) }
+    const { online, send, peer, connector } = await world({ sealer })
+    await online()
+    for (let n = 0; n < 25; n++) expect(await send().settled).toEqual(notSent('hsm'))
+    expect(peer.of('0200')).toEqual([])
+    expect(connector.status().breaker).toBe('closed')
+  })
+
+  test('is not sent when it is no message of the dialect', async () => {
+    const { online, send, purchase, peer, texts } = await world()
+    await online()
+    expect(await send(purchase({ fields: { 3: 'not digits' } })).settled).toEqual(notSent('malformed'))
+    expect(peer.of('0200')).toEqual([])
+    expect(texts('error')).toEqual(['our own message cannot be encoded'])
+  })
+
+  test('is not sent with less time left than an answer needs', async () => {
+    const { online, send, purchase } = await world()
+    await online()
+    expect(await send(purchase(), 2_999).settled).toEqual(notSent('noTime'))
+    expect(await send(purchase(), 3_000).settled).toMatchObject({ kind: 'answered' })
+  })
+
+  test('is not sent when sealing took the time', async () => {
+    const hsm = testSealer('word')
+    const slow = Promise.withResolvers<null>()
+    const sealer: Sealer = { ...hsm, seal: (data) => slow.promise.then(() => hsm.seal(data)) }
+    const { online, send, purchase, clock, peer } = await world({ sealer })
+    await online()
+    const sending = send(purchase(), 4_000)
+    clock.advance(2_000)
+    slow.resolve(null)
+    expect(await sending.settled).toEqual(notSent('noTime'))
+    expect(peer.of('0200')).toEqual([])
+  })
+
+  test('is not sent beyond the window, of which a part is kept for reversals', async () => {
+    const { online, send, purchase, peer, connector, heard, available } = await world({
+      profile: { inFlightMax: 6 },
+    })
+    await online()
+    peer.script = silence
+    const live = Array.from({ length: 4 }, () => send())
+    await heard(4, '0200')
+    expect(connector.availability()).toBe('congested')
+    expect(await send().settled).toEqual(notSent('congested'))
+    const reversals = [1, 2].map(() => send(purchase({ mti: '0420' })))
+    await heard(2, '0420')
+    expect(await send(purchase({ mti: '0420' })).settled).toEqual(notSent('congested'))
+    expect(connector.status().inFlight).toBe(6)
+
+    const before = available()
+    for (const request of [...peer.of('0200'), ...peer.of('0420')]) await request.answer({ 39: '00' })
+    for (const { settled } of [...live, ...reversals])
+      expect(await settled).toMatchObject({ kind: 'answered' })
+    expect(connector.availability()).toBe('available')
+    expect(available()).toBe(before + 1)
+  })
+})
+
+describe('without a STAN', () => {
+  test('nothing is available, until there are some', async () => {
+    let works = true
+    const stanBlocks: StanBlocks = {
+      reserve: () =>
+        works ? Promise.resolve({ first: 999_500 }) : Promise.reject(new Error('database away')),
+    }
+    const { online, connector, clock, available } = await world({ stanBlocks })
+    await online()
+    works = false
+    while (connector.identify() !== undefined);
+    expect(connector.availability()).toBe('noStan')
+    works = true
+    await vi.waitFor(async () => {
+      await clock.pass(1_000)
+      expect(connector.availability()).toBe('available')
+    })
+    expect(available()).toBeGreaterThan(0)
+    expect(connector.identify()).toMatchObject({ stan: expect.stringMatching(/^\d{6}$/) as string })
+  })
+})
+
+describe('the session', () => {
+  test('is signed on before anything is taken', async () => {
+    const { connector, state, send, peer, online, available, clock, heard } = await world({
+      peer: (peer) => {
+        peer.networkManagement = undefined
+      },
+    })
+    await state('signingOn')
+    expect(connector.availability()).toBe('offline')
+    expect(
+      await connector.send(
+        { mti: '0200', identity: { stan: '000009', transmittedAt: '0115093000' }, fields: {} },
+        1e9,
+      ),
+    ).toEqual(notSent('offline'))
+    await heard(1, '0800', '001')
+    await peer.of('0800')[0]!.answer({ 39: '00' })
+    await online()
+    expect(available()).toBe(1)
+    expect(clock.monotonicMs()).toBe(0)
+    expect(await send().settled).toMatchObject({ kind: 'answered' })
+  })
+
+  test('that is accepted by TCP and never answered is not online, and is tried again', async () => {
+    const { connector, state, peer, clock, heard } = await world({
+      peer: (peer) => {
+        peer.networkManagement = undefined
+      },
+    })
+    await heard(1, '0800', '001')
+    await clock.pass(10_000)
+    await state('down')
+    expect(connector.status()).toMatchObject({ session: 'down', breaker: 'open' })
+    expect(connector.availability()).toBe('offline')
+    await clock.pass(4_999)
+    expect(connector.status().session).toBe('down')
+    peer.networkManagement = '00'
+    await clock.pass(1_001)
+    await state('online')
+  })
+
+  test('that is refused is tried again after five seconds, ten, twenty, and raises an alarm at the third', async () => {
+    const { state, clock, heard, texts } = await world({
+      peer: (peer) => {
+        peer.networkManagement = '91'
+      },
+    })
+    await heard(1, '0800', '001')
+    await state('down')
+    await clock.pass(6_000)
+    await heard(2, '0800', '001')
+    await state('down')
+    expect(texts('error')).toEqual([])
+    await clock.pass(9_999)
+    await heard(2, '0800', '001')
+    await clock.pass(2_001)
+    await heard(3, '0800', '001')
+    await state('down')
+    expect(texts('error')).toEqual(['sign-on refused again and again'])
+  })
+
+  test('connects when the peer comes up later', async () => {
+    const { state, peer, clock, connector } = await world({ listening: false })
+    await state('down')
+    await peer.listen()
+    await vi.waitFor(async () => {
+      await clock.pass(500)
+      expect(connector.status().session).toBe('online')
+    })
+    expect(connector.availability()).toBe('available')
+  })
+
+  test('that is lost comes back, is probed, and takes traffic by steps', async () => {
+    const { online, peer, clock, connector, send, state, purchase } = await world()
+    await online()
+    peer.link.close('test')
+    await state('down')
+    await vi.waitFor(async () => {
+      await clock.pass(500)
+      expect(connector.status().breaker).toBe('rampNarrow')
+    })
+    expect(peer.of('0800', '301')).toHaveLength(2)
+    peer.script = silence
+    const reversal = send(purchase({ mti: '0420' }))
+    for (let n = 0; n < 4; n++) void send()
+    expect(await send().settled).toEqual(notSent('breakerOpen'))
+    expect(reversal.outcome).toBeUndefined()
+    await clock.pass(20_000)
+    expect(connector.status().breaker).toBe('closed')
+  })
+
+  test('is kept warm by an echo after thirty seconds without traffic', async () => {
+    const { online, clock, send, heard, peer } = await world()
+    await online()
+    await clock.pass(20_000)
+    await send().settled
+    await clock.pass(29_999)
+    expect(peer.of('0800', '301')).toEqual([])
+    await clock.pass(1)
+    await heard(1, '0800', '301')
+    await clock.pass(30_000)
+    await heard(2, '0800', '301')
+  })
+
+  test('is suspect after an echo without answer, and trusted again after one with', async () => {
+    const { online, clock, heard, peer, connector, state } = await world()
+    await online()
+    peer.networkManagement = undefined
+    await clock.pass(30_000)
+    await heard(1, '0800', '301')
+    await clock.pass(10_000)
+    await state('suspect')
+    expect(connector.availability()).toBe('offline')
+    await heard(2, '0800', '301')
+    peer.networkManagement = '00'
+    await peer.of('0800', '301')[1]!.answer({ 39: '00' })
+    await online()
+    await vi.waitFor(() => expect(connector.availability()).toBe('available'))
+  })
+
+  test('is given up after three echoes without answer, with what was in flight', async () => {
+    const { online, clock, heard, peer, send, state, purchase } = await world()
+    await online()
+    peer.networkManagement = undefined
+    peer.script = silence
+    const sending = send(purchase(), 100_000)
+    await heard(1, '0200')
+    await clock.pass(30_000)
+    for (const count of [1, 2, 3]) {
+      await heard(count, '0800', '301')
+      await clock.pass(10_000)
+    }
+    expect(await sending.settled).toEqual(maybeSent('linkLost'))
+    await state('down')
+    await vi.waitFor(() => expect(peer.link.open).toBe(false))
+  })
+
+  test('answers the peer’s echo, and its sign-off and sign-on by taking nothing in between', async () => {
+    const { online, peer, connector, heard, state } = await world()
+    await online()
+    const say = (stan: string, code: string) =>
+      peer.sendUnsealed('0800', { 7: '0115093001', 11: stan, 70: code })
+    await say('900001', '301')
+    await heard(1, '0810')
+    const { message } = peer.of('0810')[0]!
+    expect([message.text(7), message.text(11), message.text(39), message.text(70)]).toEqual([
+      '0115093001',
+      '900001',
+      '00',
+      '301',
+    ])
+    await say('900002', '002')
+    await state('signedOff')
+    expect(connector.availability()).toBe('offline')
+    await say('900003', '001')
+    await online()
+    await say('900004', '999')
+    await heard(4, '0810')
+    expect(peer.of('0810')[3]!.message.text(39)).toBe('12')
+  })
+
+  test('survives what is no message, and requests that it does not take', async () => {
+    const { online, peer, send, log } = await world()
+    await online()
+    await peer.link.send(Buffer.from('garbage'))
+    await peer.sendUnsealed('0800', {})
+    await peer.sendUnsealed('0820', { 7: '0115093001', 11: '900001' })
+    await vi.waitFor(() =>
+      expect(log.filter(({ level }) => level === 'warn').length).toBeGreaterThanOrEqual(3),
+    )
+    expect(await send().settled).toMatchObject({ kind: 'answered' })
+  })
+})
+
+describe('the breaker', () => {
+  test('opens after twenty silences, and then nothing is sent until echoes are answered', async () => {
+    const { online, peer, send, heard, clock, connector } = await world()
+    await online()
+    peer.script = silence
+    const sendings = Array.from({ length: 20 }, () => send())
+    await heard(20, '0200')
+    await clock.pass(25_000)
+    expect(new Set(sendings.map(({ outcome }) => JSON.stringify(outcome)))).toEqual(
+      new Set([JSON.stringify(maybeSent('deadline'))]),
+    )
+    expect(connector.status()).toMatchObject({ session: 'online', breaker: 'open' })
+    expect(connector.availability()).toBe('breakerOpen')
+    expect(await send().settled).toEqual(notSent('breakerOpen'))
+    await clock.pass(5_000)
+    await vi.waitFor(() => expect(connector.status().breaker).toBe('rampNarrow'))
+    peer.script = (request) => request.answer({ 39: '51' })
+    expect(await send().settled).toMatchObject({ kind: 'answered', answer: { responseCode: '51' } })
+    await clock.pass(20_000)
+    expect(connector.status().breaker).toBe('closed')
+  })
+
+  test('stays closed whatever the response codes', async () => {
+    const { online, peer, send, connector } = await world()
+    await online()
+    peer.script = (request) => request.answer({ 39: '91' })
+    for (let n = 0; n < 40; n++) expect(await send().settled).toMatchObject({ kind: 'answered' })
+    expect(connector.status().breaker).toBe('closed')
+  })
+})
+
+describe('draining', () => {
+  test('takes nothing new, waits for what is in flight, signs off and closes', async () => {
+    const { online, peer, send, connector, heard, clock } = await world()
+    await online()
+    peer.script = silence
+    const sending = send()
+    await heard(1, '0200')
+    const identity = { stan: '000099', transmittedAt: '0115093000' }
+    const drained = connector.drain(clock.monotonicMs() + 26_000)
+    expect(connector.availability()).toBe('draining')
+    expect(await connector.send({ mti: '0200', identity, fields: {} }, 1e9)).toEqual(notSent('draining'))
+    expect(peer.of('0800', '002')).toEqual([])
+    await peer.of('0200')[0]!.answer({ 39: '00' })
+    expect(await sending.settled).toMatchObject({ kind: 'answered' })
+    await drained
+    expect(peer.of('0800', '002')).toHaveLength(1)
+    await vi.waitFor(() => expect(peer.link.open).toBe(false))
+    expect(connector.status().session).toBe('closed')
+    // Nothing is left to keep a process alive or to connect again.
+    await clock.pass(120_000, 10_000)
+    expect(peer.links).toHaveLength(1)
+    expect(clock.waiting).toBe(0)
+  })
+
+  test('waits no longer than it may: what is left may have been sent', async () => {
+    const { online, peer, send, connector, heard, clock } = await world()
+    await online()
+    peer.script = silence
+    const sending = send()
+    await heard(1, '0200')
+    const drained = connector.drain(clock.monotonicMs() + 1_000)
+    await clock.pass(1_000)
+    expect(await sending.settled).toEqual(maybeSent('draining'))
+    await drained
+  })
+})
