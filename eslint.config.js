@@ -3,8 +3,8 @@ import tseslint from 'typescript-eslint'
 // Time, chance and waiting reach the life of a transaction only through its ports, so that the
 // simulation can replay it. `switch/ports/` holds the production implementations of those ports.
 const nondeterminism = [
-  { selector: "NewExpression[callee.name='Date']", message: 'Ask the Clock port.' },
-  { selector: "MemberExpression[object.name='Date']", message: 'Ask the Clock port.' },
+  { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Ask the Clock port.' },
+  { selector: "MemberExpression[object.name='Date'][property.name='now']", message: 'Ask the Clock port.' },
   { selector: "MemberExpression[object.name='Math'][property.name='random']", message: 'Ask the Random port.' },
   { selector: "MemberExpression[object.name='process'][property.name='hrtime']", message: 'Ask the Clock port.' },
   { selector: "MemberExpression[object.name='performance']", message: 'Ask the Clock port.' },

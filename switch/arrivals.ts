@@ -1,0 +1,255 @@
+import type { Message } from '../iso8583/iso8583.ts'
+import { currencyOfNumeric } from '../kernel/money.ts'
+import { Secret } from '../kernel/secret.ts'
+import { nearestYear } from './business-date.ts'
+import type { CardRequest } from './transaction/transaction.ts'
+
+/** Who may send us requests, and on what terms. */
+export interface SourceRules {
+  readonly name: string
+  readonly keys: { readonly pin: string; readonly mac: string }
+  /** How long this source waits for us. */
+  readonly timeoutMs: number
+  /** How long its terminals wait: longer than `timeoutMs`, or answers come to nobody. */
+  readonly terminalTimeoutMs: number
+}
+
+/** What must not outlive the request: in memory only, and printed by nothing. */
+export interface CardSecrets {
+  readonly pan: string
+  /** DE14, YYMM */
+  readonly expiry?: string
+  readonly track2?: string
+  readonly pinBlock?: Uint8Array
+  /** DE55, byte-exact */
+  readonly emv?: Uint8Array
+}
+
+export interface InboundPurchase {
+  readonly kind: 'purchase'
+  /** The source says that it asked before. */
+  readonly repeat: boolean
+  readonly source: SourceRules
+  readonly sourceKey: string
+  readonly fingerprint: string
+  readonly cardMask: string
+  readonly request: CardRequest
+  readonly secrets: Secret<CardSecrets>
+  readonly receivedMonotonicMs: number
+  /** The masked dump, for the journal. */
+  readonly described: string
+}
+
+export interface InboundReversal {
+  readonly kind: 'reversal'
+  readonly source: SourceRules
+  readonly sourceKey: string
+  readonly fingerprint: string
+  /** The source key of what is to be reversed. */
+  readonly originalKey: string
+  readonly described: string
+}
+
+/** A message that is well formed but not what we can serve; `element` is the one at fault. */
+export interface Unserved {
+  readonly kind: 'unserved'
+  readonly responseCode: string
+  readonly why: 'format' | 'unsupported'
+  readonly element: number
+}
+
+export interface Receipt {
+  readonly source: SourceRules
+  readonly receivedMonotonicMs: number
+  readonly receivedAt: number
+  readonly described: string
+}
+
+/** A class 1, 2 or 4 message as the switch understands it. Pure: the same message gives the same arrival. */
+export function arrivalOf(message: Message, receipt: Receipt): InboundPurchase | InboundReversal | Unserved {
+  try {
+    switch (message.mti) {
+      case '0200':
+      case '0201':
+        return purchaseOf(message, receipt)
+      case '0400':
+      case '0401':
+      case '0420':
+      case '0421':
+        return reversalOf(message, receipt)
+      default:
+        return { kind: 'unserved', responseCode: '12', why: 'unsupported', element: 0 }
+    }
+  } catch (error) {
+    if (error instanceof Refused) return error.unserved
+    throw error
+  }
+}
+
+function purchaseOf(message: Message, receipt: Receipt): InboundPurchase {
+  const processingCode = need(message, 3)
+  if (!processingCode.startsWith('00')) throw new Refused('12', 3)
+  const currency = currencyOfNumeric(need(message, 49))
+  if (currency === undefined) throw new Refused('12', 49)
+  const amountMinor = message.amount(4)
+  if (amountMinor === undefined) throw new Refused('30', 4)
+  if (amountMinor === 0n) throw new Refused('13', 4)
+  const secrets = secretsOf(message)
+  const request: CardRequest = {
+    mti: withoutRepeat(message.mti),
+    processingCode,
+    amountMinor,
+    currency,
+    transmittedAt: need(message, 7),
+    stan: need(message, 11),
+    localTime: need(message, 12),
+    localDate: need(message, 13),
+    ...optional('merchantType', message.text(18)),
+    entryMode: need(message, 22),
+    conditionCode: need(message, 25),
+    ...optional('acquirerId', message.text(32)),
+    rrn: need(message, 37),
+    terminalId: need(message, 41),
+    merchantId: need(message, 42),
+  }
+  const cardMask = maskOf(secrets.pan)
+  return {
+    kind: 'purchase',
+    repeat: message.mti !== request.mti,
+    source: receipt.source,
+    sourceKey: sourceKeyOf(receipt, request),
+    fingerprint: [cardMask, processingCode, amountMinor, request.currency, request.merchantId.trim()].join(
+      '|',
+    ),
+    cardMask,
+    request,
+    secrets: new Secret(secrets),
+    receivedMonotonicMs: receipt.receivedMonotonicMs,
+    described: receipt.described,
+  }
+}
+
+function reversalOf(message: Message, receipt: Receipt): InboundReversal {
+  const original = originalDataOf(message)
+  const terminalId = need(message, 41)
+  const amountMinor = message.amount(4)
+  if (amountMinor === undefined) throw new Refused('30', 4)
+  const originalKey = sourceKeyOf(receipt, { ...original, terminalId })
+  return {
+    kind: 'reversal',
+    source: receipt.source,
+    sourceKey: sourceKeyOf(receipt, {
+      mti: message.mti,
+      transmittedAt: need(message, 7),
+      stan: need(message, 11),
+      ...optional('acquirerId', message.text(32)),
+      terminalId,
+    }),
+    fingerprint: [originalKey, amountMinor].join('|'),
+    originalKey,
+    described: receipt.described,
+  }
+}
+
+/** DE2, or the card number at the head of DE35; where both are there they must be the same card. */
+function secretsOf(message: Message): CardSecrets {
+  const pan = textOf(message, 2)
+  const track2 = textOf(message, 35)
+  const fromTrack = track2?.split(/[=D]/, 1)[0]
+  if (pan !== undefined && fromTrack !== undefined && pan !== fromTrack) throw new Refused('30', 35)
+  const number = pan ?? fromTrack
+  if (number === undefined || !/^\d{12,19}$/.test(number)) throw new Refused('30', pan === undefined ? 35 : 2)
+  return {
+    pan: number,
+    ...optional('expiry', textOf(message, 14)),
+    ...optional('track2', track2),
+    ...optional('pinBlock', bytesOf(message, 52)),
+    ...optional('emv', message.has(55) ? message.raw(55) : undefined),
+  }
+}
+
+interface KeyParts {
+  readonly mti: string
+  readonly transmittedAt: string
+  readonly stan: string
+  readonly acquirerId?: string
+  readonly terminalId: string
+}
+
+/**
+ * What names a request at its source (U1). The day is that of DE7 with its year, not our business day: a repeat after
+ * the cutover is still a repeat.
+ */
+function sourceKeyOf(receipt: Receipt, parts: KeyParts): string {
+  const year = nearestYear(parts.transmittedAt, receipt.receivedAt)
+  const acquirer = (parts.acquirerId ?? '').replace(/^0+/, '')
+  return [
+    receipt.source.name,
+    withoutRepeat(parts.mti),
+    year + parts.transmittedAt,
+    parts.stan,
+    acquirer,
+    parts.terminalId.trim(),
+  ].join('|')
+}
+
+/** The request without its repeat flag: 0201 is 0200 again, 0421 is 0420 again. */
+function withoutRepeat(mti: string): string {
+  const last = mti.charCodeAt(3) - 48
+  return mti.slice(0, 3) + String(last - (last % 2))
+}
+
+/** DE90: original MTI 4, STAN 6, DE7 10, DE32 11, DE33 11. */
+function originalDataOf(message: Message): KeyParts & { readonly terminalId: '' } {
+  const value = message.get(90)
+  if (typeof value !== 'object' || value instanceof Uint8Array) throw new Refused('30', 90)
+  const { mti, stan, transmittedAt, acquirerId } = value
+  if (typeof mti !== 'string' || typeof stan !== 'string' || typeof transmittedAt !== 'string')
+    throw new Refused('30', 90)
+  if (!/^0200$/.test(mti)) throw new Refused('12', 90)
+  return {
+    mti,
+    stan,
+    transmittedAt,
+    acquirerId: typeof acquirerId === 'string' ? acquirerId : '',
+    terminalId: '',
+  }
+}
+
+function maskOf(pan: string): string {
+  return pan.slice(0, 6) + '*'.repeat(pan.length - 10) + pan.slice(-4)
+}
+
+function need(message: Message, de: number): string {
+  const value = message.text(de)
+  if (value === undefined) throw new Refused('30', de)
+  return value
+}
+
+function textOf(message: Message, de: number): string | undefined {
+  const value = message.reveal(de)
+  return typeof value === 'string' ? value : undefined
+}
+
+function bytesOf(message: Message, de: number): Uint8Array | undefined {
+  const value = message.reveal(de)
+  return value instanceof Uint8Array ? value : undefined
+}
+
+function optional<K extends string, V>(name: K, value: V | undefined): { readonly [key in K]?: V } {
+  return value === undefined ? {} : ({ [name]: value } as { readonly [key in K]?: V })
+}
+
+class Refused extends Error {
+  readonly unserved: Unserved
+
+  constructor(responseCode: string, element: number) {
+    super(`unserved: ${responseCode} at DE${element}`)
+    this.unserved = {
+      kind: 'unserved',
+      responseCode,
+      why: responseCode === '30' ? 'format' : 'unsupported',
+      element,
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import type { Command } from '../ledger/ledger.ts'
+import type { Obligation, SourceReversal, Transaction } from './transaction/transaction.ts'
+
+/**
+ * What the switch remembers. Everything a step changes is one unit: committed together with its ledger entries, or
+ * not at all.
+ */
+export interface Journal {
+  /** One attempt; what makes it happen once is the version it expects. Never rejects. */
+  commit(unit: JournalUnit): Promise<CommitOutcome>
+  /** Rejects with `JournalUnavailable` when the database can't be asked: then nobody knows, and nobody may guess. */
+  transactionByKey(sourceKey: string): Promise<Transaction | undefined>
+  transactionById(id: string): Promise<Transaction | undefined>
+  sourceReversal(sourceKey: string): Promise<SourceReversal | undefined>
+  /**
+   * Transactions that wait for an outcome nobody will bring: those of `node` from an earlier life when `ownPast`, and
+   * those of any node whose time to be approved has passed.
+   */
+  stranded(query: {
+    readonly node: string
+    readonly ownPast: boolean
+    readonly limit: number
+  }): Promise<Transaction[]>
+  /** Approvals of an earlier life of `node` without evidence of delivery. */
+  undeliveredOf(node: string, limit: number): Promise<Transaction[]>
+  /** How many obligations wait to be delivered now. */
+  dueCount(destination: string): Promise<number>
+  /** Takes due obligations under a lease; the attempt is counted, and its STAN kept, before the caller sends. */
+  claim(query: ClaimQuery): Promise<ClaimedObligation[]>
+  /** Puts a claimed obligation back, to be tried again later. */
+  postpone(claimed: ClaimedObligation, delayMs: number, cause: string): Promise<void>
+}
+
+export class JournalUnavailable extends Error {
+  constructor() {
+    super('the journal cannot be asked')
+    this.name = 'JournalUnavailable'
+  }
+}
+
+export interface JournalUnit {
+  readonly transaction: Transaction
+  /** `undefined`: the transaction is new, and its source key must be too. */
+  readonly expectedVersion: number | undefined
+  /** The unit may only commit while the transaction can still be approved (rule C of presumed decline). */
+  readonly onlyWhileApprovable: boolean
+  readonly event: JournalEvent
+  readonly owe?: Obligation
+  readonly obligation?: ObligationChange
+  readonly sourceReversal?: SourceReversal
+  readonly commands: readonly Command[]
+  readonly urgent: boolean
+}
+
+export interface JournalEvent {
+  /** The number of the event in its transaction, from 1: the transaction's version after it. */
+  readonly sequence: number
+  readonly kind: string
+  readonly at: number
+  readonly node: string
+  readonly cause: string
+  /** For `explain`: masked messages, times in ms, codes. Never card data. */
+  readonly detail: Readonly<Record<string, string | number | boolean>>
+}
+
+export type ObligationChange =
+  /** The leg has ended: deliver now. */
+  | { readonly kind: 'due'; readonly id: string }
+  /** The leg turned out not to have been sent. */
+  | { readonly kind: 'notNeeded'; readonly id: string }
+  /** Only the holder of the lease may close it (`fence`). */
+  | {
+      readonly kind: 'acknowledged' | 'parked'
+      readonly id: string
+      readonly fence: bigint
+      readonly responseCode: string
+    }
+
+export type CommitOutcome =
+  | { readonly kind: 'committed' }
+  | { readonly kind: 'refused'; readonly reason: CommitRefusal }
+  | { readonly kind: 'unknown' }
+
+export type CommitRefusal =
+  /** The source key of a new transaction, or of a source's reversal, is there already. */
+  | 'exists'
+  /** Someone else moved the transaction on. */
+  | 'moved'
+  /** Someone else holds the obligation now. */
+  | 'fenced'
+  /** The time to be approved has passed. */
+  | 'late'
+  | 'overloaded'
+  /** The books refused the entries. */
+  | 'books'
+
+export interface ClaimQuery {
+  readonly destination: string
+  readonly limit: number
+  readonly leaseMs: number
+  /** A STAN and transmission time for each claim that has none yet. */
+  readonly identities: readonly { readonly stan: string; readonly transmittedAt: string }[]
+}
+
+export interface ClaimedObligation {
+  readonly id: string
+  readonly cause: string
+  readonly attempts: number
+  readonly fence: bigint
+  readonly identity: { readonly stan: string; readonly transmittedAt: string }
+  readonly transaction: Transaction
+}

@@ -1,0 +1,97 @@
+import type { DatabasePool } from '../kernel/database.ts'
+
+/** Everything the journal and the books know of the transactions with one RRN or id, in order. For `explain`. */
+export interface Life {
+  readonly id: string
+  readonly state: string
+  readonly source: string
+  readonly rrn: string
+  readonly terminal: string
+  readonly card: string
+  readonly amountMinor: bigint
+  readonly currency: string
+  readonly businessDate: string
+  readonly receivedAt: Date
+  readonly approvableUntil: Date
+  readonly responseCode: string | null
+  readonly authId: string | null
+  readonly delivery: string
+  readonly reversal: string
+  readonly legs: readonly Record<string, string | null>[]
+  readonly events: readonly LifeEvent[]
+  readonly obligations: readonly Record<string, unknown>[]
+}
+
+export interface LifeEvent {
+  readonly sequence: number
+  readonly kind: string
+  readonly at: Date
+  readonly recordedAt: Date
+  readonly node: string
+  readonly cause: string
+  readonly detail: Readonly<Record<string, string | number | boolean>>
+}
+
+/** `name` is a DE37 or a transaction's id. */
+export async function transactionLife(pool: DatabasePool, name: string): Promise<Life[]> {
+  const byId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(name)
+  const { rows } = await pool.query<LifeRow>(
+    `SELECT id, state, source, rrn, terminal_id, card_mask, amount_minor, currency, business_date::text, received_at,
+       approvable_until, response_code, auth_id, delivery, reversal
+     FROM switch.transaction WHERE ${byId ? 'id = $1' : 'rrn = $1'} ORDER BY received_at`,
+    [name],
+  )
+  return Promise.all(rows.map((row) => lifeOf(pool, row)))
+}
+
+interface LifeRow {
+  id: string
+  state: string
+  source: string
+  rrn: string | null
+  terminal_id: string | null
+  card_mask: string | null
+  amount_minor: bigint | null
+  currency: string | null
+  business_date: string
+  received_at: Date
+  approvable_until: Date
+  response_code: string | null
+  auth_id: string | null
+  delivery: string
+  reversal: string
+}
+
+async function lifeOf(pool: DatabasePool, row: LifeRow): Promise<Life> {
+  const ask = async <R extends object>(text: string): Promise<R[]> =>
+    (await pool.query(text, [row.id])).rows as R[]
+  return {
+    id: row.id,
+    state: row.state,
+    source: row.source,
+    rrn: row.rrn ?? '',
+    terminal: row.terminal_id ?? '',
+    card: row.card_mask ?? '',
+    amountMinor: row.amount_minor ?? 0n,
+    currency: row.currency ?? '',
+    businessDate: row.business_date,
+    receivedAt: row.received_at,
+    approvableUntil: row.approvable_until,
+    responseCode: row.response_code,
+    authId: row.auth_id,
+    delivery: row.delivery,
+    reversal: row.reversal,
+    legs: await ask(
+      `SELECT id, destination, stan, transmitted_at, state, response_code, auth_id
+         FROM switch.leg WHERE transaction_id = $1 ORDER BY id`,
+    ),
+    events: await ask(
+      `SELECT sequence, kind, at, recorded_at AS "recordedAt", node, cause, detail
+         FROM switch.event WHERE transaction_id = $1 ORDER BY sequence`,
+    ),
+    obligations: await ask(
+      `SELECT destination, cause, state, attempts, stan, response_code, last_cause, created_at, closed_at
+         FROM switch.obligation WHERE transaction_id = $1 ORDER BY created_at`,
+    ),
+  }
+}

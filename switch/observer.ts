@@ -1,0 +1,19 @@
+import type { TransactionEvent } from './transaction/step.ts'
+import type { Transaction } from './transaction/transaction.ts'
+
+/** What the switch says about itself while it works: metrics and alarms. Never card data; it decides nothing. */
+export interface Observer {
+  /** A transaction was moved on, durably. */
+  moved(transaction: Transaction, event: TransactionEvent): void
+  /** The source was answered, `afterMs` from the arrival of its request. */
+  answered(transaction: Transaction, afterMs: number): void
+  duplicate(verdict: 'attached' | 'replayed' | 'mismatch' | 'overtaken'): void
+  late(destination: string, verdict: 'matched' | 'unmatched'): void
+  /** Nobody knows whether a commit happened; `what` names the event. */
+  commitUnknown(what: string): void
+  reversal(destination: string, verdict: 'sent' | 'acknowledged' | 'parked' | 'retry'): void
+  /** A message was refused before it became a transaction. */
+  refused(source: string, why: 'format' | 'seal' | 'unsealable' | 'unsupported' | 'overload'): void
+  /** For people, now. */
+  alarm(what: string, subject: string): void
+}

@@ -1,0 +1,215 @@
+import { randomUUID } from 'node:crypto'
+import type { DatabasePool } from '../../kernel/database.ts'
+import type { CurrencyCode } from '../../kernel/money.ts'
+import type { Ledger } from '../../ledger/ledger.ts'
+import {
+  type ClaimedObligation,
+  type CommitOutcome,
+  type CommitRefusal,
+  type Journal,
+  JournalUnavailable,
+  type JournalUnit,
+} from '../journal.ts'
+import type { Answer, CardRequest, Leg, SourceReversal, Transaction } from '../transaction/transaction.ts'
+import { rowsOf } from './rows.ts'
+
+/** The journal on PostgreSQL: writes through the books' commit writer, reads through a pool of its own. */
+export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
+  const ask = async (text: string, values: readonly unknown[]): Promise<Row[]> => {
+    try {
+      return (await pool.query<Row>(text, [...values])).rows
+    } catch {
+      // Whatever the driver says may quote a row; and all of it means the same here.
+      throw new JournalUnavailable()
+    }
+  }
+  const transactions = async (where: string, values: readonly unknown[]): Promise<Transaction[]> =>
+    (await ask(`${selectTransaction} ${where}`, values)).map(transactionOf)
+
+  return {
+    async commit(unit: JournalUnit): Promise<CommitOutcome> {
+      // The key is the attempt's, for the writer's own retries: two attempts at one version are told apart by the guard.
+      const key = `${unit.transaction.id}:${randomUUID()}`
+      const { commands, urgent } = unit
+      const outcome = await ledger.commit({ key, commands, rows: rowsOf(unit), urgent })
+      return outcome.kind === 'refused' ? { kind: 'refused', reason: refusalOf(outcome.reason) } : outcome
+    },
+    async transactionByKey(sourceKey) {
+      return (await transactions('WHERE t.source_key = $1', [sourceKey]))[0]
+    },
+    async transactionById(id) {
+      return (await transactions('WHERE t.id = $1', [id]))[0]
+    },
+    async sourceReversal(sourceKey) {
+      const rows = await ask('SELECT * FROM switch.source_reversal WHERE source_key = $1', [sourceKey])
+      return rows[0] === undefined ? undefined : sourceReversalOf(rows[0])
+    },
+    stranded: ({ node, ownPast, limit }) =>
+      transactions(
+        `WHERE t.state IN ('intent', 'reversing')
+           AND (t.approvable_until < clock_timestamp() - interval '2 seconds' OR ($1 AND t.node = $2))
+         ORDER BY t.approvable_until LIMIT $3`,
+        [ownPast, node, limit],
+      ),
+    undeliveredOf: (node, limit) =>
+      transactions(`WHERE t.state = 'approved' AND t.delivery = 'none' AND t.node = $1 LIMIT $2`, [
+        node,
+        limit,
+      ]),
+    async claim({ destination, limit, leaseMs, identities }) {
+      // A row whose number would come from beyond the list given is left for the next claim.
+      const claimed = await ask(
+        `WITH due AS (
+           SELECT id, stan FROM switch.obligation
+            WHERE destination = $1 AND state = 'due' AND next_at <= clock_timestamp()
+              AND (lease_until IS NULL OR lease_until < clock_timestamp())
+            ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+         numbered AS (SELECT id, stan, row_number() OVER (PARTITION BY stan IS NULL) AS n FROM due),
+         named AS (
+           SELECT n.id, f.stan, f.transmitted_at FROM numbered n
+           LEFT JOIN unnest($4::text[], $5::text[]) WITH ORDINALITY AS f (stan, transmitted_at, n)
+             ON n.stan IS NULL AND f.n = n.n)
+         UPDATE switch.obligation o
+            SET attempts = o.attempts + 1, fence = o.fence + 1,
+                lease_until = clock_timestamp() + $3 * interval '1 ms',
+                stan = coalesce(o.stan, named.stan), transmitted_at = coalesce(o.transmitted_at, named.transmitted_at)
+           FROM named WHERE o.id = named.id AND coalesce(o.stan, named.stan) IS NOT NULL
+         RETURNING o.id, o.cause, o.attempts, o.fence, o.stan, o.transmitted_at, o.transaction_id`,
+        [
+          destination,
+          limit,
+          leaseMs,
+          identities.map(({ stan }) => stan),
+          identities.map(({ transmittedAt }) => transmittedAt),
+        ],
+      )
+      if (claimed.length === 0) return []
+      const ids = claimed.map((row) => row['transaction_id'])
+      const owners = new Map(
+        (await transactions('WHERE t.id = ANY($1)', [ids])).map((transaction) => [
+          transaction.id,
+          transaction,
+        ]),
+      )
+      return claimed.map(
+        (row): ClaimedObligation => ({
+          id: String(row['id']),
+          cause: String(row['cause']),
+          attempts: Number(row['attempts']),
+          fence: BigInt(row['fence'] as bigint),
+          identity: { stan: String(row['stan']), transmittedAt: String(row['transmitted_at']) },
+          transaction: owners.get(String(row['transaction_id']))!,
+        }),
+      )
+    },
+    async dueCount(destination) {
+      const rows = await ask(
+        `SELECT count(*)::int AS due FROM switch.obligation
+          WHERE destination = $1 AND state = 'due' AND next_at <= clock_timestamp()
+            AND (lease_until IS NULL OR lease_until < clock_timestamp())`,
+        [destination],
+      )
+      return Number(rows[0]?.['due'] ?? 0)
+    },
+    async postpone(claimed, delayMs, cause) {
+      await ask(
+        `UPDATE switch.obligation
+            SET next_at = clock_timestamp() + $3 * interval '1 ms', lease_until = NULL, last_cause = $4
+          WHERE id = $1 AND fence = $2 AND state = 'due'`,
+        [claimed.id, claimed.fence, delayMs, cause],
+      )
+    },
+  }
+}
+
+type Row = Record<string, unknown>
+
+const selectTransaction = `
+  SELECT t.id, t.version, t.state, t.source, t.source_key, t.fingerprint, t.node, t.business_date::text,
+    (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms,
+    greatest(0, ceil(extract(epoch FROM t.approvable_until - clock_timestamp()) * 1000))::int AS approvable_ms,
+    t.card_token, t.card_mask, t.amount_minor, t.currency, t.request, t.response_code, t.auth_id, t.delivery, t.reversal,
+    l.id AS leg_id, l.destination, l.acquirer_id, l.stan, l.transmitted_at, l.state AS leg_state,
+    l.response_code AS leg_response_code, l.auth_id AS leg_auth_id
+  FROM switch.transaction t LEFT JOIN switch.leg l ON l.transaction_id = t.id`
+
+function transactionOf(row: Row): Transaction {
+  const text = (name: string): string => String(row[name])
+  const leg = legOf(row)
+  const answer = answerOf(row, 'response_code', 'auth_id')
+  return {
+    id: text('id'),
+    version: Number(row['version']),
+    state: text('state') as Transaction['state'],
+    source: text('source'),
+    sourceKey: text('source_key'),
+    fingerprint: text('fingerprint'),
+    node: text('node'),
+    businessDate: text('business_date'),
+    receivedAt: Number(row['received_ms']),
+    approvableForMs: Number(row['approvable_ms']),
+    ...(row['card_mask'] === null
+      ? {}
+      : {
+          card: {
+            mask: text('card_mask'),
+            ...(row['card_token'] === null ? {} : { token: text('card_token') }),
+          },
+        }),
+    ...(row['request'] === null
+      ? {}
+      : {
+          request: {
+            ...(row['request'] as Omit<CardRequest, 'amountMinor' | 'currency'>),
+            amountMinor: row['amount_minor'] as bigint,
+            currency: text('currency') as CurrencyCode,
+          },
+        }),
+    ...(leg === undefined ? {} : { leg }),
+    ...(answer === undefined ? {} : { answer }),
+    delivery: text('delivery') as Transaction['delivery'],
+    reversal: text('reversal') as Transaction['reversal'],
+  }
+}
+
+function legOf(row: Row): Leg | undefined {
+  if (row['leg_id'] === null) return undefined
+  return {
+    id: String(row['leg_id']),
+    destination: String(row['destination']),
+    acquirerId: String(row['acquirer_id']),
+    stan: String(row['stan']),
+    transmittedAt: String(row['transmitted_at']),
+    state: String(row['leg_state']) as Leg['state'],
+    ...answerOf(row, 'leg_response_code', 'leg_auth_id'),
+  }
+}
+
+function answerOf(row: Row, responseCode: string, authId: string): Answer | undefined {
+  if (row[responseCode] === null) return undefined
+  const answer = { responseCode: String(row[responseCode]) }
+  return row[authId] === null ? answer : { ...answer, authId: String(row[authId]) }
+}
+
+function sourceReversalOf(row: Row): SourceReversal {
+  return {
+    source: String(row['source']),
+    sourceKey: String(row['source_key']),
+    fingerprint: String(row['fingerprint']),
+    transactionId: String(row['transaction_id']),
+    answer: { responseCode: String(row['response_code']) },
+  }
+}
+
+function refusalOf(reason: string): CommitRefusal {
+  switch (reason) {
+    case 'exists':
+    case 'moved':
+    case 'late':
+    case 'fenced':
+    case 'overloaded':
+      return reason
+    default:
+      return 'books'
+  }
+}

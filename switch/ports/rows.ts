@@ -1,0 +1,265 @@
+import type { RowKind, UnitRow } from '../../ledger/ledger.ts'
+import type { JournalUnit, ObligationChange } from '../journal.ts'
+import type { Leg, Obligation, SourceReversal, Transaction } from '../transaction/transaction.ts'
+
+/** The switch's rows in the books' commit: what each unit writes, and what must still be true when it does. */
+export const journalRows: readonly RowKind[] = [
+  {
+    name: 'switch.transaction.new',
+    columns: [
+      ['id', 'uuid'],
+      ['version', 'integer'],
+      ['state', 'text'],
+      ['source', 'text'],
+      ['source_key', 'text'],
+      ['fingerprint', 'text'],
+      ['node', 'text'],
+      ['business_date', 'date'],
+      ['received_ms', 'bigint'],
+      ['approvable_ms', 'integer'],
+      ['card_token', 'text'],
+      ['card_mask', 'text'],
+      ['rrn', 'text'],
+      ['terminal_id', 'text'],
+      ['amount_minor', 'bigint'],
+      ['currency', 'text'],
+      ['request', 'jsonb'],
+      ['response_code', 'text'],
+      ['delivery', 'text'],
+      ['reversal', 'text'],
+    ],
+    claims: ['source_key'],
+    guard: `SELECT i.ordinal, 'exists' AS reason FROM input i JOIN switch.transaction t ON t.source_key = i.source_key`,
+    write: `INSERT INTO switch.transaction (id, version, state, source, source_key, fingerprint, node, business_date,
+        received_at, approvable_until, card_token, card_mask, rrn, terminal_id, amount_minor, currency, request,
+        response_code, delivery, reversal)
+      SELECT id, version, state, source, source_key, fingerprint, node, business_date,
+        to_timestamp(received_ms / 1000.0), clock_timestamp() + approvable_ms * interval '1 ms',
+        card_token, card_mask, rrn, terminal_id, amount_minor, currency, request, response_code, delivery, reversal
+      FROM input`,
+  },
+  {
+    name: 'switch.transaction.change',
+    columns: [
+      ['id', 'uuid'],
+      ['expected_version', 'integer'],
+      ['version', 'integer'],
+      ['state', 'text'],
+      ['response_code', 'text'],
+      ['auth_id', 'text'],
+      ['delivery', 'text'],
+      ['reversal', 'text'],
+      ['only_while_approvable', 'boolean'],
+    ],
+    claims: ['id'],
+    guard: `SELECT ordinal, CASE WHEN version <> expected_version THEN 'moved' ELSE 'late' END AS reason
+      FROM (SELECT i.ordinal, i.expected_version, i.only_while_approvable, t.version, t.approvable_until
+              FROM input i JOIN switch.transaction t ON t.id = i.id ORDER BY t.id FOR UPDATE OF t) locked
+      WHERE version <> expected_version OR (only_while_approvable AND approvable_until <= clock_timestamp())`,
+    write: `UPDATE switch.transaction t
+      SET version = i.version, state = i.state, response_code = i.response_code, auth_id = i.auth_id,
+        delivery = i.delivery, reversal = i.reversal
+      FROM input i WHERE t.id = i.id AND t.version = i.expected_version`,
+  },
+  {
+    name: 'switch.leg.new',
+    columns: [
+      ['id', 'uuid'],
+      ['transaction_id', 'uuid'],
+      ['destination', 'text'],
+      ['acquirer_id', 'text'],
+      ['stan', 'text'],
+      ['transmitted_at', 'text'],
+      ['state', 'text'],
+    ],
+    write: `INSERT INTO switch.leg (id, transaction_id, destination, acquirer_id, stan, transmitted_at, state)
+      SELECT id, transaction_id, destination, acquirer_id, stan, transmitted_at, state FROM input`,
+  },
+  {
+    name: 'switch.leg.change',
+    columns: [
+      ['id', 'uuid'],
+      ['state', 'text'],
+      ['response_code', 'text'],
+      ['auth_id', 'text'],
+    ],
+    write: `UPDATE switch.leg l SET state = i.state, response_code = i.response_code, auth_id = i.auth_id
+      FROM input i WHERE l.id = i.id`,
+  },
+  {
+    name: 'switch.event',
+    columns: [
+      ['transaction_id', 'uuid'],
+      ['sequence', 'integer'],
+      ['kind', 'text'],
+      ['at_ms', 'bigint'],
+      ['node', 'text'],
+      ['cause', 'text'],
+      ['detail', 'jsonb'],
+    ],
+    write: `INSERT INTO switch.event (transaction_id, sequence, kind, at, node, cause, detail)
+      SELECT transaction_id, sequence, kind, to_timestamp(at_ms / 1000.0), node, cause, detail FROM input`,
+  },
+  {
+    name: 'switch.source_reversal',
+    columns: [
+      ['source_key', 'text'],
+      ['source', 'text'],
+      ['fingerprint', 'text'],
+      ['transaction_id', 'uuid'],
+      ['response_code', 'text'],
+    ],
+    claims: ['source_key'],
+    guard: `SELECT i.ordinal, 'exists' AS reason
+      FROM input i JOIN switch.source_reversal r ON r.source_key = i.source_key`,
+    write: `INSERT INTO switch.source_reversal (source_key, source, fingerprint, transaction_id, response_code)
+      SELECT source_key, source, fingerprint, transaction_id, response_code FROM input`,
+  },
+  {
+    name: 'switch.obligation.new',
+    columns: [
+      ['id', 'uuid'],
+      ['key', 'text'],
+      ['transaction_id', 'uuid'],
+      ['destination', 'text'],
+      ['cause', 'text'],
+      ['delay_ms', 'integer'],
+    ],
+    write: `INSERT INTO switch.obligation (id, key, transaction_id, destination, cause, next_at)
+      SELECT id, key, transaction_id, destination, cause, clock_timestamp() + delay_ms * interval '1 ms' FROM input`,
+  },
+  {
+    name: 'switch.obligation.change',
+    columns: [
+      ['id', 'uuid'],
+      ['change', 'text'],
+      ['fence', 'bigint'],
+      ['response_code', 'text'],
+    ],
+    claims: ['id'],
+    guard: `SELECT ordinal, 'fenced' AS reason
+      FROM (SELECT i.ordinal, i.fence AS held, o.fence, o.state
+              FROM input i JOIN switch.obligation o ON o.id = i.id ORDER BY o.id FOR UPDATE OF o) locked
+      WHERE held IS NOT NULL AND (held <> fence OR state <> 'due')`,
+    write: `UPDATE switch.obligation o
+      SET state = CASE WHEN i.change = 'due' OR o.state <> 'due' THEN o.state ELSE i.change END,
+        next_at = CASE WHEN i.change = 'due' THEN least(o.next_at, clock_timestamp()) ELSE o.next_at END,
+        lease_until = CASE WHEN i.change = 'due' THEN o.lease_until END,
+        response_code = coalesce(i.response_code, o.response_code),
+        closed_at = CASE WHEN i.change = 'due' THEN o.closed_at ELSE clock_timestamp() END
+      FROM input i WHERE o.id = i.id`,
+  },
+]
+
+export function rowsOf(unit: JournalUnit): UnitRow[] {
+  const { transaction } = unit
+  const rows: UnitRow[] = []
+  if (unit.expectedVersion === undefined) {
+    rows.push(newTransaction(transaction))
+    if (transaction.leg !== undefined) rows.push(newLeg(transaction.id, transaction.leg))
+  } else {
+    rows.push(changedTransaction(transaction, unit.expectedVersion, unit.onlyWhileApprovable))
+    if (unit.event.kind !== 'delivery' && transaction.leg !== undefined)
+      rows.push(changedLeg(transaction.leg))
+  }
+  const { sequence, kind, at, node, cause, detail } = unit.event
+  rows.push({
+    kind: 'switch.event',
+    values: [transaction.id, sequence, kind, BigInt(at), node, cause, JSON.stringify(detail)],
+  })
+  if (unit.sourceReversal !== undefined) rows.push(newSourceReversal(unit.sourceReversal))
+  if (unit.owe !== undefined) rows.push(newObligation(unit.owe))
+  if (unit.obligation !== undefined) rows.push(changedObligation(unit.obligation))
+  return rows
+}
+
+function newTransaction(transaction: Transaction): UnitRow {
+  const { request, card } = transaction
+  const { amountMinor, currency, ...elements } = request ?? {}
+  return {
+    kind: 'switch.transaction.new',
+    values: [
+      transaction.id,
+      transaction.version,
+      transaction.state,
+      transaction.source,
+      transaction.sourceKey,
+      transaction.fingerprint,
+      transaction.node,
+      transaction.businessDate,
+      BigInt(transaction.receivedAt),
+      transaction.approvableForMs,
+      card?.token ?? null,
+      card?.mask ?? null,
+      request?.rrn ?? null,
+      request?.terminalId ?? null,
+      amountMinor ?? null,
+      currency ?? null,
+      request === undefined ? null : JSON.stringify(elements),
+      transaction.answer?.responseCode ?? null,
+      transaction.delivery,
+      transaction.reversal,
+    ],
+  }
+}
+
+function changedTransaction(
+  transaction: Transaction,
+  expectedVersion: number,
+  onlyWhileApprovable: boolean,
+): UnitRow {
+  return {
+    kind: 'switch.transaction.change',
+    values: [
+      transaction.id,
+      expectedVersion,
+      transaction.version,
+      transaction.state,
+      transaction.answer?.responseCode ?? null,
+      transaction.answer?.authId ?? null,
+      transaction.delivery,
+      transaction.reversal,
+      onlyWhileApprovable,
+    ],
+  }
+}
+
+function newLeg(transactionId: string, leg: Leg): UnitRow {
+  return {
+    kind: 'switch.leg.new',
+    values: [leg.id, transactionId, leg.destination, leg.acquirerId, leg.stan, leg.transmittedAt, leg.state],
+  }
+}
+
+function changedLeg(leg: Leg): UnitRow {
+  return {
+    kind: 'switch.leg.change',
+    values: [leg.id, leg.state, leg.responseCode ?? null, leg.authId ?? null],
+  }
+}
+
+function newSourceReversal(reversal: SourceReversal): UnitRow {
+  return {
+    kind: 'switch.source_reversal',
+    values: [
+      reversal.sourceKey,
+      reversal.source,
+      reversal.fingerprint,
+      reversal.transactionId,
+      reversal.answer.responseCode,
+    ],
+  }
+}
+
+function newObligation(obligation: Obligation): UnitRow {
+  const { id, key, transactionId, destination, cause, delayMs } = obligation
+  return { kind: 'switch.obligation.new', values: [id, key, transactionId, destination, cause, delayMs] }
+}
+
+function changedObligation(change: ObligationChange): UnitRow {
+  const closing = 'fence' in change
+  return {
+    kind: 'switch.obligation.change',
+    values: [change.id, change.kind, closing ? change.fence : null, closing ? change.responseCode : null],
+  }
+}

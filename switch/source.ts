@@ -1,0 +1,202 @@
+import type { Sealer } from '../connectors/connector.ts'
+import {
+  type Codec,
+  encodeSealed,
+  type FieldValue,
+  type FrameFormat,
+  IsoCodecError,
+  type Link,
+  type LinkServer,
+  listenLinks,
+  type Message,
+  sealedPart,
+} from '../iso8583/iso8583.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { arrivalOf, type SourceRules } from './arrivals.ts'
+import type { Observer } from './observer.ts'
+import type { Shell } from './shell.ts'
+import type { Answer } from './transaction/transaction.ts'
+
+/**
+ * Where one source's links come in: bytes become arrivals for the shell, and its answers become bytes. What is not
+ * sealed by the source changes nothing; what can't be read is answered as far as it could be read.
+ */
+export interface SourceOptions {
+  readonly rules: SourceRules
+  readonly host: string
+  readonly port: number
+  readonly codec: Codec
+  readonly frame: FrameFormat
+  readonly sealer: Sealer
+  readonly shell: Pick<Shell, 'purchase' | 'reversal'>
+  readonly clock: Clock
+  readonly observer: Observer
+}
+
+export interface Source {
+  readonly port: number
+  /** Refuses new requests with 91 from here on; what is being served goes on. */
+  drain(): void
+  close(): Promise<void>
+  readonly links: number
+}
+
+/** Requests of one link under way at once; the next is refused before any work is done on it. */
+const inFlightMax = 64
+/** Elements of a request that its answer repeats. The card number is not among them. */
+const echoed = [3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49] as const
+
+export async function openSource(options: SourceOptions): Promise<Source> {
+  const desk = new Desk(options)
+  const { host, port, frame, clock } = options
+  const server: LinkServer = await listenLinks({ host, port, frame, clock }, (link) => {
+    const line = { link, inFlight: 0 }
+    return { onMessage: (body) => desk.receive(line, body), onClose: () => undefined }
+  })
+  return {
+    port: server.port,
+    drain() {
+      server.stopAccepting()
+      desk.drain()
+    },
+    close: () => server.close(),
+    get links() {
+      return server.links.size
+    },
+  }
+}
+
+interface Line {
+  readonly link: Link
+  inFlight: number
+}
+
+class Desk {
+  readonly #options: SourceOptions
+  #draining = false
+
+  constructor(options: SourceOptions) {
+    this.#options = options
+  }
+
+  drain(): void {
+    this.#draining = true
+  }
+
+  receive(line: Line, body: Buffer): void {
+    const receivedMonotonicMs = this.#options.clock.monotonicMs()
+    let message: Message
+    try {
+      message = this.#options.codec.decode(body)
+    } catch (error) {
+      if (!(error instanceof IsoCodecError)) throw error
+      return void this.#unreadable(line, error)
+    }
+    if (message.mti[1] === '8') return void this.#network(line, message)
+    // An answer to nothing we asked: sources are asked nothing.
+    if (isResponse(message.mti))
+      return this.#options.observer.refused(this.#options.rules.name, 'unsupported')
+    void this.#serve(line, message, receivedMonotonicMs)
+  }
+
+  async #serve(line: Line, message: Message, receivedMonotonicMs: number): Promise<void> {
+    const { observer, rules } = this.#options
+    if (this.#draining || line.inFlight >= inFlightMax) {
+      observer.refused(rules.name, 'overload')
+      return void (await this.#reply(line.link, message, { responseCode: '91' }))
+    }
+    line.inFlight++
+    try {
+      await this.#admit(line, message, receivedMonotonicMs)
+    } finally {
+      line.inFlight--
+    }
+  }
+
+  async #admit(line: Line, message: Message, receivedMonotonicMs: number): Promise<void> {
+    const { clock, codec, observer, rules, shell } = this.#options
+    const sealed = await this.#sealed(message)
+    if (sealed === 'unknown') return observer.refused(rules.name, 'unsealable')
+    if (!sealed) {
+      observer.refused(rules.name, 'seal')
+      return void (await this.#reply(line.link, message, { responseCode: '63' }))
+    }
+    const arrival = arrivalOf(message, {
+      source: rules,
+      receivedMonotonicMs,
+      receivedAt: clock.wallMs(),
+      described: codec.describe(message),
+    })
+    const waiter = (answer: Answer): ReturnType<Link['send']> => this.#reply(line.link, message, answer)
+    switch (arrival.kind) {
+      case 'purchase':
+        return shell.purchase(arrival, waiter)
+      case 'reversal':
+        return shell.reversal(arrival, waiter)
+      case 'unserved':
+        observer.refused(rules.name, arrival.why)
+        return void (await waiter({ responseCode: arrival.responseCode }))
+    }
+  }
+
+  /** Whether the source sealed the message; `unknown` when the HSM can't say: then nothing may be believed or said. */
+  async #sealed(message: Message): Promise<boolean | 'unknown'> {
+    const part = sealedPart(this.#options.codec, message)
+    if (part === undefined) return false
+    try {
+      return await this.#options.sealer.verify(part.data, part.mac)
+    } catch {
+      return 'unknown'
+    }
+  }
+
+  /** Sign-on, sign-off and echo: we are there. */
+  async #network(line: Line, message: Message): Promise<void> {
+    if (isResponse(message.mti)) return
+    const fields: Record<number, FieldValue> = { 39: '00' }
+    for (const de of [7, 11, 70]) copy(message, de, fields)
+    await line.link.send(this.#options.codec.encode({ mti: responseMti(message.mti), fields }))
+  }
+
+  /** Answers 30 as far as the message could be read: its type and DE11 at least, else there is nobody to answer. */
+  async #unreadable(line: Line, error: IsoCodecError): Promise<void> {
+    const { observer, rules } = this.#options
+    observer.refused(rules.name, 'format')
+    const read = error.partial
+    if (read === undefined || !/^0[1-6]/.test(read.mti) || isResponse(read.mti) || !read.has(11)) return
+    await this.#reply(line.link, read, { responseCode: '30' })
+  }
+
+  async #reply(link: Link, request: Message, answer: Answer): ReturnType<Link['send']> {
+    const { codec, observer, rules, sealer } = this.#options
+    const fields: Record<number, FieldValue> = { 39: answer.responseCode }
+    for (const de of echoed) copy(request, de, fields)
+    if (answer.authId !== undefined) fields[38] = answer.authId
+    const body = { mti: responseMti(request.mti), fields }
+    let bytes: Buffer
+    try {
+      bytes = await encodeSealed(codec, body, (data) => sealer.seal(data))
+    } catch {
+      // An answer without a seal would be refused by the source, so none is given.
+      observer.refused(rules.name, 'unsealable')
+      return 'notSent'
+    }
+    return link.send(bytes)
+  }
+}
+
+function copy(message: Message, de: number, fields: Record<number, FieldValue>): void {
+  const value = message.get(de)
+  if (value !== undefined) fields[de] = value
+}
+
+/** Functions are even when they need an answer: request, advice, notification. */
+function isResponse(mti: string): boolean {
+  return (mti.charCodeAt(2) - 48) % 2 === 1
+}
+
+/** The request's type with function + 1 and the repeat flag cleared (M2). */
+function responseMti(mti: string): string {
+  const origin = mti.charCodeAt(3) - 48
+  return mti.slice(0, 2) + String(mti.charCodeAt(2) - 48 + 1) + String(origin - (origin % 2))
+}

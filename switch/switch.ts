@@ -1,0 +1,147 @@
+import type { Connector, Sealer } from '../connectors/connector.ts'
+import { type Hsm } from '../hsm/hsm.ts'
+import type { Codec, FrameFormat } from '../iso8583/iso8583.ts'
+import { type Clock, sleep } from '../kernel/clock.ts'
+import type { DatabasePool } from '../kernel/database.ts'
+import type { Random } from '../kernel/random.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { SourceRules } from './arrivals.ts'
+import { Deliveries } from './deliveries.ts'
+import { type Metrics, switchMetrics } from './ports/metrics.ts'
+import { postgresJournal } from './ports/postgres-journal.ts'
+import { type Route, routingTable } from './routing.ts'
+import { Shell } from './shell.ts'
+import { openSource, type Source } from './source.ts'
+import { Sweeper } from './sweeper.ts'
+
+/**
+ * The switch room: the life of a transaction, from a source's bytes to a destination's answer and back, with the
+ * journal that survives whatever happens in between. Keys are the HSM's, entries the ledger's, sessions the
+ * connectors'.
+ */
+export interface SwitchOptions {
+  /** Names this node in the journal; the same name again takes up what its earlier life left open. */
+  readonly node: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly ledger: Ledger
+  readonly pool: DatabasePool
+  readonly hsm: Hsm
+  readonly connectors: ReadonlyMap<string, Connector>
+  /** The key under which each destination takes PINs. */
+  readonly pinKeys: ReadonlyMap<string, string>
+  readonly sources: readonly SourceConfig[]
+  readonly routes: readonly Route[]
+  /** For people, now. */
+  readonly alarm: (what: string, subject: string) => void
+}
+
+export interface SourceConfig {
+  readonly rules: SourceRules
+  readonly host: string
+  readonly port: number
+  readonly codec: Codec
+  readonly frame: FrameFormat
+}
+
+export interface Switch {
+  readonly metrics: Metrics['registry']
+  readonly recovered: { readonly reversed: number; readonly unproven: number }
+  /** The port of each source's listener, by name. */
+  readonly ports: ReadonlyMap<string, number>
+  readonly inFlight: number
+  /** Refuses new requests, answers those under way, then closes every link. */
+  drain(waitMs: number): Promise<void>
+}
+
+export { journalRows } from './ports/rows.ts'
+export { postgresStanBlocks } from './ports/stan-blocks.ts'
+export { transactionLife } from './life.ts'
+export type { Life, LifeEvent } from './life.ts'
+
+/** Takes up what an earlier life left open, then listens: in that order (§4.22). */
+export async function openSwitch(options: SwitchOptions): Promise<Switch> {
+  const { clock, connectors, hsm, ledger, node, pool, random } = options
+  checkTimers(options)
+  const metrics = switchMetrics(
+    { inFlight: () => shell.inFlight, ledgerWaiting: () => ledger.status().waiting },
+    options.alarm,
+  )
+  const { observer } = metrics
+  const journal = postgresJournal(ledger, pool)
+  const shell = new Shell({
+    node,
+    clock,
+    random,
+    journal,
+    hsm,
+    connectors,
+    observer,
+    route: routingTable(options.routes, new Set(connectors.keys())),
+    pinKeyOf: (destination) => options.pinKeys.get(destination) ?? '',
+    openAccounts: (accounts) => ledger.openAccounts(accounts),
+    wake: (destination) => deliveries.wake(destination),
+  })
+  const deliveries = new Deliveries({ clock, random, journal, hsm, connectors, shell, observer })
+  const sweeper = new Sweeper({ clock, node, journal, shell, deliveries })
+
+  const recovered = await sweeper.recover()
+  sweeper.start()
+  const sources: Source[] = []
+  for (const { rules, ...listener } of options.sources) {
+    const sealer = sealerOf(hsm, rules.keys.mac)
+    sources.push(await openSource({ ...listener, rules, sealer, shell, clock, observer }))
+  }
+
+  return {
+    metrics: metrics.registry,
+    recovered,
+    ports: new Map(options.sources.map(({ rules }, index) => [rules.name, sources[index]!.port])),
+    get inFlight() {
+      return shell.inFlight
+    },
+    async drain(waitMs) {
+      for (const source of sources) source.drain()
+      const until = clock.monotonicMs() + waitMs
+      while (shell.inFlight > 0 && clock.monotonicMs() < until) await sleep(clock, 20)
+      deliveries.stop()
+      sweeper.stop()
+      await Promise.all([...connectors.values()].map((connector) => connector.drain(until)))
+      await Promise.all(sources.map((source) => source.close()))
+    },
+  }
+}
+
+/** The HSM's seal under one key, as connectors and sources use it. */
+export function sealerOf(hsm: Hsm, key: string): Sealer {
+  return {
+    seal: (data) => hsm.generateMac({ key, data }),
+    verify: (data, mac) => hsm.verifyMac({ key, data, mac }),
+  }
+}
+
+/** T_terminal > T_source > T_out + margins (§4.4): otherwise answers come to nobody. */
+function checkTimers(options: SwitchOptions): void {
+  for (const { rules } of options.sources) {
+    if (rules.terminalTimeoutMs <= rules.timeoutMs) {
+      throw new ConfigurationError(
+        `source ${rules.name}: its terminals must wait longer than the source does`,
+      )
+    }
+    for (const connector of options.connectors.values()) {
+      if (rules.timeoutMs <= connector.rules.timeoutMs + 1_000) {
+        throw new ConfigurationError(
+          `source ${rules.name} waits ${rules.timeoutMs} ms, destination ${connector.name} takes up to ` +
+            `${connector.rules.timeoutMs} ms: the source must wait at least a second longer`,
+        )
+      }
+    }
+  }
+}
+
+export class ConfigurationError extends Error {
+  constructor(what: string) {
+    super(what)
+    this.name = 'ConfigurationError'
+  }
+}

@@ -1,0 +1,63 @@
+import type { State } from './transaction.ts'
+
+/** What an event amounts to for the state, once its content has been judged. */
+export type Move =
+  | 'approve'
+  | 'decline'
+  | 'notSent'
+  | 'lose'
+  | 'late'
+  | 'cancel'
+  | 'overtake'
+  | 'delivered'
+  | 'undelivered'
+  | 'unproven'
+  | 'reversalAcknowledged'
+  | 'reversalParked'
+
+/**
+ * Every move a transaction can make. `lose` is every way of not knowing what the destination did; `cancel` is the
+ * source's own reversal. An absent pair is a bug of ours: what peers send out of turn is sorted out before.
+ */
+export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
+  tombstone: { overtake: 'tombstone', cancel: 'tombstone' },
+  intent: {
+    approve: 'approved',
+    decline: 'declined',
+    notSent: 'refused',
+    lose: 'unknown',
+    cancel: 'reversing',
+  },
+  // The source has been told no; whatever the destination says now only decides when it is told.
+  reversing: {
+    approve: 'reversed',
+    decline: 'reversed',
+    notSent: 'reversed',
+    lose: 'reversed',
+    late: 'reversing',
+    cancel: 'reversing',
+    reversalAcknowledged: 'reversing',
+    reversalParked: 'reversing',
+  },
+  approved: {
+    cancel: 'reversed',
+    undelivered: 'reversed',
+    delivered: 'approved',
+    unproven: 'approved',
+    late: 'approved',
+  },
+  declined: { cancel: 'declined', late: 'declined' },
+  refused: { cancel: 'refused', late: 'refused' },
+  unknown: {
+    cancel: 'unknown',
+    late: 'unknown',
+    reversalAcknowledged: 'unknown',
+    reversalParked: 'unknown',
+  },
+  reversed: {
+    cancel: 'reversed',
+    late: 'reversed',
+    reversalAcknowledged: 'reversed',
+    reversalParked: 'reversed',
+  },
+}

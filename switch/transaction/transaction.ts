@@ -1,0 +1,142 @@
+import type { CurrencyCode } from '../../kernel/money.ts'
+
+/**
+ * One inbound request and what became of it: the record from which answers, reversals and entries are made. It
+ * holds no track, PIN block or card number; those live only in the memory of the request being served.
+ */
+export interface Transaction {
+  readonly id: string
+  /** How many events made it; every write names the version it expects (compare and set). */
+  readonly version: number
+  readonly state: State
+  readonly source: string
+  /** What names the request at its source (U1): the same key is the same request. */
+  readonly sourceKey: string
+  /** What repeats must agree in; empty on a tombstone, which has not seen its request. */
+  readonly fingerprint: string
+  readonly node: string
+  /** YYYY-MM-DD of the destination's business day. */
+  readonly businessDate: string
+  /** Wall clock ms. */
+  readonly receivedAt: number
+  /** How long after commit 1 an approval may still be committed. The database counts it on its own clock. */
+  readonly approvableForMs: number
+  readonly card?: StoredCard
+  readonly request?: CardRequest
+  readonly leg?: Leg
+  /** What the source was told or is to be told. */
+  readonly answer?: Answer
+  readonly delivery: Delivery
+  readonly reversal: ReversalProgress
+}
+
+/** The states of the request itself. Its reversal, once owed, runs on its own (`ReversalProgress`). */
+export type State =
+  /** A reversal came first; the request will be declined if it ever comes (R5). */
+  | 'tombstone'
+  /** Declined by us; nothing was sent. */
+  | 'refused'
+  /** Committed before the first byte left: without an outcome it is a reversal we owe (J1). */
+  | 'intent'
+  /** The source reversed it while the leg was in flight (R6). */
+  | 'reversing'
+  | 'approved'
+  | 'declined'
+  /** Nobody knows what the destination did: declined at the source, reversed at the destination. */
+  | 'unknown'
+  /** Approved once, undone since. */
+  | 'reversed'
+
+export type Delivery =
+  | 'none'
+  | 'delivered'
+  /** Known not to have reached the source (D1). */
+  | 'failed'
+  /** We crashed between the commit and the evidence; the source's repeat or reversal will tell (D3). */
+  | 'unproven'
+
+export type ReversalProgress = 'none' | 'owed' | 'acknowledged' | 'parked' | 'notNeeded'
+
+export interface StoredCard {
+  /** Absent where no route wanted the card: a number we don't serve is not put into the vault. */
+  readonly token?: string
+  /** First six and last four digits. */
+  readonly mask: string
+}
+
+/** The data elements that a reversal must say again, by their meaning. */
+export interface CardRequest {
+  readonly mti: string
+  /** DE3 */
+  readonly processingCode: string
+  /** DE4 */
+  readonly amountMinor: bigint
+  /** DE49 */
+  readonly currency: CurrencyCode
+  /** DE7, MMDDhhmmss as the source wrote it */
+  readonly transmittedAt: string
+  /** DE11 */
+  readonly stan: string
+  /** DE12, DE13 */
+  readonly localTime: string
+  readonly localDate: string
+  /** DE18, DE22, DE25 */
+  readonly merchantType?: string
+  readonly entryMode: string
+  readonly conditionCode: string
+  /** DE32 of the source */
+  readonly acquirerId?: string
+  /** DE37, DE41, DE42 */
+  readonly rrn: string
+  readonly terminalId: string
+  readonly merchantId: string
+}
+
+/** One exchange with one destination. */
+export interface Leg {
+  readonly id: string
+  readonly destination: string
+  readonly acquirerId: string
+  /** DE11 and DE7 of the leg: ours, never the source's. */
+  readonly stan: string
+  readonly transmittedAt: string
+  readonly state: 'intent' | 'notSent' | 'maybeSent' | 'answered'
+  readonly responseCode?: string
+  readonly authId?: string
+}
+
+export interface Answer {
+  readonly responseCode: string
+  readonly authId?: string
+}
+
+/** A reversal or advice that the destination must acknowledge, however long it takes. */
+export interface Obligation {
+  readonly id: string
+  /** One per leg (R2): the database refuses a second. */
+  readonly key: string
+  readonly transactionId: string
+  readonly destination: string
+  readonly cause: ReversalCause
+  /** Wait before the first delivery: the leg may still be in flight. */
+  readonly delayMs: number
+}
+
+export type ReversalCause =
+  | 'timeout'
+  | 'linkLost'
+  | 'badAnswer'
+  | 'wrongAmount'
+  | 'postingRefused'
+  | 'undelivered'
+  | 'sourceReversal'
+  | 'recovered'
+
+/** A reversal that a source sent us, and what it was told: its repeats are answered from here. */
+export interface SourceReversal {
+  readonly source: string
+  readonly sourceKey: string
+  readonly fingerprint: string
+  readonly transactionId: string
+  readonly answer: Answer
+}

@@ -1,0 +1,232 @@
+import type { Random } from '../../kernel/random.ts'
+import type { AccountSpec } from '../../ledger/ledger.ts'
+import {
+  type ClaimedObligation,
+  type ClaimQuery,
+  type CommitOutcome,
+  type CommitRefusal,
+  type Journal,
+  type JournalEvent,
+  JournalUnavailable,
+  type JournalUnit,
+} from '../../switch/journal.ts'
+import type { Obligation, SourceReversal, Transaction } from '../../switch/transaction/transaction.ts'
+import { SimulatedBooks } from './books.ts'
+import type { FaultRates } from './faults.ts'
+import type { World } from './world.ts'
+
+export interface StoredObligation extends Obligation {
+  state: 'due' | 'acknowledged' | 'parked' | 'notNeeded'
+  nextAt: number
+  attempts: number
+  leaseUntil: number
+  fence: bigint
+  identity: { readonly stan: string; readonly transmittedAt: string } | undefined
+}
+
+interface StoredTransaction {
+  transaction: Transaction
+  approvableUntil: number
+}
+
+/**
+ * The database of a history: what is in it survives every crash. A commit takes effect at one instant, or never; its
+ * caller may hear of it, late, or not at all.
+ */
+export class SimulatedDatabase {
+  readonly transactions = new Map<string, StoredTransaction>()
+  readonly obligations = new Map<string, StoredObligation>()
+  readonly books = new SimulatedBooks()
+  readonly events: (JournalEvent & { readonly transactionId: string })[] = []
+  readonly #byKey = new Map<string, string>()
+  readonly #reversals = new Map<string, SourceReversal>()
+  readonly #world: World
+  readonly #random: Random
+  readonly #faults: () => FaultRates
+  #stan = 0
+  #attempts = 0
+
+  constructor(world: World, faults: () => FaultRates) {
+    this.#world = world
+    this.#random = world.random('database')
+    this.#faults = faults
+  }
+
+  /** A connection of one life of a node: when the life ends, nothing is heard through it any more. */
+  connect(alive: () => boolean): Journal & { openAccounts(accounts: readonly AccountSpec[]): Promise<void> } {
+    const read = <T>(look: () => T): Promise<T> =>
+      new Promise((resolve, reject) => {
+        const away = this.#random.fraction() < this.#faults().journalAway
+        this.#world.after(1 + this.#random.below(3), () => {
+          if (!alive()) return
+          if (away) reject(new JournalUnavailable())
+          else resolve(look())
+        })
+      })
+    return {
+      commit: (unit) => this.#commit(unit, alive),
+      transactionByKey: (key) => read(() => this.#read(this.#byKey.get(key))),
+      transactionById: (id) => read(() => this.#read(id)),
+      sourceReversal: (key) => read(() => this.#reversals.get(key)),
+      stranded: ({ node, ownPast, limit }) =>
+        read(() =>
+          this.#select(limit, ({ transaction, approvableUntil }) => {
+            const open = transaction.state === 'intent' || transaction.state === 'reversing'
+            const over = approvableUntil + 2_000 < this.#world.monotonicMs()
+            return open && (over || (ownPast && transaction.node === node))
+          }),
+        ),
+      undeliveredOf: (node, limit) =>
+        read(() =>
+          this.#select(
+            limit,
+            ({ transaction }) =>
+              transaction.state === 'approved' &&
+              transaction.delivery === 'none' &&
+              transaction.node === node,
+          ),
+        ),
+      dueCount: (destination) => read(() => this.#due(destination).length),
+      claim: (query) => read(() => this.#claim(query)),
+      postpone: (claimed, delayMs) =>
+        read(() => {
+          const obligation = this.obligations.get(claimed.id)
+          if (obligation === undefined || obligation.fence !== claimed.fence || obligation.state !== 'due')
+            return
+          obligation.nextAt = this.#world.monotonicMs() + delayMs
+          obligation.leaseUntil = 0
+        }),
+      openAccounts: (accounts) => read(() => this.books.open(accounts)),
+    }
+  }
+
+  /** DE11, from blocks that are never given out twice. */
+  nextStan(): string {
+    this.#stan = (this.#stan % 999_999) + 1
+    return String(this.#stan).padStart(6, '0')
+  }
+
+  #commit(unit: JournalUnit, alive: () => boolean): Promise<CommitOutcome> {
+    const { commitLost, commitUnheard, commitZombie, commitSlow } = this.#faults()
+    const random = this.#random
+    return new Promise((resolve) => {
+      const answer = (outcome: CommitOutcome): void => {
+        if (alive()) resolve(outcome)
+      }
+      const after = (delayMs: number, run: () => void): void => void this.#world.after(delayMs, run)
+      const takes = random.fraction() < commitSlow ? random.below(6_000) : 1 + random.below(4)
+      const [lost, unheard, zombie] = [random.fraction(), random.fraction(), random.fraction()]
+      if (lost < commitLost) return after(4_000, () => answer({ kind: 'unknown' }))
+      if (unheard < commitUnheard) {
+        after(takes, () => void this.#take(unit))
+        return after(takes + 4_000, () => answer({ kind: 'unknown' }))
+      }
+      if (zombie < commitZombie) {
+        after(4_000, () => answer({ kind: 'unknown' }))
+        return after(4_000 + random.below(4_000), () => void this.#take(unit))
+      }
+      after(takes, () => {
+        const outcome = this.#take(unit)
+        after(1, () => answer(outcome))
+      })
+    })
+  }
+
+  /** The instant of the commit: everything of the unit, or nothing. */
+  #take(unit: JournalUnit): CommitOutcome {
+    const key = String(this.#attempts++)
+    const refusal = this.#guard(unit) ?? (this.books.post(key, unit.commands) ? undefined : 'books')
+    if (refusal !== undefined) {
+      this.#world.note(`refused ${unit.event.kind} (${refusal})`)
+      return { kind: 'refused', reason: refusal }
+    }
+    this.#write(unit)
+    return { kind: 'committed' }
+  }
+
+  #guard(unit: JournalUnit): CommitRefusal | undefined {
+    const now = this.#world.monotonicMs()
+    if (unit.sourceReversal !== undefined && this.#reversals.has(unit.sourceReversal.sourceKey))
+      return 'exists'
+    if (unit.expectedVersion === undefined) {
+      return this.#byKey.has(unit.transaction.sourceKey) ? 'exists' : undefined
+    }
+    const stored = this.transactions.get(unit.transaction.id)
+    if (stored?.transaction.version !== unit.expectedVersion) return 'moved'
+    if (unit.onlyWhileApprovable && stored.approvableUntil <= now) return 'late'
+    const change = unit.obligation
+    if (change !== undefined && 'fence' in change) {
+      const obligation = this.obligations.get(change.id)
+      if (obligation?.fence !== change.fence || obligation.state !== 'due') return 'fenced'
+    }
+    return undefined
+  }
+
+  #write(unit: JournalUnit): void {
+    const { transaction, owe, obligation: change, sourceReversal, event } = unit
+    const now = this.#world.monotonicMs()
+    const approvableUntil =
+      this.transactions.get(transaction.id)?.approvableUntil ?? now + transaction.approvableForMs
+    this.transactions.set(transaction.id, { transaction, approvableUntil })
+    this.#byKey.set(transaction.sourceKey, transaction.id)
+    this.events.push({ ...event, transactionId: transaction.id })
+    this.#world.note(
+      `committed ${event.kind} -> ${transaction.state} ${transaction.sourceKey} ${event.cause}`,
+    )
+    if (sourceReversal !== undefined) this.#reversals.set(sourceReversal.sourceKey, sourceReversal)
+    if (owe !== undefined) {
+      this.obligations.set(owe.id, {
+        ...owe,
+        state: 'due',
+        nextAt: now + owe.delayMs,
+        attempts: 0,
+        leaseUntil: 0,
+        fence: 0n,
+        identity: undefined,
+      })
+    }
+    const obligation = change === undefined ? undefined : this.obligations.get(change.id)
+    if (change === undefined || obligation === undefined || obligation.state !== 'due') return
+    if (change.kind === 'due') obligation.nextAt = Math.min(obligation.nextAt, now)
+    else obligation.state = change.kind
+  }
+
+  #read(id: string | undefined): Transaction | undefined {
+    const stored = id === undefined ? undefined : this.transactions.get(id)
+    if (stored === undefined) return undefined
+    const approvableForMs = Math.max(0, Math.ceil(stored.approvableUntil - this.#world.monotonicMs()))
+    return { ...stored.transaction, approvableForMs }
+  }
+
+  #select(limit: number, wanted: (stored: StoredTransaction) => boolean): Transaction[] {
+    return [...this.transactions.values()]
+      .filter(wanted)
+      .slice(0, limit)
+      .map(({ transaction }) => this.#read(transaction.id)!)
+  }
+
+  #due(destination: string): StoredObligation[] {
+    const now = this.#world.monotonicMs()
+    return [...this.obligations.values()].filter(
+      (one) =>
+        one.destination === destination && one.state === 'due' && one.nextAt <= now && one.leaseUntil <= now,
+    )
+  }
+
+  #claim({ destination, limit, leaseMs, identities }: ClaimQuery): ClaimedObligation[] {
+    const fresh = [...identities]
+    const claimed: ClaimedObligation[] = []
+    for (const obligation of this.#due(destination).slice(0, limit)) {
+      const identity = obligation.identity ?? fresh.shift()
+      if (identity === undefined) continue
+      obligation.identity = identity
+      obligation.attempts++
+      obligation.fence++
+      obligation.leaseUntil = this.#world.monotonicMs() + leaseMs
+      const { id, cause, attempts, fence } = obligation
+      const transaction = this.#read(obligation.transactionId)!
+      claimed.push({ id, cause, attempts, fence, identity, transaction })
+    }
+    return claimed
+  }
+}

@@ -1,0 +1,184 @@
+import { Secret } from '../../kernel/secret.ts'
+import type { Random } from '../../kernel/random.ts'
+import type { InboundPurchase, InboundReversal, SourceRules } from '../../switch/arrivals.ts'
+import type { Shell, Waiter } from '../../switch/shell.ts'
+import type { Answer } from '../../switch/transaction/transaction.ts'
+import type { FaultRates } from './faults.ts'
+import type { World } from './world.ts'
+
+export const source: SourceRules = {
+  name: 'acq',
+  keys: { pin: 'tpk.acq.in', mac: 'tak.acq.both' },
+  timeoutMs: 8_000,
+  terminalTimeoutMs: 10_000,
+}
+
+/** What one terminal knows of one purchase: its own book, which nothing in the switch can touch. */
+export interface Told {
+  readonly rrn: string
+  readonly amountMinor: bigint
+  readonly sourceKey: string
+  readonly answers: Answer[]
+  reversalAsked: boolean
+  reversalAcknowledged: boolean
+  /** Another amount under the same key was tried, and must not have been approved. */
+  mismatchApproved: boolean
+  gaveUp: boolean
+}
+
+/** Terminals that buy, and do what terminals do when the answer is late or wrong. */
+export class SimulatedTerminals {
+  readonly book: Told[] = []
+  readonly #asked = new Set<string>()
+  readonly #world: World
+  readonly #random: Random
+  readonly #faults: () => FaultRates
+  readonly #shell: () => Shell | undefined
+
+  constructor(world: World, faults: () => FaultRates, shell: () => Shell | undefined) {
+    this.#world = world
+    this.#random = world.random('terminals')
+    this.#faults = faults
+    this.#shell = shell
+  }
+
+  schedule(count: number, withinMs: number): void {
+    for (let index = 0; index < count; index++) {
+      this.#world.after(this.#random.below(withinMs), () => this.#buy(index))
+    }
+  }
+
+  #buy(index: number): void {
+    const rrn = String(index + 1).padStart(12, '0')
+    const told: Told = {
+      rrn,
+      amountMinor: BigInt(1_000 + this.#random.below(50_000)),
+      sourceKey: `acq|0200|2026${'1122090000'}|${rrn.slice(-6)}||T0000001`,
+      answers: [],
+      reversalAsked: false,
+      reversalAcknowledged: false,
+      mismatchApproved: false,
+      gaveUp: false,
+    }
+    this.book.push(told)
+    this.#ask(told)
+    const { mismatch, repeat, reverseEarly } = this.#faults()
+    if (this.#chance(mismatch)) this.#world.after(this.#random.below(5_000), () => this.#askOther(told))
+    if (this.#chance(repeat)) this.#world.after(this.#random.below(9_000), () => this.#ask(told))
+    if (this.#chance(reverseEarly))
+      return void this.#world.after(this.#random.below(100), () => this.#reverse(told))
+    this.#world.after(source.terminalTimeoutMs, () => this.#judge(told))
+  }
+
+  /** The time to wait is over: ask once more, or have it undone. */
+  #judge(told: Told): void {
+    const approved = told.answers.some(({ responseCode }) => responseCode === '00')
+    if (approved) {
+      if (this.#chance(this.#faults().reverseAfter)) this.#reverse(told)
+      return
+    }
+    if (told.answers.length > 0) return
+    if (!told.gaveUp && this.#chance(0.5)) {
+      told.gaveUp = true
+      this.#ask(told)
+      return void this.#world.after(source.terminalTimeoutMs, () => this.#judge(told))
+    }
+    this.#reverse(told)
+  }
+
+  /** A terminal that was declined doesn't ask again: the switch may have forgotten a refusal that it could not record. */
+  #ask(told: Told): void {
+    if (told.reversalAsked || told.answers.some(({ responseCode }) => responseCode !== '00')) return
+    this.#send(told, told.amountMinor, (answer) => {
+      // What comes after the terminal asked for its undoing is nothing to it.
+      if (told.reversalAsked) return
+      this.#world.note(`terminal ${told.rrn} hears ${answer.responseCode}`)
+      told.answers.push(answer)
+    })
+  }
+
+  /** Only after an answer: otherwise the other data might be the first to arrive, and be the request itself. */
+  #askOther(told: Told): void {
+    if (told.answers.length === 0) return
+    this.#send(told, told.amountMinor + 7n, (answer) => {
+      if (answer.responseCode === '00') told.mismatchApproved = true
+    })
+  }
+
+  #send(told: Told, amountMinor: bigint, hear: (answer: Answer) => void): void {
+    const repeat = this.#asked.has(told.rrn)
+    this.#asked.add(told.rrn)
+    if (this.#chance(this.#faults().drop)) return
+    this.#world.after(1 + this.#random.below(20), () => {
+      void this.#shell()?.purchase(this.#purchase(told, amountMinor, repeat), this.#waiter(hear))
+    })
+  }
+
+  #reverse(told: Told): void {
+    if (told.reversalAcknowledged) return
+    told.reversalAsked = true
+    this.#world.note(`terminal ${told.rrn} reverses`)
+    if (!this.#chance(this.#faults().drop)) {
+      this.#world.after(1 + this.#random.below(20), () => {
+        const waiter = this.#waiter((answer) => {
+          if (['00', '21', '25'].includes(answer.responseCode)) told.reversalAcknowledged = true
+        })
+        void this.#shell()?.reversal(this.#reversal(told), waiter)
+      })
+    }
+    this.#world.after(5_000, () => this.#reverse(told))
+  }
+
+  #waiter(hear: (answer: Answer) => void): Waiter {
+    return (answer) => {
+      const { answerUnsent, answerLost } = this.#faults()
+      if (this.#chance(answerUnsent)) return Promise.resolve('notSent')
+      if (!this.#chance(answerLost)) this.#world.after(1 + this.#random.below(20), () => hear(answer))
+      return Promise.resolve('written')
+    }
+  }
+
+  #chance(rate: number): boolean {
+    return this.#random.fraction() < rate
+  }
+
+  #purchase(told: Told, amountMinor: bigint, repeat: boolean): InboundPurchase {
+    return {
+      kind: 'purchase',
+      repeat,
+      source,
+      sourceKey: told.sourceKey,
+      fingerprint: `888888******0001|000000|${amountMinor}|KWD|M1`,
+      cardMask: '888888******0001',
+      request: {
+        mti: '0200',
+        processingCode: '000000',
+        amountMinor,
+        currency: 'KWD',
+        transmittedAt: '1122090000',
+        stan: told.rrn.slice(-6),
+        localTime: '120000',
+        localDate: '1122',
+        entryMode: '051',
+        conditionCode: '00',
+        rrn: told.rrn,
+        terminalId: 'T0000001',
+        merchantId: 'M1',
+      },
+      secrets: new Secret({ pan: '8888880000000001', pinBlock: new Uint8Array(8) }),
+      receivedMonotonicMs: this.#world.monotonicMs(),
+      described: '0200',
+    }
+  }
+
+  #reversal(told: Told): InboundReversal {
+    return {
+      kind: 'reversal',
+      source,
+      sourceKey: `${told.sourceKey}|reversal`,
+      fingerprint: told.sourceKey,
+      originalKey: told.sourceKey,
+      described: '0420',
+    }
+  }
+}
