@@ -2,68 +2,69 @@ import type { Form } from './canary-forms.ts'
 
 /**
  * Many patterns searched for at once, one table look-up a symbol however many there are (A. V. Aho and M. J. Corasick,
- * "Efficient string matching", 1975), as a complete table so that the search never steps back.
+ * "Efficient string matching", 1975), as a complete table so that the search never steps back. A state is a place in
+ * the table: the start of its row.
  */
 export class Automaton {
-  readonly alphabet: number
-  /** `next[state * alphabet + symbol]`. */
-  readonly next: Int32Array
-  /** 1 where a pattern ends. */
-  readonly ends: Uint8Array
-  readonly #forms: ReadonlyMap<number, readonly Form[]>
+  /** A symbol's column. Symbols that are in no pattern share one, which keeps the table small. */
+  readonly columnOf: Uint8Array
+  /** `moves[state + columnOf[symbol]]`: the next state, or its complement (below zero) where a pattern ends. */
+  readonly moves: Int32Array
+  readonly #forms = new Map<number, readonly Form[]>()
+  readonly #width: number
 
-  constructor(forms: readonly Form[], alphabet: number) {
-    this.alphabet = alphabet
-    const statesMax = 1 + forms.reduce((sum, { symbols }) => sum + symbols.length, 0)
-    this.next = new Int32Array(statesMax * alphabet)
-    const found = this.#growTree(forms)
-    const fallback = new Int32Array(statesMax)
-    for (const state of this.#breadthFirst(fallback)) {
-      const shorter = found.get(fallback[state]!)
-      if (shorter !== undefined) found.set(state, [...(found.get(state) ?? []), ...shorter])
+  constructor(forms: readonly Form[]) {
+    const symbols = [...new Set(forms.flatMap((form) => [...form.symbols]))]
+    this.#width = symbols.length + 1
+    this.columnOf = new Uint8Array(256)
+    for (const [index, symbol] of symbols.entries()) this.columnOf[symbol] = index + 1
+    const statesMax = 1 + forms.reduce((sum, form) => sum + form.symbols.length, 0)
+    this.moves = new Int32Array(statesMax * this.#width)
+    this.#growTree(forms)
+    this.#complete()
+    for (let at = 0; at < this.moves.length; at++) {
+      const next = this.moves[at]!
+      if (this.#forms.has(next)) this.moves[at] = ~next
     }
-    this.ends = new Uint8Array(statesMax)
-    for (const state of found.keys()) this.ends[state] = 1
-    this.#forms = found
   }
 
+  /** What ends when `state` is reached; the state is given as it is, not as its complement. */
   endingAt(state: number): readonly Form[] {
     return this.#forms.get(state) ?? []
   }
 
-  #growTree(forms: readonly Form[]): Map<number, Form[]> {
-    const found = new Map<number, Form[]>()
+  #growTree(forms: readonly Form[]): void {
     let states = 1
     for (const form of forms) {
       let state = 0
       for (const symbol of form.symbols) {
-        const at = state * this.alphabet + symbol
-        if (this.next[at] === 0) this.next[at] = states++
-        state = this.next[at]!
+        const at = state + this.columnOf[symbol]!
+        if (this.moves[at] === 0) this.moves[at] = states++ * this.#width
+        state = this.moves[at]!
       }
-      found.set(state, [...(found.get(state) ?? []), form])
+      this.#forms.set(state, [...this.endingAt(state), form])
     }
-    return found
   }
 
-  /** Every state after the shorter one it falls back to; fills in the missing moves on the way. */
-  *#breadthFirst(fallback: Int32Array): Generator<number> {
-    const { next, alphabet } = this
-    const queue: number[] = []
-    for (let symbol = 0; symbol < alphabet; symbol++) if (next[symbol] !== 0) queue.push(next[symbol]!)
+  /** Breadth first: where the tree has no branch, what the longest shorter match would do. */
+  #complete(): void {
+    const fallback = new Map<number, number>()
+    const queue = [...this.moves.subarray(0, this.#width)].filter((state) => state !== 0)
     for (let index = 0; index < queue.length; index++) {
       const state = queue[index]!
-      for (let symbol = 0; symbol < alphabet; symbol++) {
-        const at = state * alphabet + symbol
-        const elsewhere = next[fallback[state]! * alphabet + symbol]!
-        if (next[at] === 0) {
-          next[at] = elsewhere
+      const shorter = fallback.get(state) ?? 0
+      const endingToo = this.endingAt(shorter)
+      if (endingToo.length > 0) this.#forms.set(state, [...this.endingAt(state), ...endingToo])
+      for (let column = 0; column < this.#width; column++) {
+        const elsewhere = this.moves[shorter + column]!
+        const next = this.moves[state + column]!
+        if (next === 0) {
+          this.moves[state + column] = elsewhere
         } else {
-          fallback[next[at]!] = elsewhere
-          queue.push(next[at]!)
+          fallback.set(next, elsewhere)
+          queue.push(next)
         }
       }
-      yield state
     }
   }
 }

@@ -33,9 +33,9 @@ export class Canaries {
   readonly digits: Automaton
 
   constructor(canaries: readonly Canary[]) {
-    this.bytes = new Automaton(canaries.flatMap(byteForms), 256)
-    this.nibbles = new Automaton(canaries.map(nibbleForm), 16)
-    this.digits = new Automaton(canaries.flatMap(digitForms), 10)
+    this.bytes = new Automaton(canaries.flatMap(byteForms))
+    this.nibbles = new Automaton(canaries.map(nibbleForm))
+    this.digits = new Automaton(canaries.flatMap(digitForms))
   }
 }
 
@@ -65,39 +65,42 @@ export class Scan {
   }
 
   #pushBytes(piece: Uint8Array): void {
-    const { next, ends } = this.#canaries.bytes
+    const { moves, columnOf } = this.#canaries.bytes
     let state = this.#byteState
     for (let index = 0; index < piece.length; index++) {
-      state = next[state * 256 + piece[index]!]!
-      if (ends[state] === 1) this.#found(this.#canaries.bytes.endingAt(state), index)
+      state = moves[state + columnOf[piece[index]!]!]!
+      if (state < 0) this.#found(this.#canaries.bytes.endingAt((state = ~state)), index)
     }
     this.#byteState = state
   }
 
   #pushNibbles(piece: Uint8Array): void {
-    const { next, ends } = this.#canaries.nibbles
+    const { moves, columnOf } = this.#canaries.nibbles
     let state = this.#nibbleState
     for (let index = 0; index < piece.length; index++) {
       const byte = piece[index]!
-      state = next[state * 16 + (byte >> 4)]!
-      if (ends[state] === 1) this.#found(this.#canaries.nibbles.endingAt(state), index)
-      state = next[state * 16 + (byte & 15)]!
-      if (ends[state] === 1) this.#found(this.#canaries.nibbles.endingAt(state), index)
+      state = moves[state + columnOf[byte >> 4]!]!
+      if (state < 0) this.#found(this.#canaries.nibbles.endingAt((state = ~state)), index)
+      state = moves[state + columnOf[byte & 15]!]!
+      if (state < 0) this.#found(this.#canaries.nibbles.endingAt((state = ~state)), index)
     }
     this.#nibbleState = state
   }
 
   /** Past single separators; a number without any is the byte search's to find, and is not reported twice. */
   #pushDigits(piece: Uint8Array): void {
-    const { next, ends } = this.#canaries.digits
+    const { moves, columnOf } = this.#canaries.digits
     let state = this.#digitState
     let separators = this.#separators
     let before = 0
     for (let index = 0; index < piece.length; index++) {
       const byte = piece[index]!
       if (byte >= 0x30 && byte <= 0x39) {
-        state = next[state * 10 + byte - 0x30]!
-        if (ends[state] === 1 && separators > 0) this.#found(this.#canaries.digits.endingAt(state), index)
+        state = moves[state + columnOf[byte & 15]!]!
+        if (state < 0) {
+          state = ~state
+          if (separators > 0) this.#found(this.#canaries.digits.endingAt(state), index)
+        }
       } else if (state !== 0 && (byte === 0x20 || byte === 0x2d) && before !== byte) {
         separators++
       } else {
