@@ -57,6 +57,7 @@ export class Channel {
   #echoTimer: NodeJS.Timeout | undefined
   #echoStan = 0
   #closed = false
+  #up = Promise.withResolvers<undefined>()
 
   constructor(options: ChannelOptions) {
     this.#options = options
@@ -68,15 +69,24 @@ export class Channel {
       ...(options.backoffMs === undefined ? {} : { backoffMs: options.backoffMs }),
       onFrame: (body) => this.#received(body),
       onUp: () => {
+        this.#up.resolve(undefined)
         void this.#keepAlive()
         options.onUp?.()
       },
-      onDown: () => this.#lost(),
+      onDown: () => {
+        if (!this.#closed) this.#up = Promise.withResolvers<undefined>()
+        this.#lost()
+      },
     })
   }
 
   get up(): boolean {
     return this.#line.up
+  }
+
+  /** Resolves when the line is up, or closed for good. */
+  whenUp(): Promise<undefined> {
+    return this.#up.promise
   }
 
   /** How many requests wait for their answers. */
@@ -143,6 +153,7 @@ export class Channel {
     clearTimeout(this.#echoTimer)
     this.#line.close()
     this.#lost()
+    this.#up.resolve(undefined)
   }
 
   #received(body: Buffer): void {

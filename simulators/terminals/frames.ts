@@ -7,7 +7,7 @@ export function framed(body: Buffer): Buffer {
 
 /** Puts frames together again from pieces of any size. */
 export class FrameReader {
-  #held = Buffer.alloc(0)
+  #held: Buffer = Buffer.alloc(0)
 
   push(piece: Buffer): Buffer[] {
     this.#held = this.#held.length === 0 ? piece : Buffer.concat([this.#held, piece])

@@ -32,7 +32,7 @@ export interface PurchaseOrder {
   readonly currency?: string
   /** Elements to put in the place of what the terminal would write; undefined leaves one out. */
   readonly fields?: Readonly<Record<number, string | undefined>>
-  readonly seal?: AskOptions['seal']
+  readonly seal?: NonNullable<AskOptions['seal']>
   readonly timeoutMs?: number
 }
 
@@ -51,7 +51,7 @@ export interface ReversalOrder {
 }
 
 /** The layout that the switch's terminals speak. */
-export const terminalBitmap: BitmapForm = 'hex'
+export const terminalBitmap: BitmapForm = 'binary'
 
 const kuwaitiDinar = '414'
 

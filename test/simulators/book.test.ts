@@ -6,7 +6,11 @@ import { expect, test } from 'vitest'
 import { openBook, readBook } from '../../simulators/book.ts'
 
 const newPath = async (): Promise<string> => join(await mkdtemp(join(tmpdir(), 'mafraq-book-')), 'book.jsonl')
-const linesOf = (path: string): Promise<unknown[]> => Array.fromAsync(readBook(path))
+const linesOf = async (path: string): Promise<unknown[]> => {
+  const lines: unknown[] = []
+  for await (const line of readBook(path)) lines.push(line)
+  return lines
+}
 
 test('a line is in the file when its promise resolves', async () => {
   const path = await newPath()

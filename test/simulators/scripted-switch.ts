@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { FrameReader, framed } from '../../simulators/terminals/frames.ts'
 import { seal, type TestKey } from '../../simulators/keys.ts'
 import { answerMti } from '../../simulators/terminals/messages.ts'
+import { terminalBitmap } from '../../simulators/terminals/terminal.ts'
 import { decode, encode, type WireMessage } from '../../simulators/terminals/wire.ts'
 
 export const macKey: TestKey = {
@@ -20,10 +21,10 @@ export interface Request {
   readonly message: WireMessage
   readonly sealGood: boolean | undefined
   /** Answers with these elements on top of the echoed ones. */
-  answer(fields: Record<number, string>, how?: { seal?: 'good' | 'wrong' | 'none' }): void
+  readonly answer: (fields: Record<number, string>, how?: { seal?: 'good' | 'wrong' | 'none' }) => void
   /** A frame around these bytes, whatever they are. */
-  raw(body: Buffer): void
-  drop(): void
+  readonly raw: (body: Buffer) => void
+  readonly drop: () => void
 }
 
 export interface ScriptedSwitch {
@@ -63,12 +64,12 @@ export async function scriptedSwitch(port = 0): Promise<ScriptedSwitch> {
     },
   }
   const serve = (body: Buffer, socket: Socket): void => {
-    const decoded = decode(body, 'hex')
+    const decoded = decode(body, terminalBitmap)
     if (decoded.kind === 'malformed') return
     const { message, sealed } = decoded
     if (message.mti === '0800') {
       world.echoes++
-      socket.write(framed(encode({ mti: '0810', fields: { ...message.fields, 39: '00' } }, 'hex')))
+      socket.write(framed(encode({ mti: '0810', fields: { ...message.fields, 39: '00' } }, terminalBitmap)))
       return
     }
     world.received.push(message)
@@ -101,8 +102,8 @@ function answerTo(
     if (value !== undefined) echoed[de] = value
   }
   const answer = { mti: answerMti(message.mti), fields: { ...echoed, ...fields } }
-  if (sealing === 'none') return encode(answer, 'hex')
-  return encode(answer, 'hex', (bytes) => {
+  if (sealing === 'none') return encode(answer, terminalBitmap)
+  return encode(answer, terminalBitmap, (bytes) => {
     const mac = seal(macKey, bytes)
     if (sealing === 'wrong') mac[7]! ^= 1
     return mac
