@@ -93,12 +93,12 @@ export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
       )
       return claimed.map(
         (row): ClaimedObligation => ({
-          id: String(row['id']),
-          cause: String(row['cause']),
+          id: text(row['id']),
+          cause: text(row['cause']),
           attempts: Number(row['attempts']),
-          fence: BigInt(row['fence'] as bigint),
-          identity: { stan: String(row['stan']), transmittedAt: String(row['transmitted_at']) },
-          transaction: owners.get(String(row['transaction_id']))!,
+          fence: row['fence'] as bigint,
+          identity: { stan: text(row['stan']), transmittedAt: text(row['transmitted_at']) },
+          transaction: owners.get(text(row['transaction_id']))!,
         }),
       )
     },
@@ -124,6 +124,11 @@ export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
 
 type Row = Record<string, unknown>
 
+/** Of a column that is text in PostgreSQL, or a uuid, which comes as text. */
+function text(value: unknown): string {
+  return value as string
+}
+
 const selectTransaction = `
   SELECT t.id, t.version, t.state, t.source, t.source_key, t.fingerprint, t.node, t.business_date::text,
     (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms,
@@ -134,26 +139,26 @@ const selectTransaction = `
   FROM switch.transaction t LEFT JOIN switch.leg l ON l.transaction_id = t.id`
 
 function transactionOf(row: Row): Transaction {
-  const text = (name: string): string => String(row[name])
+  const column = (name: string): string => text(row[name])
   const leg = legOf(row)
   const answer = answerOf(row, 'response_code', 'auth_id')
   return {
-    id: text('id'),
+    id: column('id'),
     version: Number(row['version']),
-    state: text('state') as Transaction['state'],
-    source: text('source'),
-    sourceKey: text('source_key'),
-    fingerprint: text('fingerprint'),
-    node: text('node'),
-    businessDate: text('business_date'),
+    state: column('state') as Transaction['state'],
+    source: column('source'),
+    sourceKey: column('source_key'),
+    fingerprint: column('fingerprint'),
+    node: column('node'),
+    businessDate: column('business_date'),
     receivedAt: Number(row['received_ms']),
     approvableForMs: Number(row['approvable_ms']),
     ...(row['card_mask'] === null
       ? {}
       : {
           card: {
-            mask: text('card_mask'),
-            ...(row['card_token'] === null ? {} : { token: text('card_token') }),
+            mask: column('card_mask'),
+            ...(row['card_token'] === null ? {} : { token: column('card_token') }),
           },
         }),
     ...(row['request'] === null
@@ -162,42 +167,42 @@ function transactionOf(row: Row): Transaction {
           request: {
             ...(row['request'] as Omit<CardRequest, 'amountMinor' | 'currency'>),
             amountMinor: row['amount_minor'] as bigint,
-            currency: text('currency') as CurrencyCode,
+            currency: column('currency') as CurrencyCode,
           },
         }),
     ...(leg === undefined ? {} : { leg }),
     ...(answer === undefined ? {} : { answer }),
-    delivery: text('delivery') as Transaction['delivery'],
-    reversal: text('reversal') as Transaction['reversal'],
+    delivery: column('delivery') as Transaction['delivery'],
+    reversal: column('reversal') as Transaction['reversal'],
   }
 }
 
 function legOf(row: Row): Leg | undefined {
   if (row['leg_id'] === null) return undefined
   return {
-    id: String(row['leg_id']),
-    destination: String(row['destination']),
-    acquirerId: String(row['acquirer_id']),
-    stan: String(row['stan']),
-    transmittedAt: String(row['transmitted_at']),
-    state: String(row['leg_state']) as Leg['state'],
+    id: text(row['leg_id']),
+    destination: text(row['destination']),
+    acquirerId: text(row['acquirer_id']),
+    stan: text(row['stan']),
+    transmittedAt: text(row['transmitted_at']),
+    state: text(row['leg_state']) as Leg['state'],
     ...answerOf(row, 'leg_response_code', 'leg_auth_id'),
   }
 }
 
 function answerOf(row: Row, responseCode: string, authId: string): Answer | undefined {
   if (row[responseCode] === null) return undefined
-  const answer = { responseCode: String(row[responseCode]) }
-  return row[authId] === null ? answer : { ...answer, authId: String(row[authId]) }
+  const answer = { responseCode: text(row[responseCode]) }
+  return row[authId] === null ? answer : { ...answer, authId: text(row[authId]) }
 }
 
 function sourceReversalOf(row: Row): SourceReversal {
   return {
-    source: String(row['source']),
-    sourceKey: String(row['source_key']),
-    fingerprint: String(row['fingerprint']),
-    transactionId: String(row['transaction_id']),
-    answer: { responseCode: String(row['response_code']) },
+    source: text(row['source']),
+    sourceKey: text(row['source_key']),
+    fingerprint: text(row['fingerprint']),
+    transactionId: text(row['transaction_id']),
+    answer: { responseCode: text(row['response_code']) },
   }
 }
 
@@ -209,6 +214,9 @@ function refusalOf(reason: string): CommitRefusal {
     case 'fenced':
     case 'overloaded':
       return reason
+    // Nothing was tried: for the caller it is as if there were no room.
+    case 'unavailable':
+      return 'overloaded'
     default:
       return 'books'
   }

@@ -118,7 +118,7 @@ export class SimulatedNetwork {
 
   #purchase(leg: OutboundLeg): LegAnswer {
     const key = `${leg.identity.transmittedAt}|${leg.identity.stan}`
-    const rrn = String(leg.fields[37])
+    const rrn = leg.fields[37] as string
     const known = this.#originals.get(key)
     if (known === undefined) {
       const faults = this.#faults()
@@ -147,7 +147,7 @@ export class SimulatedNetwork {
     const held = this.#originals.get(key)
     if (held === undefined) this.#overtaken.add(key)
     else held.reversed = true
-    this.#world.note(`network reverses ${String(leg.fields[37])}`)
+    this.#world.note(`network reverses ${leg.fields[37] as string}`)
     return { mti: '0430', responseCode: held === undefined ? '25' : '00', described: '0430' }
   }
 }

@@ -53,7 +53,7 @@ export class SimulatedTerminals {
     const told: Told = {
       rrn,
       amountMinor: BigInt(1_000 + this.#random.below(50_000)),
-      sourceKey: `acq|0200|2026${'1122090000'}|${rrn.slice(-6)}||T0000001`,
+      sourceKey: `acq|0200|20261122090000|${rrn.slice(-6)}||T0000001`,
       answers: [],
       reversalAsked: false,
       reversalAcknowledged: false,

@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import closeWithGrace from 'close-with-grace'
+import { pino } from 'pino'
+import { knet } from '../connectors/knet/knet.ts'
+import type { NetworkProfile } from '../connectors/network.ts'
+import { type NetworkConnector, openConnector } from '../connectors/network-connector.ts'
+import { openFront } from '../front/front.ts'
+import { type HsmOptions, openHsm } from '../hsm/hsm.ts'
+import { ascii4Frame, binary2Frame, bundledDialects, compile } from '../iso8583/iso8583.ts'
+import { systemClock } from '../kernel/clock.ts'
+import { openPool } from '../kernel/database.ts'
+import { systemRandom } from '../kernel/random.ts'
+import { openLedger } from '../ledger/ledger.ts'
+import { journalRows, openSwitch, postgresStanBlocks, sealerOf, type SourceConfig } from '../switch/switch.ts'
+
+/** `node bin/switch.ts --config FILE`: one node of the switch, until SIGTERM. */
+interface Configuration {
+  readonly node: string
+  readonly environment: string
+  readonly database: { readonly writerUrl: string }
+  readonly hsm: Omit<HsmOptions, 'processFile' | 'environment' | 'log'>
+  readonly http: { readonly host: string; readonly port: number }
+  readonly sources: readonly {
+    readonly name: string
+    readonly host: string
+    readonly port: number
+    readonly dialect: string
+    readonly frame: keyof typeof frames
+    readonly keys: { readonly pin: string; readonly mac: string }
+    readonly timeoutMs: number
+    readonly terminalTimeoutMs: number
+  }[]
+  readonly destinations: readonly {
+    readonly name: string
+    readonly network: string
+    readonly host: string
+    readonly port: number
+    readonly keys: { readonly pin: string; readonly mac: string }
+    readonly timeoutMs: number
+    readonly acquirerId: string
+  }[]
+  readonly routes: readonly { readonly bin: string; readonly destination: string }[]
+}
+
+const frames = { binary2: binary2Frame, ascii4: ascii4Frame }
+/** The one place where networks are named outside their own folders. */
+const networks: Readonly<Record<string, NetworkProfile>> = { knet }
+/** Longer than any wait for a destination: what is in flight can end by itself. */
+const drainMs = 26_000
+
+const { values } = parseArgs({ options: { config: { type: 'string' } } })
+if (values.config === undefined) {
+  process.stderr.write('switch: --config FILE is needed\n')
+  process.exit(2)
+}
+const config = JSON.parse(readFileSync(values.config, 'utf8')) as Configuration
+const log = pino({ base: { node: config.node } }, pino.destination({ dest: 2, sync: true }))
+const [clock, random] = [systemClock, systemRandom]
+
+for (const { network } of config.destinations) {
+  const profile = networks[network]
+  if (profile === undefined) throw new Error(`no network is called ${network}`)
+  const illustrative = profile.dialect.fidelity === 'illustrative'
+  if (illustrative && config.environment === 'production') {
+    throw new Error(
+      `${profile.dialect.name} holds public facts only: production needs the member's own specification`,
+    )
+  }
+  if (illustrative) log.warn({ dialect: profile.dialect.name }, 'an illustrative dialect: public facts only')
+}
+
+const pool = openPool({
+  databaseUrl: config.database.writerUrl,
+  applicationName: 'mafraq-journal',
+  connectionsMax: 6,
+})
+const ledger = await openLedger({ databaseUrl: config.database.writerUrl, rowKinds: journalRows, log, clock })
+const hsm = await openHsm({
+  ...config.hsm,
+  environment: config.environment,
+  processFile: join(dirname(fileURLToPath(import.meta.url)), 'hsm.ts'),
+  log,
+})
+const stanBlocks = postgresStanBlocks(pool)
+const connectors = new Map<string, NetworkConnector>(
+  config.destinations.map((destination) => [destination.name, connectorOf(destination)]),
+)
+const opened = await openSwitch({
+  node: config.node,
+  clock,
+  random,
+  ledger,
+  pool,
+  hsm,
+  connectors,
+  pinKeys: new Map(config.destinations.map(({ name, keys }) => [name, keys.pin])),
+  sources: config.sources.map(sourceOf),
+  routes: config.routes,
+  alarm: (what, subject) => log.error({ alarm: what, subject }, what),
+})
+const front = await openFront({
+  ...config.http,
+  node: config.node,
+  switch: opened,
+  ledger,
+  hsm,
+  destinations: () => [...connectors.values()].map((connector) => connector.status()),
+})
+log.info({ recovered: opened.recovered }, 'ready')
+process.stdout.write(
+  `READY ${JSON.stringify({ http: front.port, sources: Object.fromEntries(opened.ports), recovered: opened.recovered })}\n`,
+)
+
+closeWithGrace({ delay: drainMs + 14_000, logger: false }, async ({ err }) => {
+  // What the process can't explain it must not survive: the journal says what to finish after the restart.
+  if (err !== undefined) {
+    log.fatal({ error: err.name, stack: err.stack }, 'a bug ends the process')
+    process.exit(1)
+  }
+  front.retire()
+  await opened.drain(drainMs)
+  await ledger.close()
+  await hsm.close()
+  await Promise.all([pool.end(), front.close()])
+  log.info('drained')
+})
+
+function connectorOf(destination: Configuration['destinations'][number]): NetworkConnector {
+  const { name, network, host, port, keys, timeoutMs, acquirerId } = destination
+  const profile = networks[network]!
+  const remainingMinMs = Math.min(profile.rules.remainingMinMs, Math.floor(timeoutMs / 4))
+  return openConnector(
+    { ...profile, name, rules: { ...profile.rules, timeoutMs, acquirerId, remainingMinMs } },
+    { host, port, clock, random, stanBlocks, sealer: sealerOf(hsm, keys.mac), log },
+  )
+}
+
+function sourceOf(source: Configuration['sources'][number]): SourceConfig {
+  const { name, host, port, dialect, frame, keys, timeoutMs, terminalTimeoutMs } = source
+  const spec = bundledDialects[dialect]
+  if (spec === undefined) throw new Error(`source ${name}: no dialect is called ${dialect}`)
+  return {
+    rules: { name, keys, timeoutMs, terminalTimeoutMs },
+    host,
+    port,
+    codec: compile(spec),
+    frame: frames[frame],
+  }
+}
