@@ -49,7 +49,7 @@ export interface BreakerLimits {
   readonly rampStepMs: number
 }
 
-export const breakerLimits: BreakerLimits = {
+const breakerLimits: BreakerLimits = {
   windowMs: 15_000,
   legsMin: 20,
   failedShare: 0.5,

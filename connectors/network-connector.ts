@@ -40,14 +40,41 @@ export interface ConnectorOptions {
   readonly stanBlocks: StanBlocks
   readonly sealer: Sealer
   readonly log: Log
+  /** `production` refuses a network of which only public facts are known, unless it is on this machine. */
+  readonly environment?: 'production' | 'development'
   readonly breaker?: Partial<BreakerLimits>
   /** Where a connection comes from, else `connectLink` to host and port. For the simulation. */
   readonly dial?: (handlers: (link: Link) => LinkHandlers) => Promise<Link>
 }
 
-/** Opens the connector to one network and starts to connect. It is there at once, and available later. */
+/** The network may not be connected to. */
+export class ConnectorError extends Error {
+  readonly fault: { readonly kind: 'illustrativeDialect'; readonly dialect: string }
+
+  constructor(fault: ConnectorError['fault']) {
+    super(`connector: ${fault.dialect} holds public facts only and is not for a real network`)
+    this.name = 'ConnectorError'
+    this.fault = fault
+  }
+}
+
+/**
+ * Opens the connector to one network and starts to connect. It is there at once, and available later. Throws
+ * `ConnectorError` for a network that must not be connected to.
+ */
 export function openConnector(network: NetworkProfile, options: ConnectorOptions): NetworkConnector {
+  const { fidelity, name } = network.dialect
+  if (fidelity === 'illustrative') {
+    options.log.warn({ dialect: name }, 'this dialect holds public facts only and is not for a real network')
+    if (options.environment === 'production' && !isLoopback(options.host)) {
+      throw new ConnectorError({ kind: 'illustrativeDialect', dialect: name })
+    }
+  }
   return new NetworkConnector(network, options)
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
 /** After so many wrong seals in a row it is not one bad message: the two ends no longer have the same key. */

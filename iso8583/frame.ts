@@ -29,7 +29,7 @@ export const ascii4Frame: FrameFormat = {
 }
 
 /** The longest body a link takes unless told otherwise. */
-export const frameBytesMaxDefault = 8 * 1024
+const frameBytesMaxDefault = 8 * 1024
 /** What no setting goes beyond. */
 const frameBytesCeiling = 64 * 1024
 

@@ -20,13 +20,13 @@ export interface LinkServer {
   close(): Promise<void>
 }
 
-export interface AcceptLimits {
+interface AcceptLimits {
   readonly connectionsMax: number
   readonly connectionsPerAddressMax: number
   readonly acceptsPerAddressPerSecondMax: number
 }
 
-export const acceptLimits: AcceptLimits = {
+const acceptLimits: AcceptLimits = {
   connectionsMax: 1_000,
   connectionsPerAddressMax: 100,
   acceptsPerAddressPerSecondMax: 20,

@@ -5,6 +5,7 @@ import {
   type ExchangeOutcome,
   Exchanges,
   type TombstoneLimits,
+  type UnansweredReason,
   type Waiting,
 } from './exchanges.ts'
 import type { Link, LinkHandlers } from './link.ts'
@@ -33,7 +34,7 @@ export interface MultiplexerOptions {
   readonly events: MultiplexerEvents
 }
 
-export interface MultiplexerEvents {
+interface MultiplexerEvents {
   /** The first believable answer to a request whose waiter had gone. */
   onLate(identity: ExchangeIdentity, message: Message): void
   /** What should not happen, and changed nothing. */
@@ -236,10 +237,7 @@ export class Multiplexer {
     if (waiting.checking === 0) this.#settleUnanswered(waiting, 'linkLost')
   }
 
-  #settleUnanswered(
-    waiting: Waiting,
-    reason: (ExchangeOutcome & { readonly kind: 'maybeSent' })['reason'],
-  ): void {
+  #settleUnanswered(waiting: Waiting, reason: UnansweredReason): void {
     this.#exchanges.settle(waiting, { kind: 'maybeSent', reason })
   }
 
@@ -261,7 +259,7 @@ function isAnswer(mti: string): boolean {
 }
 
 /** The request's function plus one, the repeat bit cleared: 0421 is answered by 0430. */
-export function answerMti(mti: string): string {
+function answerMti(mti: string): string {
   return `${mti.slice(0, 2)}${Number(mti[2]) + 1}${Number(mti[3]) & ~1}`
 }
 
