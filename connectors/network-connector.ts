@@ -40,41 +40,14 @@ export interface ConnectorOptions {
   readonly stanBlocks: StanBlocks
   readonly sealer: Sealer
   readonly log: Log
-  /** `production` refuses a network of which only public facts are known, unless it is on this machine. */
-  readonly environment?: 'production' | 'development'
   readonly breaker?: Partial<BreakerLimits>
   /** Where a connection comes from, else `connectLink` to host and port. For the simulation. */
   readonly dial?: (handlers: (link: Link) => LinkHandlers) => Promise<Link>
 }
 
-/** The network may not be connected to. */
-export class ConnectorError extends Error {
-  readonly fault: { readonly kind: 'illustrativeDialect'; readonly dialect: string }
-
-  constructor(fault: ConnectorError['fault']) {
-    super(`connector: ${fault.dialect} holds public facts only and is not for a real network`)
-    this.name = 'ConnectorError'
-    this.fault = fault
-  }
-}
-
-/**
- * Opens the connector to one network and starts to connect. It is there at once, and available later. Throws
- * `ConnectorError` for a network that must not be connected to.
- */
+/** Opens the connector to one network and starts to connect. It is there at once, and available later. */
 export function openConnector(network: NetworkProfile, options: ConnectorOptions): NetworkConnector {
-  const { fidelity, name } = network.dialect
-  if (fidelity === 'illustrative') {
-    options.log.warn({ dialect: name }, 'this dialect holds public facts only and is not for a real network')
-    if (options.environment === 'production' && !isLoopback(options.host)) {
-      throw new ConnectorError({ kind: 'illustrativeDialect', dialect: name })
-    }
-  }
   return new NetworkConnector(network, options)
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
 /** After so many wrong seals in a row it is not one bad message: the two ends no longer have the same key. */
@@ -106,7 +79,8 @@ export class NetworkConnector implements Connector {
   #idle: (() => void) | undefined
 
   constructor(network: NetworkProfile, options: ConnectorOptions) {
-    const { clock, random, sealer, log } = options
+    const { clock, random, sealer } = options
+    const log = named(options.log, network.name)
     this.name = network.name
     this.rules = network.rules
     this.#network = network
@@ -394,6 +368,14 @@ function isStored(mti: string): boolean {
 /** DE7: MMDDhhmmss in UTC. */
 function transmissionTime(wallMs: number): string {
   return new Date(wallMs).toISOString().slice(5, 19).replace(/\D/g, '')
+}
+
+function named(log: Log, destination: string): Log {
+  return {
+    info: (details, text) => log.info({ destination, ...details }, text),
+    warn: (details, text) => log.warn({ destination, ...details }, text),
+    error: (details, text) => log.error({ destination, ...details }, text),
+  }
 }
 
 function nameOf(error: unknown): string {

@@ -1,11 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { knetPlaceholder } from '../../connectors/knet/dialect.ts'
 import { knet } from '../../connectors/knet/knet.ts'
-import { ConnectorError, type ConnectorOptions, openConnector } from '../../connectors/network-connector.ts'
 import { compile, iso87Bcd } from '../../iso8583/iso8583.ts'
-import { seededRandom } from '../../kernel/random.ts'
-import { ManualClock } from '../support/manual-clock.ts'
-import { testSealer } from './scripted-peer.ts'
 
 describe('the KNET placeholder', () => {
   test('says that it is one, and what it does not claim', () => {
@@ -41,30 +37,5 @@ describe('the KNET placeholder', () => {
   test('puts no answer to a reversal into two sets', () => {
     const { acknowledged, retry } = knet.rules.reversalAnswers
     expect(acknowledged.filter((responseCode) => retry.includes(responseCode))).toEqual([])
-  })
-
-  test('is refused in production, except on this machine', () => {
-    const warnings: string[] = []
-    const open = (host: string, environment: 'production' | 'development') => {
-      const options: ConnectorOptions = {
-        host,
-        port: 1,
-        environment,
-        clock: new ManualClock(),
-        random: seededRandom(1),
-        stanBlocks: { reserve: () => new Promise(() => undefined) },
-        sealer: testSealer('word'),
-        log: { info: () => undefined, warn: (_, text) => warnings.push(text), error: () => undefined },
-      }
-      return openConnector(knet, options).availability()
-    }
-    for (const host of ['192.0.2.1', 'knet.example', '127.0.0.1.example', '::2']) {
-      expect(() => open(host, 'production')).toThrow(ConnectorError)
-      expect(open(host, 'development')).toBe('offline')
-    }
-    for (const host of ['127.0.0.1', 'localhost', '::1']) expect(open(host, 'production')).toBe('offline')
-    expect(new Set(warnings)).toEqual(
-      new Set(['this dialect holds public facts only and is not for a real network']),
-    )
   })
 })
