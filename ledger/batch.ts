@@ -261,6 +261,7 @@ function readHold(row: Row, paths: ReadonlyMap<bigint, string>): Hold {
       openMinor: magnitude(open[index]!),
     })),
     expiresAt: Number(row['expires_ms']),
+    version: row['version'] as bigint,
   }
 }
 
@@ -410,6 +411,7 @@ function insertHoldsStatement(holds: readonly Hold[], accountIdOf: AccountIdOf):
     holds.map(({ capturedMinor }) => capturedMinor),
     ...legColumns(holds, accountIdOf),
     holds.map(({ expiresAt }) => expiresAt),
+    holds.map(({ version }) => version),
   ])
 }
 
@@ -425,6 +427,7 @@ function updateHoldsStatement(
     holds.map(({ capturedMinor }) => capturedMinor),
     ...legColumns(holds, accountIdOf),
     holds.map(({ expiresAt }) => expiresAt),
+    holds.map(({ version }) => version),
     holds.map(({ reference }) => versions.get(reference)),
   ])
 }

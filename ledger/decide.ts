@@ -47,6 +47,8 @@ export interface Hold {
   readonly capturedMinor: bigint
   readonly legs: readonly HoldLeg[]
   readonly expiresAt: number
+  /** Counts the postings about it. */
+  readonly version: bigint
 }
 
 export interface HoldLeg {
@@ -301,6 +303,7 @@ class Draft implements Changes {
       capturedMinor: 0n,
       legs,
       expiresAt: command.expiresAt,
+      version: 1n,
     })
     return undefined
   }
@@ -319,8 +322,7 @@ class Draft implements Changes {
     const moves = more.map((leg) => setsAside(leg.account, signed(leg.side, leg.amountMinor)))
     const entered = this.#enter(command, moves, { holdId: hold.id, expiresAt })
     if (entered !== undefined) return entered
-    this.holds.set(hold.reference, {
-      ...hold,
+    this.#change(hold, {
       amountMinor,
       legs: mergeLegs(hold.legs, command.legs),
       expiresAt,
@@ -346,8 +348,7 @@ class Draft implements Changes {
     })
     const entered = this.#enter(command, moves, { holdId: hold.id })
     if (entered !== undefined) return entered
-    this.holds.set(hold.reference, {
-      ...hold,
+    this.#change(hold, {
       legs,
       capturedMinor: hold.capturedMinor + command.amountMinor,
       state: command.final || command.amountMinor === openMinor ? 'captured' : 'open',
@@ -365,7 +366,7 @@ class Draft implements Changes {
     const entered = this.#enter(command, moves, { holdId: hold.id })
     if (entered !== undefined) return entered
     const legs = hold.legs.map((leg) => ({ ...leg, openMinor: 0n }))
-    this.holds.set(hold.reference, { ...hold, legs, state: command.kind === 'void' ? 'voided' : 'expired' })
+    this.#change(hold, { legs, state: command.kind === 'void' ? 'voided' : 'expired' })
     return undefined
   }
 
@@ -448,6 +449,10 @@ class Draft implements Changes {
     const posted = moves.filter(({ effect }) => effect === 'post')
     this.postings.set(reference, { id, kind, reversed: false, moved: posted })
     return undefined
+  }
+
+  #change(hold: Hold, changes: Partial<Hold>): void {
+    this.holds.set(hold.reference, { ...hold, ...changes, version: hold.version + 1n })
   }
 
   #account(path: string): Account | undefined {

@@ -13,6 +13,8 @@ import { compileKinds } from './rowkinds.ts'
 import { Writer } from './writer.ts'
 import type { LedgerLog } from './writer.ts'
 
+export { verifyLedger } from './verify.ts'
+export type { BadPlace, Verification } from './verify.ts'
 export type { LedgerLog } from './writer.ts'
 export type {
   AccountSpec,

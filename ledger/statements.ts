@@ -88,21 +88,21 @@ export const statements = {
                   $8::bigint[], $9::bigint[], $10::bigint[])`,
 
   insertHolds: `
-    INSERT INTO ledger.hold (id, state, currency, amount, captured, account_ids, amounts, open, expires_at)
+    INSERT INTO ledger.hold (id, state, currency, amount, captured, account_ids, amounts, open, expires_at, version)
     SELECT id, state, currency, amount, captured, account_ids::bigint[], amounts::bigint[], open::bigint[],
-           to_timestamp(expires_ms / 1000.0)
+           to_timestamp(expires_ms / 1000.0), version
       FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
-                  $9::bigint[])
-        AS t(id, state, currency, amount, captured, account_ids, amounts, open, expires_ms)`,
+                  $9::bigint[], $10::bigint[])
+        AS t(id, state, currency, amount, captured, account_ids, amounts, open, expires_ms, version)`,
 
   updateHolds: `
     UPDATE ledger.hold h
        SET state = t.state, amount = t.amount, captured = t.captured, account_ids = t.account_ids::bigint[],
            amounts = t.amounts::bigint[], open = t.open::bigint[], expires_at = to_timestamp(t.expires_ms / 1000.0),
-           version = t.expected + 1
+           version = t.version
       FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[],
-                  $8::bigint[], $9::bigint[])
-        AS t(id, state, amount, captured, account_ids, amounts, open, expires_ms, expected)
+                  $8::bigint[], $9::bigint[], $10::bigint[])
+        AS t(id, state, amount, captured, account_ids, amounts, open, expires_ms, version, expected)
      WHERE h.id = t.id AND h.version = t.expected`,
 
   updateBalances: `

@@ -133,7 +133,7 @@ CREATE TABLE ledger.hold (
   amounts bigint[] NOT NULL,
   open bigint[] NOT NULL,
   expires_at timestamptz(3) NOT NULL,
-  version bigint NOT NULL DEFAULT 1,
+  version bigint NOT NULL,
   CONSTRAINT no_over_capture CHECK (captured BETWEEN 0 AND amount)
 ) WITH (fillfactor = 50);
 CREATE INDEX hold_to_expire ON ledger.hold (expires_at) WHERE state = 'open';

@@ -13,7 +13,7 @@ let ledger: Ledger
 beforeAll(async () => {
   world = await openWorld()
   proxy = await openCuttingProxy(world.url)
-  ledger = await world.open({ databaseUrl: proxy.url, statementDeadlineMs: 400 })
+  ledger = await world.open({ databaseUrl: proxy.url, statementDeadlineMs: 250 })
 })
 
 afterAll(async () => {
