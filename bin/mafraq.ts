@@ -9,6 +9,20 @@ interface Entry {
 
 const entries: readonly Entry[] = [
   {
+    name: 'iso8583',
+    description: 'take ISO 8583 messages apart and put them together',
+    async load() {
+      const { iso8583Command } = await import('./commands/iso8583.ts')
+      const { knetPlaceholder } = await import('../connectors/knet/dialect.ts')
+      return iso8583Command({ [knetPlaceholder.name]: knetPlaceholder })
+    },
+  },
+  {
+    name: 'ledger',
+    description: 'the books: whether they hold',
+    load: async () => (await import('./commands/ledger.ts')).ledgerCommand(),
+  },
+  {
     name: 'cards',
     description: 'the test cards and the amounts that trigger outcomes',
     load: async () => (await import('./commands/cards.ts')).cardsCommand(),

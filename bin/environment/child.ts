@@ -10,7 +10,8 @@ import { guard } from './guard.ts'
 
 const binFolder = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const readyWithinMs = 30_000
-const stopWithinMs = 15_000
+// Longer than the switch takes to see what is in flight to its end.
+const stopWithinMs = 45_000
 
 /**
  * One of the project's programs as a process of its own: `node bin/PROGRAM --config FILE`. It is ready when it prints

@@ -67,6 +67,19 @@ export async function prepareDatabase(
   }
 }
 
+/** How many transactions are between their beginning and their end, and how many messages are owed to a network. */
+export async function openWork(databaseUrl: string): Promise<number> {
+  let open = 0
+  await withClient(databaseUrl, async (client) => {
+    const { rows } = await client.query<{ open: bigint }>(
+      `SELECT (SELECT count(*) FROM switch.transaction WHERE state IN ('intent', 'reversing'))
+            + (SELECT count(*) FROM switch.obligation WHERE state = 'due') AS open`,
+    )
+    open = Number(rows[0]?.open ?? 0n)
+  })
+  return open
+}
+
 type Passwords = Readonly<Record<keyof typeof users, string>>
 
 function userPasswords(file: string): Passwords {

@@ -4,7 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Child } from './child.ts'
 import { networkConfiguration, switchConfiguration, terminalsConfiguration } from './configurations.ts'
 import type { Traffic } from './configurations.ts'
-import { prepareDatabase } from './database.ts'
+import { ask, tryAsk } from './control.ts'
+import type { SwitchStatus, TerminalsStatus } from './control.ts'
+import { openWork, prepareDatabase } from './database.ts'
 import { writeEndpoints } from './endpoints.ts'
 import type { Address, Endpoints } from './endpoints.ts'
 import { lockFolder } from './lock.ts'
@@ -13,8 +15,13 @@ import { startPostgres } from './postgres.ts'
 import type { Postgres } from './postgres.ts'
 import { prepareHsm } from './softhsm.ts'
 
+/** How long a switch that is ready may take to sign on. */
+const networksWithinMs = 20_000
+
 /** The parts that can be killed and started again, each a process (or, PostgreSQL, a family of them). */
 export type Part = 'postgres' | 'hsm' | 'switch' | 'network' | 'terminals'
+
+const partNames = ['postgres', 'network', 'switch', 'terminals'] as const
 
 export interface SystemOptions {
   /** Belongs to this system alone. What is there from an earlier run is taken up again. */
@@ -32,10 +39,18 @@ export interface SystemOptions {
 export interface System {
   readonly stateFolder: string
   readonly endpoints: Endpoints
+  /** What ended without being told to, in order. */
+  readonly lost: readonly Part[]
   /** undefined: it isn't running, or isn't ours. */
   pid(part: Part): Promise<number | undefined>
   /** Starts the terminals. Their book continues where they left it. */
   startTerminals(traffic: Traffic): Promise<void>
+  /** undefined while they do not run. */
+  terminals(): Promise<TerminalsStatus | undefined>
+  /** No new purchases; waits until every terminal has its answer, or its reversal acknowledged. */
+  stopTerminals(waitMs: number): Promise<TerminalsStatus & { readonly result: 'settled' | 'open' }>
+  /** Waits until no transaction is open and no reversal is owed. Whether that came in time. */
+  settle(waitMs: number): Promise<boolean>
   /** SIGKILL to that one process, as a crash would. The switch starts a killed HSM process again by itself. */
   kill(part: Part): Promise<void>
   /** After `kill` or `stop`: the same configuration on the same ports; resolves when it is ready. */
@@ -93,18 +108,34 @@ async function start(options: SystemOptions, toEnd: End[]): Promise<System> {
     await children[name].start()
     say(`${what} ${shown(name === 'switch' ? endpoints.switch.iso8583 : endpoints.networks['knet']!)}`)
   }
+  await waitForNetworks(endpoints.switch.http)
+  say('signed on to KNET')
   toEnd.unshift(() => children.terminals.stop())
   note()
+  const lost: Part[] = []
+  for (const name of partNames) parts[name].onLost(() => lost.push(name))
 
   const system: System = {
     stateFolder,
     get endpoints() {
       return endpoints
     },
+    lost,
     pid: async (part) => (part === 'hsm' ? hsmPid(endpoints.switch.http) : parts[part].pid()),
     async startTerminals(traffic) {
       children.terminals.configure(terminalsConfiguration(endpoints, traffic))
       await system.start('terminals')
+    },
+    terminals: () => tryAsk<TerminalsStatus>(endpoints.terminals.control, '/status'),
+    stopTerminals: (waitMs) =>
+      ask(endpoints.terminals.control, 'POST', `/stop?waitMs=${waitMs}`, waitMs + 5_000),
+    async settle(waitMs) {
+      const giveUpAt = performance.now() + waitMs
+      while ((await openWork(endpoints.database.readerUrl)) > 0) {
+        if (performance.now() > giveUpAt) return false
+        await sleep(250)
+      }
+      return true
     },
     async kill(part) {
       if (part !== 'hsm') return parts[part].kill()
@@ -187,9 +218,19 @@ function shown({ host, port }: Address): string {
 
 /** The HSM process is the switch's own child, so the switch is who knows it. */
 async function hsmPid(http: Address): Promise<number | undefined> {
-  const answer = await fetch(`http://${http.host}:${http.port}/status`)
-  const status = (await answer.json()) as { hsm?: { pid?: number } }
-  return status.hsm?.pid
+  return (await tryAsk<SwitchStatus>(http, '/status'))?.hsm.pid
+}
+
+/** A switch that is ready has its sessions still to sign on; a purchase before that would be answered 91. */
+async function waitForNetworks(http: Address): Promise<void> {
+  const giveUpAt = performance.now() + networksWithinMs
+  for (;;) {
+    const destinations = (await tryAsk<SwitchStatus>(http, '/status'))?.destinations
+    if (destinations?.every(({ session }) => session === 'online') === true) return
+    if (performance.now() > giveUpAt)
+      throw new Error('the switch did not sign on to its networks, see its log')
+    await sleep(50)
+  }
 }
 
 function supervise(
@@ -201,7 +242,7 @@ function supervise(
   },
 ): void {
   const { parts, say, isClosing } = watched
-  for (const name of ['postgres', 'network', 'switch', 'terminals'] as const) {
+  for (const name of partNames) {
     let lives = 0
     const startAgain = async (how: string): Promise<void> => {
       const waitMs = Math.min(500 * 2 ** lives++, 30_000)

@@ -1,0 +1,194 @@
+import { chmodSync, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { runReconcile } from './commands/reconcile.ts'
+import { stateFolderOf } from './environment/endpoints.ts'
+import type { TerminalsStatus } from './environment/control.ts'
+import type { Address } from './environment/endpoints.ts'
+import { missingForPkcs11 } from './environment/softhsm.ts'
+import { startSystem } from './environment/system.ts'
+import type { System } from './environment/system.ts'
+
+/** `npm start`: the whole system with live traffic, until Ctrl-C; with `--once`, so many seconds of it, then the proof. */
+const usage = `npm start -- [--state DIR] [--rate R] [--no-apt]
+npm start -- --once [--seconds S] [--rate R] [--state DIR]
+npm start -- --doctor | --reset [--state DIR]`
+
+interface Options {
+  readonly once: boolean
+  /** undefined: a new one, which is removed again when all was well. */
+  readonly stateFolder: string | undefined
+  readonly rate: number
+  readonly seconds: number
+}
+
+const calledWrongly = 2
+/** What is still owed when the traffic ends has this long to be delivered: for the proof, and at Ctrl-C. */
+const settleMs = 120_000
+const drainMs = 30_000
+
+const launchedAt = Number(process.env['MAFRAQ_LAUNCHED_AT'] ?? Date.now())
+
+function say(text: string): void {
+  const seconds = ((Date.now() - launchedAt) / 1_000).toFixed(1).padStart(5)
+  process.stdout.write(`${seconds} s  ${text}\n`)
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = read(args)
+  if (options === undefined) {
+    process.stderr.write(`${usage}\n`)
+    return calledWrongly
+  }
+  const ended = untilToldToEnd()
+  const stateFolder = options.stateFolder ?? newFolder()
+  let system: System
+  try {
+    system = await startSystem({
+      stateFolder,
+      databaseUrl: process.env['DATABASE_URL'],
+      supervise: !options.once,
+      say,
+    })
+  } catch (error) {
+    process.stderr.write(`mafraq: ${error instanceof Error ? error.message : 'could not start'}\n`)
+    return 1
+  }
+  try {
+    warnOfTwin(system)
+    await system.startTerminals({ rate: options.rate, ...(options.once ? { seconds: options.seconds } : {}) })
+    say(`terminals offer ${options.rate} purchases a second`)
+    await Promise.race([sayFirstApproved(system), ended])
+    if (options.once) return await prove(system, options, ended)
+    greet(system)
+    await ended
+    say('ending: no new purchases, what is open is seen to its end')
+    await system.stopTerminals(drainMs).catch(() => undefined)
+    await system.settle(drainMs)
+    return 0
+  } finally {
+    await system.close()
+    say('stopped')
+  }
+}
+
+function read(args: readonly string[]): Options | undefined {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        once: { type: 'boolean', default: false },
+        state: { type: 'string' },
+        rate: { type: 'string' },
+        seconds: { type: 'string', default: '10' },
+        // The launcher's; it has done with it.
+        'no-apt': { type: 'boolean' },
+      },
+    })
+    const rate = Number(values.rate ?? (values.once ? '50' : '5'))
+    const seconds = Number(values.seconds)
+    if (!(rate > 0 && rate <= 10_000 && seconds > 0 && seconds <= 1e6)) return undefined
+    const fresh = values.once && values.state === undefined
+    return { once: values.once, stateFolder: fresh ? undefined : stateFolderOf(values.state), rate, seconds }
+  } catch {
+    return undefined
+  }
+}
+
+/** Where the database's own account can enter. */
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mafraq-once-'))
+  chmodSync(folder, 0o711)
+  return folder
+}
+
+function warnOfTwin({ endpoints }: System): void {
+  if (endpoints.hsm.driver !== 'twin') return
+  const { why, command } = missingForPkcs11() ?? { why: 'no PKCS#11', command: 'apt-get install softhsm2' }
+  const lines = [
+    `NO HSM: ${why}.`,
+    'PINs and keys are handled by the software twin, in the memory of a process.',
+    `The real interface comes with: ${command}`,
+  ]
+  const width = Math.max(...lines.map((line) => line.length))
+  const rule = '*'.repeat(width + 4)
+  console.log([rule, ...lines.map((line) => `* ${line.padEnd(width)} *`), rule].join('\n'))
+}
+
+async function sayFirstApproved(system: System): Promise<void> {
+  for (;;) {
+    const rrn = (await system.terminals())?.firstApproved?.rrn
+    if (rrn !== undefined) {
+      say(`first approved purchase: RRN ${rrn}`)
+      return
+    }
+    await sleep(50)
+  }
+}
+
+function greet(system: System): void {
+  const { endpoints, stateFolder } = system
+  const url = ({ host, port }: Address, path: string): string => `http://${host}:${port}${path}`
+  const state = stateFolder === stateFolderOf(undefined) ? '' : ` --state ${stateFolder}`
+  const { iso8583, http } = endpoints.switch
+  console.log(
+    [
+      '',
+      `  ISO 8583   ${iso8583.host}:${iso8583.port}  (1987, ASCII, 2-byte length)`,
+      `  status     ${url(http, '/status')}`,
+      `  metrics    ${url(http, '/metrics')}`,
+      `  network    ${url(endpoints.networks['knet']!.control, '/status')}`,
+      `  terminals  ${url(endpoints.terminals.control, '/status')}`,
+      `  state      ${stateFolder}`,
+      '',
+      '  Try:',
+      ...['explain', 'reconcile', 'cards'].map((command) => `    bin/mafraq ${command}${state}`),
+      '',
+      '  Ctrl-C ends everything in order.',
+      '',
+    ].join('\n'),
+  )
+}
+
+/** The traffic to its end, what is owed delivered, and then what the three books say. */
+async function prove(system: System, options: Options, ended: Promise<unknown>): Promise<number> {
+  await Promise.race([sleep(options.seconds * 1_000), ended])
+  const terminals = await system.stopTerminals(settleMs)
+  const settled = await system.settle(settleMs)
+  say(settled ? 'no transaction open, no reversal owed' : 'not everything came to its end')
+  console.log(summaryOf(terminals))
+  const { ok, lines } = await runReconcile({ stateFolder: system.stateFolder, json: false })
+  for (const line of lines) console.log(line)
+  return ok && settled && system.lost.length === 0 ? 0 : 1
+}
+
+function summaryOf(terminals: TerminalsStatus): string {
+  const { sent, approved, declined, unanswered, repeated, reversed, dropped, latency } = terminals
+  const codes = Object.entries(declined).map(([code, count]) => `${code}: ${count}`)
+  const { p50Ms, p99Ms } = latency.fromScheduled
+  return [
+    `purchases ${sent}  approved ${approved}  declined (${codes.join(', ')})  unanswered ${unanswered}  repeated ${repeated}`,
+    `reversed ${reversed}  dropped ${dropped}  p50 ${p50Ms.toFixed(1)} ms  p99 ${p99Ms.toFixed(1)} ms from the scheduled time`,
+  ].join('\n')
+}
+
+/** Resolves at the first signal; at a second one, some time later, the process ends at once. */
+function untilToldToEnd(): Promise<void> {
+  return new Promise((resolve) => {
+    let firstAt: number | undefined
+    const end = (): void => {
+      // One Ctrl-C may reach us twice, once more through npm.
+      if (firstAt !== undefined && performance.now() - firstAt > 1_000) process.exit(1)
+      firstAt ??= performance.now()
+      resolve()
+    }
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end)
+    // The launcher is gone, and nobody else would tell us.
+    process.on('disconnect', end)
+  })
+}
+
+process.exitCode = await main(process.argv.slice(2))
+if (process.connected) process.disconnect()
