@@ -1,0 +1,109 @@
+import { Command } from 'commander'
+import { type DatabasePool, openPool } from '../../kernel/database.ts'
+import { type CurrencyCode, formatMoney } from '../../kernel/money.ts'
+import { type Life, transactionLife } from '../../switch/switch.ts'
+import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+
+/** `mafraq explain RRN`: the whole life of a transaction, in order, with nothing of the card but its mask. */
+export function explainCommand(): Command {
+  return new Command('explain')
+    .description('the whole life of a transaction')
+    .argument('<rrn>', 'its retrieval reference number (DE37), or its id')
+    .option('--state <folder>', 'the state folder of the running system')
+    .option('--json', 'one JSON object')
+    .action(async (name: string, { state, json }: { state?: string; json?: boolean }) => {
+      const { database } = readEndpoints(stateFolderOf(state))
+      const pool = openPool({
+        databaseUrl: database.readerUrl,
+        applicationName: 'mafraq-explain',
+        connectionsMax: 2,
+      })
+      try {
+        const lives = await transactionLife(pool, name)
+        const told = await Promise.all(
+          lives.map(async (life) => ({ ...life, entries: await entriesOf(pool, life.id) })),
+        )
+        process.stdout.write(json === true ? `${asJson(told)}\n` : told.map(asText).join('\n'))
+        if (lives.length > 0) return
+        process.stderr.write(`no transaction has the RRN or id ${name}\n`)
+        process.exitCode = 1
+      } finally {
+        await pool.end()
+      }
+    })
+}
+
+interface EntryLine {
+  readonly recordedAt: Date
+  readonly reference: string
+  readonly kind: string
+  readonly account: string
+  readonly currency: string
+  readonly amount: bigint
+}
+
+type Told = Life & { readonly entries: readonly EntryLine[] }
+
+async function entriesOf(pool: DatabasePool, id: string): Promise<EntryLine[]> {
+  const { rows } = await pool.query<EntryLine>(
+    `SELECT p.recorded_at AS "recordedAt", p.reference, p.kind, a.path AS account, e.currency, e.amount
+       FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
+      WHERE p.reference IN ($1 || ':purchase', $1 || ':reversal') ORDER BY p.id, e.seq`,
+    [id],
+  )
+  return rows
+}
+
+function asJson(told: readonly Told[]): string {
+  return JSON.stringify({ transactions: told }, (_name, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value,
+  )
+}
+
+function asText(life: Told): string {
+  const startedAt = life.receivedAt.getTime()
+  const after = (at: Date): string => `+${String(at.getTime() - startedAt)} ms`.padStart(11)
+  const amount = money(life.amountMinor, life.currency)
+  const answer =
+    life.responseCode === null
+      ? 'no answer'
+      : `answer ${life.responseCode}${life.authId === null ? '' : ` authorization ${life.authId}`}`
+  const lines = [
+    `RRN ${life.rrn}  terminal ${life.terminal.trim()}  card ${life.card}  ${amount}`,
+    `id ${life.id}  from ${life.source}  business date ${life.businessDate}`,
+    `${life.state.toUpperCase()}  ${answer}  delivery ${life.delivery}  reversal ${life.reversal}`,
+    `received ${life.receivedAt.toISOString()}, approvable until ${after(life.approvableUntil).trim()}`,
+    '',
+    ...life.legs.map(
+      (leg) =>
+        `leg to ${leg['destination'] ?? ''}  STAN ${leg['stan'] ?? ''}  DE7 ${leg['transmitted_at'] ?? ''}  ${leg['state'] ?? ''}` +
+        (leg['response_code'] === null ? '' : `  answered ${leg['response_code'] ?? ''}`),
+    ),
+    ...life.events.flatMap((event) => {
+      const { state, message, ...rest } = event.detail
+      const figures = Object.entries(rest).map(([name, value]) => `${name} ${value}`)
+      return [
+        `${after(event.at)}  ${event.kind.padEnd(16)} -> ${String(state).padEnd(10)} ${[event.cause, ...figures].filter(Boolean).join('  ')}`,
+        ...(message === undefined ? [] : [`${' '.repeat(13)}${String(message)}`]),
+      ]
+    }),
+    ...life.obligations.map((owed) => {
+      const { destination, cause, state, attempts, stan, response_code } = owed as Record<
+        string,
+        string | null
+      >
+      return `owed to ${destination ?? ''}: reversal (${cause ?? ''})  ${state ?? ''}  attempts ${String(attempts)}${stan === null ? '' : `  STAN ${stan ?? ''}`}${response_code === null ? '' : `  answered ${response_code ?? ''}`}`
+    }),
+    ...life.entries.map((entry) => {
+      const side = entry.amount > 0n ? 'debit ' : 'credit'
+      const size = entry.amount > 0n ? entry.amount : -entry.amount
+      return `${after(entry.recordedAt)}  ${entry.kind.padEnd(8)} ${side} ${entry.account.padEnd(36)} ${money(size, entry.currency)}`
+    }),
+    '',
+  ]
+  return lines.join('\n')
+}
+
+function money(amountMinor: bigint, currency: string): string {
+  return currency === '' ? '' : formatMoney({ amountMinor, currency: currency as CurrencyCode })
+}

@@ -1,0 +1,50 @@
+import { readBook } from '../../simulators/book.ts'
+import type { NetworkLine } from '../../simulators/network/book-lines.ts'
+import { purchaseKey } from './terminals.ts'
+
+/** What the issuers behind a network hold of a purchase. */
+export interface Held {
+  /** Wall clock ms of the last line about it. */
+  at: number
+  /** Amounts taken and not released, by the original they belong to: more than one is a purchase taken twice. */
+  readonly debits: Map<string, bigint>
+  readonly originals: Set<string>
+}
+
+/** The network's book by purchase: RRN and terminal. */
+export async function readNetwork(path: string): Promise<Map<string, Held>> {
+  const book = new Map<string, Held>()
+  for await (const raw of readBook(path)) {
+    const line = raw as unknown as NetworkLine
+    const key = purchaseKey(line)
+    const held = book.get(key) ?? { at: 0, debits: new Map<string, bigint>(), originals: new Set<string>() }
+    book.set(key, held)
+    held.at = line.at
+    switch (line.event) {
+      case 'debit':
+        held.originals.add(original(line.stan, line.transmittedAt))
+        held.debits.set(original(line.stan, line.transmittedAt), BigInt(line.amountMinor))
+        break
+      case 'decline':
+        held.originals.add(original(line.stan, line.transmittedAt))
+        break
+      case 'reversal':
+        if (line.applied === 'released')
+          held.debits.delete(original(line.originalStan, line.originalTransmittedAt))
+        break
+      case 'reversalRefused':
+        break
+    }
+  }
+  return book
+}
+
+export function netOf(held: Held | undefined): bigint {
+  let sum = 0n
+  for (const amount of held?.debits.values() ?? []) sum += amount
+  return sum
+}
+
+function original(stan: string, transmittedAt: string): string {
+  return `${transmittedAt}|${stan}`
+}
