@@ -55,8 +55,10 @@ type Say = (path: string, what: string) => void
 function checkField(field: FieldSpec, path: string, dialect: Dialect, say: Say): void {
   if (field.length !== undefined) checkLength(field.length, path, say)
   switch (field.kind) {
-    case 'plain':
-      return checkPlain(field, path, dialect, say)
+    case 'plain': {
+      checkPlain(field, path, dialect, say)
+      return
+    }
     case 'positional': {
       const parts = Object.entries(field.parts)
       if (parts.length === 0) say(path, 'has no parts')
@@ -85,14 +87,20 @@ function checkField(field: FieldSpec, path: string, dialect: Dialect, say: Say):
         if (tag.length !== field.tag.max) say(`${path}.${tag}`, `is not a tag of size ${field.tag.max}`)
         checkPlain({ ...content, length: field.len }, `${path}.${tag}`, dialect, say)
       }
-      return checkCapacity(field, field.max, path, dialect, say)
+      {
+        checkCapacity(field, field.max, path, dialect, say)
+        return
+      }
     case 'bertlv':
     case 'datasets':
       if (field.length === undefined) say(path, 'needs a length')
       for (const tag of Object.keys(field.tags)) {
         if (!/^([0-9A-F]{2}){1,4}$/.test(tag)) say(`${path}.${tag}`, 'is not a tag in upper-case hexadecimal')
       }
-      return checkCapacity(field, field.max, path, dialect, say)
+      {
+        checkCapacity(field, field.max, path, dialect, say)
+        return
+      }
     case 'bitmapped':
       if (field.length === undefined) say(path, 'needs a length')
       if (field.bitmap.bytes < 1 || field.bitmap.bytes > 24) say(path, 'has a bitmap of 1 to 24 bytes')
@@ -102,7 +110,10 @@ function checkField(field: FieldSpec, path: string, dialect: Dialect, say: Say):
         if (!inRange) say(`${path}.${bit}`, 'has no bit in the bitmap')
         checkField(part, `${path}.${bit}`, dialect, say)
       }
-      return checkCapacity(field, field.max, path, dialect, say)
+      {
+        checkCapacity(field, field.max, path, dialect, say)
+        return
+      }
   }
 }
 

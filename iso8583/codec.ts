@@ -31,7 +31,7 @@ export type Decoded<Fields = AnyFields> =
 
 /** Makes a codec of a dialect, or throws one `BAD_DIALECT` with every mistake of the declaration. */
 export function compile<Table extends FieldTable>(dialect: Dialect<Table>): Codec<FieldsOf<Table>> {
-  return new DialectCodec(dialect as Dialect) as Codec<unknown> as Codec<FieldsOf<Table>>
+  return new DialectCodec(dialect) as Codec<unknown> as Codec<FieldsOf<Table>>
 }
 
 class DialectCodec implements Codec {

@@ -357,7 +357,8 @@ function bytesMaxOf(row: Row): number {
 
 function nibbleTable(charset: keyof typeof byteOf): Uint8Array {
   const out = new Uint8Array(256).fill(255)
-  ;[...'0123456789ABCDEF'].forEach((digit, nibble) => (out[byteOf[charset][digit.charCodeAt(0)]!] = nibble))
+  for (let nibble = 0; nibble < 16; nibble++)
+    out[byteOf[charset]['0123456789ABCDEF'.charCodeAt(nibble)]!] = nibble
   return out
 }
 

@@ -16,6 +16,14 @@ export const cursor = {
   path: '',
 }
 
+export function clearFault(): void {
+  cursor.fault = ''
+}
+
+export function isFaulty(): boolean {
+  return cursor.fault !== ''
+}
+
 /** Notes a fault. Returns -1: reading cannot go on. */
 export function stop(fault: IsoCodecErrorCode, offset: number, need = -1, have = -1): -1 {
   cursor.fault = fault

@@ -1,5 +1,5 @@
 import { countPresent, readBitmaps, words } from './bitmap.ts'
-import { cursor } from './cursor.ts'
+import { clearFault, cursor, isFaulty } from './cursor.ts'
 import { DecodedMessage } from './decoded.ts'
 import { IsoCodecError, type IsoCodecErrorCode } from './error.ts'
 import type { Irregularity } from './message.ts'
@@ -18,10 +18,10 @@ const emptyBitmap: readonly Irregularity[] = Object.freeze([{ code: 'EMPTY_BITMA
 export function decode(table: Table, bytes: Buffer): DecodedMessage | IsoCodecError {
   const source = new MessageSource(table, bytes)
   const end = bytes.length
-  cursor.fault = ''
+  clearFault()
 
   let at = readRow(table, 0, bytes, 0, end)
-  if (cursor.fault !== '') return failure(source, [], 0, -1, 'mti')
+  if (isFaulty()) return failure(source, [], 0, -1, 'mti')
   const mtiStart = cursor.start
 
   at = readBitmaps(table, bytes, at, end)
@@ -42,9 +42,9 @@ export function decode(table: Table, bytes: Buffer): DecodedMessage | IsoCodecEr
         return thrown(source, index, count, mtiStart, first ?? faultOf('FIELD_NOT_IN_SPEC', at, String(de)))
       }
       const next = readRow(table, de, bytes, at, end)
-      if (cursor.fault !== '') {
+      if (isFaulty()) {
         first ??= currentFault(String(de))
-        cursor.fault = ''
+        clearFault()
         if (next < 0) return thrown(source, index, count, mtiStart, first)
       } else {
         const slot = count * 4

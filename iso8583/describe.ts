@@ -48,7 +48,7 @@ function maskedParts(table: Table, row: number, value: FieldValue): unknown {
     const entries = Object.entries(value).map(([name, part]) => {
       const nth = parts.names.indexOf(name)
       const sensitivity = nth < 0 ? 'private' : parts.sensitive[nth]
-      return [name, sensitivity === undefined ? String(part as string | bigint) : mask(sensitivity, part)]
+      return [name, sensitivity === undefined ? printable(table, 0, part) : mask(sensitivity, part)]
     })
     return Object.fromEntries(entries)
   }

@@ -202,15 +202,11 @@ type Extended<Base extends FieldTable, Changed> = {
 export function extend<Base extends FieldTable, const C extends Changes>(
   base: Dialect<Base>,
   changes: C,
-): Dialect<Extended<Base, C['fields'] extends object ? C['fields'] : Record<never, never>>> {
-  const fields: Record<number, Field> = { ...base.fields }
-  for (const [de, change] of Object.entries(changes.fields ?? {})) {
-    if (change.kind === 'absent') delete fields[Number(de)]
-    else fields[Number(de)] = change
-  }
+): C['fields'] extends object ? Dialect<Extended<Base, C['fields']>> : Dialect<Base> {
+  const both: Readonly<Record<number, Field | Absent>> = { ...base.fields, ...changes.fields }
+  const fields = Object.fromEntries(Object.entries(both).filter(([, field]) => field.kind !== 'absent'))
   const settings = { ...base.settings, ...changes.settings }
-  const { about: _about, ...inherited } = base
-  return deepFreeze({ ...inherited, ...changes, settings, base, fields } as unknown as Dialect<never>)
+  return deepFreeze({ ...base, ...changes, settings, base, fields } as unknown as never)
 }
 
 function deepFreeze<T extends object>(value: T): T {

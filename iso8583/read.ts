@@ -1,4 +1,4 @@
-import { cursor, stop } from './cursor.ts'
+import { cursor, isFaulty, stop } from './cursor.ts'
 import { unhex } from './source.ts'
 import { counting, lengthKind, packing, type Table } from './table.ts'
 
@@ -52,7 +52,7 @@ export function readRow(table: Table, row: number, bytes: Buffer, at: number, en
   }
 
   const nested = table.nested[row]!
-  if (nested !== 0 && cursor.fault === '') {
+  if (nested !== 0 && !isFaulty()) {
     if (packed === packing.hex) checkHex(table, row, bytes, start, next)
     else table.nodes[nested]!.check(bytes, start, next)
   }
@@ -131,7 +131,7 @@ function checkNibbles(
       last = next - 1
     }
   }
-  if (cursor.fault !== '') return left
+  if (isFaulty()) return left
   for (let index = first; index < last; index++) {
     if (allowed[check + bytes[index]!] === 0) {
       stop('BAD_DIGIT', index)

@@ -1,7 +1,7 @@
 import { type Codec, tableOf } from './codec.ts'
 import { DecodedMessage } from './decoded.ts'
 import { IsoCodecError } from './error.ts'
-import type { FieldValue, Message, MessageBody } from './message.ts'
+import type { Message, MessageBody } from './message.ts'
 import { making } from './table.ts'
 
 export interface SealedPart {
@@ -36,11 +36,13 @@ export async function encodeSealed(
   body: MessageBody,
   seal: (data: Uint8Array) => Promise<Uint8Array>,
 ): Promise<Buffer> {
-  const { 64: _64, 128: _128, ...fields } = body.fields
+  const fields = Object.fromEntries(
+    Object.entries(body.fields).filter(([key]) => key !== '64' && key !== '128'),
+  )
   const de = Object.keys(fields).some((key) => Number(key) > 64) ? 128 : 64
   const bytes = codec.encode({
     mti: body.mti,
-    fields: { ...fields, [de]: new Uint8Array(macBytes) } as Record<number, FieldValue>,
+    fields: { ...fields, [de]: new Uint8Array(macBytes) },
   })
   const isHex = tableOf(codec).making[de] === making.hex
   const at = bytes.length - (isHex ? macBytes * 2 : macBytes)

@@ -36,7 +36,7 @@ export function valueOf(
   masked: boolean,
 ): FieldValue {
   const { table, bytes } = source
-  switch (table.making[row]) {
+  switch (table.making[row]!) {
     case making.bytes:
       return new Uint8Array(bytes.subarray(start, start + units))
     case making.hex:

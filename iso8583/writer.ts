@@ -44,7 +44,7 @@ export class RowWriter implements Writer {
   /** Writes the content and returns its size in units. */
   #content(row: number, value: FieldValue, path: string): number {
     const { table } = this
-    switch (table.making[row]) {
+    switch (table.making[row]!) {
       case making.bytes:
         return this.#bytes(row, value, path)
       case making.hex: {
@@ -124,8 +124,9 @@ export class RowWriter implements Writer {
       const inner = `${path}.${names[index]!}`
       const size = sizes[index]!
       const part = value[names[index]!] ?? (fills[index]! ? '' : this.fail('VALUE_MISSING', inner))
-      if (typeof part !== (amounts[index]! ? 'bigint' : 'string')) this.fail('VALUE_WRONG_TYPE', inner)
-      const digits = String(part as string | bigint)
+      if (typeof part !== 'bigint' && typeof part !== 'string') return this.fail('VALUE_WRONG_TYPE', inner)
+      if (amounts[index]! !== (typeof part === 'bigint')) return this.fail('VALUE_WRONG_TYPE', inner)
+      const digits = String(part)
       if (digits.length > size) this.fail('VALUE_TOO_LONG', inner, size, digits.length)
       if (digits.length < size && !amounts[index]! && !fills[index]!) {
         this.fail('VALUE_TOO_SHORT', inner, size, digits.length)

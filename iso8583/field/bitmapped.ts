@@ -1,4 +1,4 @@
-import { cursor, wrong } from '../cursor.ts'
+import { cursor, isFaulty, wrong } from '../cursor.ts'
 import type { FieldValue } from '../message.ts'
 import { readRow } from '../read.ts'
 import type { Nested, Source, Table, Writer } from '../table.ts'
@@ -30,7 +30,7 @@ export class Bitmapped implements Nested {
       const row = this.#rows.get(bit)
       if (row === undefined) return wrong('FIELD_NOT_IN_SPEC', `.${bit}`, at)
       at = readRow(this.#table, row, bytes, at, end)
-      if (cursor.fault !== '') {
+      if (isFaulty()) {
         cursor.path = `.${bit}${cursor.path}`
         return false
       }

@@ -1,4 +1,4 @@
-import { cursor, wrong } from '../cursor.ts'
+import { cursor, isFaulty, wrong } from '../cursor.ts'
 import { mask } from '../mask.ts'
 import type { FieldValue } from '../message.ts'
 import { readRow } from '../read.ts'
@@ -21,7 +21,7 @@ export class Positional implements Nested {
     for (const { name, row, optional } of this.#parts) {
       if (optional && at === end) return true
       at = readRow(this.#table, row, bytes, at, end)
-      if (cursor.fault !== '') {
+      if (isFaulty()) {
         cursor.path = `.${name}${cursor.path}`
         return false
       }

@@ -1,4 +1,4 @@
-import { cursor, wrong } from '../cursor.ts'
+import { clearFault, cursor, isFaulty, wrong } from '../cursor.ts'
 import { hidden } from '../mask.ts'
 import type { FieldValue } from '../message.ts'
 import { readRow } from '../read.ts'
@@ -31,12 +31,12 @@ export class Tagged implements Nested {
       if (count === tagsMax) return wrong('TOO_MANY_TAGS', '', at, tagsMax, count + 1)
       const tagAt = at
       at = readRow(this.#table, this.#tagRow, bytes, at, end)
-      if (cursor.fault !== '') return false
+      if (isFaulty()) return false
       const tag = tagText(source, this.#tagRow)
       const row = this.#rows.get(tag) ?? this.#otherRow
       if (row === 0) return wrong('TAG_NOT_IN_SPEC', '', tagAt)
       at = readRow(this.#table, row, bytes, at, end)
-      if (cursor.fault !== '') {
+      if (isFaulty()) {
         cursor.path = `.${tag}${cursor.path}`
         return false
       }
@@ -91,7 +91,7 @@ function tagText(source: Source, row: number): string {
       bytes,
       latin1: bytes.toString('latin1', 0, units),
       hex: bytes.toString('hex', 0, units),
-    } as Source,
+    },
     row,
     0,
     units,
@@ -105,7 +105,7 @@ export function writeWire(node: Nested, writer: Writer, value: FieldValue, path:
   const copy = Buffer.from(bytes)
   if (!node.check(copy, 0, copy.length)) {
     const { fault, path: inner } = cursor
-    cursor.fault = ''
+    clearFault()
     writer.fail(fault === '' ? 'VALUE_REFUSED' : fault, path + inner)
   }
   writer.need(copy.length, path)
