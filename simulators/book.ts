@@ -9,6 +9,8 @@ import { SimulatorError } from './fault.ts'
 export interface Book {
   /** Resolves when the line is on disk. After one failure the book is closed for good: every call rejects. */
   record(line: object): Promise<void>
+  /** Resolves when every line recorded so far is on disk. */
+  settled(): Promise<void>
   /** Writes what waits, then closes the file. */
   close(): Promise<void>
 }
@@ -66,6 +68,12 @@ class GroupBook implements Book {
       this.#waiting.push({ text: `${JSON.stringify(line)}\n`, resolve, reject })
       this.#flushing ??= this.#flush()
     })
+  }
+
+  settled(): Promise<void> {
+    if (this.#failed !== undefined) return Promise.reject(this.#failed)
+    if (this.#flushing === undefined) return Promise.resolve()
+    return new Promise((resolve, reject) => this.#waiting.push({ text: '', resolve, reject }))
   }
 
   async close(): Promise<void> {

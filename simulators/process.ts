@@ -7,7 +7,7 @@ export type Log = (entry: object) => void
 export interface RunningSimulator {
   /** Printed after READY. */
   readonly ready: object
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 /** A simulator as a process: reads `--config FILE`, says READY on standard output, and ends on SIGTERM or SIGINT. */

@@ -1,0 +1,57 @@
+/** The full key of a request at the network: whatever has it again is the same request (DE11, 7, 32, 37, 41). */
+export interface RequestName {
+  readonly stan: string
+  readonly transmittedAt: string
+  readonly acquirer: string
+  readonly rrn: string
+  readonly terminal: string
+}
+
+interface Line extends RequestName {
+  /** Wall clock ms. */
+  readonly at: number
+  readonly network: string
+  /** Minor units in digits. */
+  readonly amountMinor: string
+  /** ISO 4217 numeric. */
+  readonly currency: string
+}
+
+export interface DebitLine extends Line {
+  readonly event: 'debit'
+  /** Masked. */
+  readonly card: string
+  readonly authId: string
+}
+
+export interface DeclineLine extends Line {
+  readonly event: 'decline'
+  readonly card: string
+  readonly responseCode: string
+}
+
+export interface ReversalLine extends Line {
+  readonly event: 'reversal'
+  readonly originalStan: string
+  readonly originalTransmittedAt: string
+  readonly originalAcquirer: string
+  readonly applied: Applied
+  readonly responseCode: string
+}
+
+/** A reversal that was answered with a refusal and changed nothing. */
+export interface RefusedReversalLine extends Omit<ReversalLine, 'event' | 'applied'> {
+  readonly event: 'reversalRefused'
+}
+
+export type Applied =
+  /** The debit was undone. */
+  | 'released'
+  /** Nothing is known of the original; should it come, it is refused. */
+  | 'unknownOriginal'
+  /** Undone before, by this reversal or another. */
+  | 'again'
+  /** The original had taken nothing. */
+  | 'declinedOriginal'
+
+export type NetworkLine = DebitLine | DeclineLine | ReversalLine | RefusedReversalLine

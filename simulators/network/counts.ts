@@ -1,0 +1,41 @@
+import type { Applied } from './book-lines.ts'
+
+/** What a network counts as it goes, for its status. The book is the record. */
+export interface Counts {
+  requests: number
+  approved: number
+  /** By response code. */
+  readonly declined: Record<string, number>
+  readonly reversals: Record<Applied | 'refused', number>
+  repeats: number
+  conflicts: number
+  lost: number
+  /** Answers that were due and not sent. */
+  unanswered: number
+  badSeals: number
+  pinBlockErrors: number
+  malformed: number
+  /** Business before sign-on. */
+  refusedBeforeSignOn: number
+  signOns: number
+  echoes: number
+}
+
+export function noCounts(): Counts {
+  return {
+    requests: 0,
+    approved: 0,
+    declined: {},
+    reversals: { released: 0, unknownOriginal: 0, again: 0, declinedOriginal: 0, refused: 0 },
+    repeats: 0,
+    conflicts: 0,
+    lost: 0,
+    unanswered: 0,
+    badSeals: 0,
+    pinBlockErrors: 0,
+    malformed: 0,
+    refusedBeforeSignOn: 0,
+    signOns: 0,
+    echoes: 0,
+  }
+}

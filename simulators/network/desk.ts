@@ -1,0 +1,333 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  type Codec,
+  encodeSealed,
+  type FieldValue,
+  IsoCodecError,
+  type Link,
+  type Message,
+  sealedPart,
+} from '../../iso8583/iso8583.ts'
+import type { Book } from '../book.ts'
+import { type AmountOutcome, maskedPan } from '../cards.ts'
+import { decryptPin, seal, sealHolds, type TestKey } from '../keys.ts'
+import type { Behaviour } from './behaviour.ts'
+import type { NetworkLine, RequestName } from './book-lines.ts'
+import type { Counts } from './counts.ts'
+import type { Answered, Issuer, PurchaseAsked } from './issuer.ts'
+
+/** What the desks of one network share. */
+export interface Network {
+  readonly name: string
+  readonly codec: Codec
+  readonly keys: { readonly pin: TestKey; readonly mac: TestKey }
+  readonly issuer: Issuer
+  readonly book: Book
+  readonly counts: Counts
+  /** How late a late answer is. */
+  readonly lateMs: number
+  readonly behaviour: () => Behaviour
+}
+
+type Fields = Record<number, FieldValue>
+
+/** One peer's connection: what it says, in order, and what it is told. */
+export class Desk {
+  readonly #network: Network
+  readonly #link: Link
+  #signedOn = false
+  #managementStan = 0
+
+  constructor(network: Network, link: Link) {
+    this.#network = network
+    this.#link = link
+  }
+
+  get signedOn(): boolean {
+    return this.#signedOn
+  }
+
+  async receive(body: Buffer): Promise<void> {
+    if (this.#network.behaviour().deaf) return
+    const message = await this.#decoded(body)
+    if (message === undefined) return
+    if (message.mti.startsWith('08')) {
+      // An 0810 answers our own sign-off, and needs nothing.
+      if (message.mti === '0800' || message.mti === '0801') await this.#manage(message)
+      return
+    }
+    this.#network.counts.requests++
+    if (!this.#signedOn) {
+      this.#network.counts.refusedBeforeSignOn++
+      await this.#answer(message, { 39: '91' })
+    } else if (!this.#sealHolds(message)) {
+      this.#network.counts.badSeals++
+      await this.#answer(message, { 39: '63' })
+    } else if (/^020[01]$/.test(message.mti)) await this.#purchase(message)
+    else if (/^04[02][01]$/.test(message.mti)) await this.#reversal(message)
+    else await this.#answer(message, { 39: '12' })
+  }
+
+  disconnect(why: string): void {
+    this.#link.close(why)
+  }
+
+  /** Tells the peer that no more business is taken. */
+  async signOff(): Promise<void> {
+    this.#signedOn = false
+    this.#managementStan++
+    const stan = this.#managementStan.toString().padStart(6, '0')
+    const transmittedAt = new Date().toISOString().slice(5, 19).replace(/[-:T]/g, '')
+    const fields = { 7: transmittedAt, 11: stan, 70: managementCodes.signOff }
+    await this.#link.send(this.#network.codec.encode({ mti: '0800', fields }))
+  }
+
+  async #decoded(body: Buffer): Promise<Message | undefined> {
+    try {
+      return this.#network.codec.decode(body)
+    } catch (error) {
+      if (!(error instanceof IsoCodecError)) throw error
+      this.#network.counts.malformed++
+      // Without DE11 nobody could tell what is being refused.
+      if (error.partial?.has(11) === true) await this.#answer(error.partial, { 39: '30' })
+      return undefined
+    }
+  }
+
+  async #manage(message: Message): Promise<void> {
+    const { counts, codec, behaviour } = this.#network
+    const { noEcho, refuseSignOn } = behaviour()
+    if (noEcho) return
+    const code = message.text(70)
+    let responseCode = '00'
+    if (code === managementCodes.signOn) {
+      counts.signOns++
+      this.#signedOn = !refuseSignOn
+      if (refuseSignOn) responseCode = '91'
+    } else if (code === managementCodes.signOff) this.#signedOn = false
+    else if (code === managementCodes.echo) counts.echoes++
+    else responseCode = '12'
+    const fields = { ...echoed(message, [7, 11, 70]), 39: responseCode }
+    await this.#link.send(codec.encode({ mti: '0810', fields }))
+  }
+
+  #sealHolds(message: Message): boolean {
+    const part = sealedPart(this.#network.codec, message)
+    return part !== undefined && sealHolds(this.#network.keys.mac, part.data, part.mac)
+  }
+
+  async #purchase(message: Message): Promise<void> {
+    const { counts, issuer } = this.#network
+    const { refuse } = this.#network.behaviour()
+    const asked = this.#asked(message)
+    if (asked === undefined) return this.#answer(message, { 39: '30' })
+    if (refuse !== null) return this.#answer(message, { 39: refuse })
+
+    const purchased = issuer.purchase(asked)
+    switch (purchased.kind) {
+      case 'lost':
+        counts.lost++
+        return
+      case 'conflict':
+        counts.conflicts++
+        return this.#answer(message, { 39: '94' })
+      case 'repeat':
+        counts.repeats++
+        await this.#booked()
+        return this.#tell(message, purchased.answered, undefined)
+      case 'decided':
+        await this.#record(lineOf(asked, purchased.answered, this.#network.name))
+        this.#count(purchased.answered)
+        return this.#tell(message, purchased.answered, purchased.outcome)
+    }
+  }
+
+  /** The elements that a purchase must have, or undefined. */
+  #asked(message: Message): PurchaseAsked | undefined {
+    const pan = panOf(message)
+    const name = nameOf(message)
+    const [amountMinor, currency, processingCode] = [message.amount(4), message.text(49), message.text(3)]
+    if (pan === undefined || name === undefined || amountMinor === undefined) return undefined
+    if (currency === undefined || processingCode === undefined) return undefined
+    const expiry = message.text(14)
+    const pin = this.#pin(message, pan)
+    return {
+      name,
+      pan,
+      amountMinor,
+      currency,
+      processingCode,
+      ...(expiry === undefined ? {} : { expiry }),
+      ...(pin === undefined ? {} : { pin }),
+    }
+  }
+
+  #pin(message: Message, pan: string): string | undefined {
+    const block = message.reveal(52)
+    if (!(block instanceof Uint8Array)) return undefined
+    const pin = decryptPin(this.#network.keys.pin, { block, pan })
+    if (pin === undefined) this.#network.counts.pinBlockErrors++
+    return pin
+  }
+
+  /** The answer, in the manner that the amount asks for. */
+  async #tell(message: Message, answered: Answered, outcome: AmountOutcome | undefined): Promise<void> {
+    const { counts, lateMs, behaviour } = this.#network
+    const { silent, delayMs } = behaviour()
+    const manner = outcome?.answer ?? 'once'
+    if (silent || manner === 'never') {
+      counts.unanswered++
+      return
+    }
+    if (delayMs > 0) await sleep(delayMs)
+    const { responseCode, authId } = answered
+    const fields: Fields = authId === undefined ? { 39: responseCode } : { 38: authId, 39: responseCode }
+    switch (manner) {
+      case 'once':
+        return this.#answer(message, fields)
+      case 'late':
+        await sleep(lateMs)
+        return this.#answer(message, fields)
+      case 'twice':
+        await this.#answer(message, fields)
+        return this.#answer(message, fields)
+      case 'twiceDiffering':
+        await this.#answer(message, fields)
+        return this.#answer(message, { 39: '05' })
+      case 'disconnectBefore':
+        return this.disconnect('the amount asks for it')
+      case 'disconnectAfter':
+        await this.#answer(message, fields)
+        return this.disconnect('the amount asks for it')
+      case 'badSeal':
+        return this.#answer(message, fields, 'wrong')
+      case 'withoutResponseCode':
+        return this.#answer(message, {})
+      case 'higherAmount':
+        return this.#answer(message, { ...fields, 4: (message.amount(4) ?? 0n) + 1_000n })
+      case 'otherReference':
+        return this.#answer(message, { ...fields, 37: '999999999999' })
+    }
+  }
+
+  async #reversal(message: Message): Promise<void> {
+    const { counts, issuer, behaviour, name: network } = this.#network
+    const { silentReversals, delayMs } = behaviour()
+    const name = nameOf(message)
+    const original = name === undefined ? undefined : originalOf(message, name)
+    if (name === undefined || original === undefined) return this.#answer(message, { 39: '30' })
+    const base = {
+      ...this.#stamp(message, name),
+      network,
+      originalStan: original.stan,
+      originalTransmittedAt: original.transmittedAt,
+      originalAcquirer: original.acquirer,
+    }
+    const refusal = issuer.refusal(original)
+    if (refusal !== undefined) {
+      counts.reversals.refused++
+      await this.#record({ ...base, event: 'reversalRefused', responseCode: refusal })
+      return this.#answer(message, { 39: refusal })
+    }
+    const { applied, responseCode } = issuer.reverse({ name, original }, message.mti.startsWith('042'))
+    counts.reversals[applied]++
+    await this.#record({ ...base, event: 'reversal', applied, responseCode })
+    if (delayMs > 0) await sleep(delayMs)
+    if (silentReversals || issuer.keepsQuiet(original)) {
+      counts.unanswered++
+      return
+    }
+    return this.#answer(message, { 39: responseCode })
+  }
+
+  #count({ responseCode, authId }: Answered): void {
+    const { counts } = this.#network
+    if (authId === undefined) counts.declined[responseCode] = (counts.declined[responseCode] ?? 0) + 1
+    else counts.approved++
+  }
+
+  #stamp(
+    message: Message,
+    name: RequestName,
+  ): { at: number; amountMinor: string; currency: string } & RequestName {
+    const amountMinor = (message.amount(4) ?? 0n).toString()
+    return { at: Date.now(), ...name, amountMinor, currency: message.text(49) ?? '' }
+  }
+
+  #record(line: NetworkLine): Promise<void> {
+    return this.#network.book.record(line)
+  }
+
+  /** A repeat is not answered before the line of its original is on disk, which may be being written right now. */
+  #booked(): Promise<void> {
+    return this.#network.book.settled()
+  }
+
+  async #answer(message: Message, fields: Fields, sealing: 'good' | 'wrong' = 'good'): Promise<void> {
+    const { codec, keys, behaviour } = this.#network
+    const body = { mti: answerMti(message.mti), fields: { ...echoed(message, echoedElements), ...fields } }
+    const bytes = await encodeSealed(codec, body, (data) => {
+      const mac = seal(keys.mac, data)
+      if (sealing === 'wrong' || behaviour().badSeal) mac[0]! ^= 0xff
+      return Promise.resolve(mac)
+    })
+    // To a peer that is gone there is nothing to say; it will ask again or reverse.
+    await this.#link.send(bytes)
+  }
+}
+
+/** DE70 in generic use. */
+const managementCodes = { signOn: '001', signOff: '002', echo: '301' } as const
+
+const echoedElements = [3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49] as const
+
+function echoed(message: Message, elements: readonly number[]): Fields {
+  const fields: Fields = {}
+  for (const de of elements) {
+    const value = message.reveal(de)
+    if (value !== undefined) fields[de] = value
+  }
+  return fields
+}
+
+function answerMti(mti: string): string {
+  return `${mti.slice(0, 2)}${Number(mti.charAt(2)) + 1}0`
+}
+
+function panOf(message: Message): string | undefined {
+  const pan = message.reveal(2)
+  if (typeof pan === 'string') return pan
+  const track = message.reveal(35)
+  return typeof track === 'string' ? track.split(/[=D]/)[0] : undefined
+}
+
+function nameOf(message: Message): RequestName | undefined {
+  const [stan, transmittedAt, rrn, terminal] = [11, 7, 37, 41].map((de) => message.text(de))
+  if (stan === undefined || transmittedAt === undefined || rrn === undefined || terminal === undefined)
+    return undefined
+  return { stan, transmittedAt, acquirer: (message.text(32) ?? '').padStart(11, '0'), rrn, terminal }
+}
+
+/** DE90, with the reference and terminal that reversal and original share. */
+function originalOf(message: Message, { rrn, terminal }: RequestName): RequestName | undefined {
+  const original = message.reveal(90)
+  if (typeof original !== 'object' || original instanceof Uint8Array) return undefined
+  const { stan, transmittedAt, acquirerId } = original as Readonly<Record<string, FieldValue>>
+  if (typeof stan !== 'string' || typeof transmittedAt !== 'string' || typeof acquirerId !== 'string')
+    return undefined
+  return { stan, transmittedAt, acquirer: acquirerId.padStart(11, '0'), rrn, terminal }
+}
+
+function lineOf(asked: PurchaseAsked, { responseCode, authId }: Answered, network: string): NetworkLine {
+  const base = {
+    at: Date.now(),
+    network,
+    ...asked.name,
+    amountMinor: asked.amountMinor.toString(),
+    currency: asked.currency,
+    card: maskedPan(asked.pan),
+  }
+  return authId === undefined
+    ? { ...base, event: 'decline', responseCode }
+    : { ...base, event: 'debit', authId }
+}

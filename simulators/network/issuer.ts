@@ -1,0 +1,259 @@
+import {
+  type AmountOutcome,
+  cardOfMask,
+  maskedPan,
+  outcomeOfAmount,
+  type TestCard,
+  testCards,
+} from '../cards.ts'
+import type { Applied, NetworkLine, RequestName } from './book-lines.ts'
+
+export interface PurchaseAsked {
+  readonly name: RequestName
+  readonly pan: string
+  /** DE14, where the request carries it. */
+  readonly expiry?: string
+  /** In clear; undefined: there was none, or none that this network's key opens. */
+  readonly pin?: string
+  readonly amountMinor: bigint
+  readonly currency: string
+  /** DE3. */
+  readonly processingCode: string
+}
+
+export interface ReversalAsked {
+  readonly name: RequestName
+  /** The key of the request that DE90 names. */
+  readonly original: RequestName
+}
+
+export interface Answered {
+  readonly responseCode: string
+  readonly authId?: string
+}
+
+export type Purchased =
+  | { readonly kind: 'decided'; readonly answered: Answered; readonly outcome: AmountOutcome | undefined }
+  /** The same request again: the same answer. */
+  | { readonly kind: 'repeat'; readonly answered: Answered }
+  /** The same key with other data. */
+  | { readonly kind: 'conflict' }
+  /** It never reached the issuer. */
+  | { readonly kind: 'lost' }
+
+export interface Reversed {
+  readonly applied: Applied
+  readonly responseCode: string
+  /** Whether this very reversal had been answered before. */
+  readonly repeat: boolean
+}
+
+interface Original {
+  readonly fingerprint: string
+  readonly card: string
+  readonly amountMinor: bigint
+  readonly answered: Answered
+  state: 'debited' | 'declined' | 'released'
+  /** How many reversals of it have come. */
+  reversals: number
+}
+
+/** The issuers behind the network: accounts, decisions, and the memory that makes every effect happen once. */
+export class Issuer {
+  readonly #balances = new Map<string, bigint>(
+    testCards.map((card) => [maskedPan(card.pan), card.openingBalanceMinor]),
+  )
+  readonly #cards = new Map<string, TestCard>(
+    testCards.filter(({ network }) => network === 'knet').map((card) => [card.pan, card]),
+  )
+  readonly #originals = new Map<string, Original>()
+  /** Keys of originals whose reversal came first. */
+  readonly #overtaken = new Set<string>()
+  /** Answers of reversals, by the reversals' own keys. */
+  readonly #reversals = new Map<string, string>()
+  #authIds: number
+  #debitedMinor = 0n
+
+  constructor(seed: number) {
+    this.#authIds = seed % 1_000_000
+  }
+
+  /** What all accounts together have lost. */
+  get debitedMinor(): bigint {
+    return this.#debitedMinor
+  }
+
+  balanceMinor(mask: string): bigint | undefined {
+    return this.#balances.get(mask)
+  }
+
+  purchase(asked: PurchaseAsked): Purchased {
+    const key = keyOf(asked.name)
+    const fingerprint = fingerprintOf(asked)
+    const known = this.#originals.get(key)
+    if (known !== undefined) {
+      return known.fingerprint === fingerprint
+        ? { kind: 'repeat', answered: known.answered }
+        : { kind: 'conflict' }
+    }
+    const outcome = outcomeOfAmount(asked.amountMinor)
+    if (outcome !== undefined && outcome.decision === undefined) return { kind: 'lost' }
+    const responseCode = this.#overtaken.has(key) ? overtakenCode : this.#decide(asked, outcome)
+    const answered = responseCode === '00' ? { responseCode, authId: this.#nextAuthId() } : { responseCode }
+    this.#keep(key, asked, { fingerprint, answered })
+    return { kind: 'decided', answered, outcome }
+  }
+
+  /** `refusal` is what the amount of the original asks for in the place of a reversal, if it does. */
+  refusal(original: RequestName): string | undefined {
+    const known = this.#originals.get(keyOf(original))
+    const manner = known === undefined ? undefined : outcomeOfAmount(known.amountMinor)?.reversals
+    if (manner === 'refused') return '12'
+    if (manner !== 'retryOnce' || known === undefined || known.reversals > 0) return undefined
+    known.reversals++
+    return '96'
+  }
+
+  /** Whether this original wants its reversals done and not answered, this time. */
+  keepsQuiet(original: RequestName): boolean {
+    const known = this.#originals.get(keyOf(original))
+    if (known === undefined || outcomeOfAmount(known.amountMinor)?.reversals !== 'unansweredTwice')
+      return false
+    return known.reversals <= 2
+  }
+
+  reverse({ name, original }: ReversalAsked, isAdvice: boolean): Reversed {
+    const known = this.#originals.get(keyOf(original))
+    if (known !== undefined) known.reversals++
+    const answeredBefore = this.#reversals.get(keyOf(name))
+    if (answeredBefore !== undefined) return { applied: 'again', responseCode: answeredBefore, repeat: true }
+    const applied = this.#undo(keyOf(original), known)
+    const responseCode = isAdvice && applied === 'unknownOriginal' ? '00' : reversalCodes[applied]
+    this.#reversals.set(keyOf(name), responseCode)
+    return { applied, responseCode, repeat: false }
+  }
+
+  /** A line of the book, after a restart. */
+  replay(line: NetworkLine): void {
+    switch (line.event) {
+      case 'debit':
+        this.#authIds = Number(line.authId)
+        this.#restore(line, { responseCode: '00', authId: line.authId })
+        break
+      case 'decline':
+        this.#restore(line, { responseCode: line.responseCode })
+        break
+      case 'reversal': {
+        const original = keyOf(originalOf(line))
+        const known = this.#originals.get(original)
+        if (known !== undefined) known.reversals++
+        if (line.applied === 'released' || line.applied === 'unknownOriginal') this.#undo(original, known)
+        this.#reversals.set(keyOf(line), line.responseCode)
+        break
+      }
+      case 'reversalRefused': {
+        const known = this.#originals.get(keyOf(originalOf(line)))
+        if (known !== undefined) known.reversals++
+        break
+      }
+    }
+  }
+
+  #decide(asked: PurchaseAsked, outcome: AmountOutcome | undefined): string {
+    const card = this.#cards.get(asked.pan)
+    if (!asked.processingCode.startsWith('00') || asked.currency !== '414') return '12'
+    if (asked.amountMinor <= 0n) return '13'
+    if (card === undefined) return '14'
+    if (card.always !== undefined) return card.always
+    if (card.expiry < currentMonth() || (asked.expiry ?? card.expiry) !== card.expiry) return '54'
+    if (asked.pin !== card.pin) return '55'
+    if (card.limitMinor !== undefined && asked.amountMinor > card.limitMinor) return '61'
+    if (outcome?.decision !== undefined && outcome.decision !== '00') return outcome.decision
+    return asked.amountMinor > this.#balances.get(maskedPan(card.pan))! ? '51' : '00'
+  }
+
+  #keep(
+    key: string,
+    { pan, amountMinor }: Pick<PurchaseAsked, 'pan' | 'amountMinor'>,
+    { fingerprint, answered }: { fingerprint: string; answered: Answered },
+  ): void {
+    const card = maskedPan(pan)
+    const state = answered.responseCode === '00' ? 'debited' : 'declined'
+    if (state === 'debited') this.#move(card, -amountMinor)
+    this.#originals.set(key, { fingerprint, card, amountMinor, answered, state, reversals: 0 })
+  }
+
+  #restore(line: Extract<NetworkLine, { card: string }>, answered: Answered): void {
+    const pan = cardOfMask(line.card)?.pan ?? line.card
+    const fingerprint = fingerprintOf({ ...line, pan, amountMinor: BigInt(line.amountMinor) })
+    this.#keep(keyOf(line), { pan, amountMinor: BigInt(line.amountMinor) }, { fingerprint, answered })
+  }
+
+  #undo(key: string, known: Original | undefined): Applied {
+    if (known === undefined) {
+      if (this.#overtaken.has(key)) return 'again'
+      this.#overtaken.add(key)
+      return 'unknownOriginal'
+    }
+    if (known.state === 'released') return 'again'
+    if (known.state === 'declined') return 'declinedOriginal'
+    known.state = 'released'
+    this.#move(known.card, known.amountMinor)
+    return 'released'
+  }
+
+  #move(card: string, amountMinor: bigint): void {
+    this.#balances.set(card, this.#balances.get(card)! + amountMinor)
+    this.#debitedMinor -= amountMinor
+  }
+
+  #nextAuthId(): string {
+    this.#authIds = (this.#authIds + 1) % 1_000_000
+    return this.#authIds.toString().padStart(6, '0')
+  }
+}
+
+/** An original that comes after its reversal is an invalid transaction. */
+const overtakenCode = '12'
+
+/** Done; unable to locate; no action taken. */
+const reversalCodes: Readonly<Record<Applied, string>> = {
+  released: '00',
+  unknownOriginal: '25',
+  again: '21',
+  declinedOriginal: '21',
+}
+
+function originalOf(line: {
+  originalStan: string
+  originalTransmittedAt: string
+  originalAcquirer: string
+  rrn: string
+  terminal: string
+}): RequestName {
+  return {
+    stan: line.originalStan,
+    transmittedAt: line.originalTransmittedAt,
+    acquirer: line.originalAcquirer,
+    rrn: line.rrn,
+    terminal: line.terminal,
+  }
+}
+
+function keyOf({ stan, transmittedAt, acquirer, rrn, terminal }: RequestName): string {
+  return [stan, transmittedAt, acquirer, rrn, terminal].join('|')
+}
+
+function fingerprintOf({
+  pan,
+  amountMinor,
+  currency,
+}: Pick<PurchaseAsked, 'pan' | 'amountMinor' | 'currency'>): string {
+  return [maskedPan(pan), amountMinor, currency].join('|')
+}
+
+/** YYMM, as DE14 is written. */
+function currentMonth(): string {
+  const now = new Date().toISOString()
+  return now.slice(2, 4) + now.slice(5, 7)
+}

@@ -1,0 +1,106 @@
+import { access } from 'node:fs/promises'
+import { type Dialect, compile, type FrameFormat, listenLinks } from '../../iso8583/iso8583.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { openBook, readBook } from '../book.ts'
+import type { Config } from '../config.ts'
+import { type Control, serveControl } from '../control.ts'
+import { keyNamed, readKeyFile } from '../keys.ts'
+import { changed, goodBehaviour } from './behaviour.ts'
+import type { NetworkLine } from './book-lines.ts'
+import { noCounts } from './counts.ts'
+import { Desk } from './desk.ts'
+import { Issuer } from './issuer.ts'
+
+/** What a network speaks. It comes from outside: the simulators know no network's dialect. */
+export interface Speech {
+  readonly dialect: Dialect
+  readonly frame: FrameFormat
+}
+
+export interface NetworkProcess {
+  readonly host: string
+  readonly port: number
+  readonly control: Control
+  /** Lines of an earlier life from which balances and memory were rebuilt. */
+  readonly replayed: number
+  readonly close: () => Promise<void>
+}
+
+/** Starts the network that the configuration describes: first its memory, then its book, control and listener. */
+export async function openNetwork(config: Config, { dialect, frame }: Speech): Promise<NetworkProcess> {
+  const name = config.text('name')
+  const bookPath = config.text('book')
+  const keys = await readKeyFile(config.text('keyFile'))
+  const refs = config.needed('keys')
+  const issuer = new Issuer(config.number('seed', { min: 0, max: 2 ** 32 - 1, fallback: 1 }))
+  const replayed = await replay(bookPath, issuer)
+  const book = await openBook(bookPath)
+  const counts = noCounts()
+  const desks = new Set<Desk>()
+  let behaviour = goodBehaviour
+  const network = {
+    name,
+    codec: compile(dialect),
+    keys: { pin: keyNamed(keys, refs.text('pin')), mac: keyNamed(keys, refs.text('mac')) },
+    issuer,
+    book,
+    counts,
+    lateMs: config.number('lateMs', { min: 0, max: 600_000, fallback: 6_000 }),
+    behaviour: () => behaviour,
+  }
+  const address = config.address()
+  const server = await listenLinks({ ...address, frame, clock: systemClock }, (link) => {
+    const desk = new Desk(network, link)
+    desks.add(desk)
+    return {
+      // A book that cannot be written ends the process: the rejection is nobody's to handle.
+      onMessage: (body) => void desk.receive(body),
+      onClose: () => void desks.delete(desk),
+    }
+  })
+  const status = (): object => ({
+    name,
+    dialect: dialect.name,
+    links: desks.size,
+    signedOn: [...desks].filter(({ signedOn }) => signedOn).length,
+    ...counts,
+    debitedMinor: issuer.debitedMinor.toString(),
+    behaviour,
+  })
+  const control = await serveControl(config.needed('control').address(), {
+    'GET /status': () => Promise.resolve(status()),
+    'POST /behaviour': async ({ body }) => {
+      const change = changed(behaviour, body)
+      if (change === undefined) return undefined
+      behaviour = change.behaviour
+      if (change.once.signOff) for (const desk of desks) await desk.signOff()
+      if (change.once.disconnect) for (const desk of desks) desk.disconnect('asked for')
+      return status()
+    },
+  })
+  return {
+    host: address.host,
+    port: server.port,
+    control,
+    replayed,
+    close: async () => {
+      await control.close()
+      await server.close()
+      await book.close()
+    },
+  }
+}
+
+async function replay(path: string, issuer: Issuer): Promise<number> {
+  const exists = await access(path).then(
+    () => true,
+    () => false,
+  )
+  let lines = 0
+  if (!exists) return lines
+  for await (const line of readBook(path)) {
+    issuer.replay(line as unknown as NetworkLine)
+    lines++
+  }
+  return lines
+}
