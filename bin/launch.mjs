@@ -190,6 +190,7 @@ function onPath(program) {
 function installDependencies(npm) {
   const canCompile = ['g++', 'make', 'python3'].every(onPath)
   if (isInstalled() && (hasBinding() || !canCompile || wasTried())) return
+  say('npm ci, which takes a minute where nothing is cached')
   const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: projectFolder,
     env: npmEnvironment(),
@@ -202,7 +203,7 @@ function installDependencies(npm) {
   }
   mkdirSync(dirname(stampFile), { recursive: true })
   writeFileSync(stampFile, stamp())
-  say(hasBinding() ? 'npm ci' : 'npm ci, without the binding to PKCS#11')
+  say(hasBinding() ? 'dependencies installed' : 'dependencies installed, without the binding to PKCS#11')
 }
 
 /** The lock file as it was installed, and whether there was a compiler for what has to be compiled. */
