@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readBook } from '../../simulators/book.ts'
 import { acknowledgedCodes, type TerminalLine } from '../../simulators/terminals/book-lines.ts'
 
@@ -18,6 +19,8 @@ export interface Told {
 /** The terminals' book by purchase: RRN and terminal. */
 export async function readTerminals(path: string): Promise<Map<string, Told>> {
   const book = new Map<string, Told>()
+  // No terminals were ever started: they were told nothing.
+  if (!existsSync(path)) return book
   for await (const raw of readBook(path)) {
     const line = raw as unknown as TerminalLine
     const key = purchaseKey(line)

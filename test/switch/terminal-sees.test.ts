@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { cardNamed } from '../../simulators/cards.ts'
+import type { Reply } from '../../simulators/terminals/channel.ts'
+import { openSwitchWorld, reconciled, type SwitchWorld } from './world.ts'
+
+let world: SwitchWorld
+
+beforeAll(async () => {
+  world = await openSwitchWorld()
+}, 120_000)
+
+afterAll(() => world.close())
+
+const knet = cardNamed('knet')
+
+/** An element of the answer. */
+function element(reply: Reply, de: number): string | undefined {
+  return reply.kind === 'answer' ? reply.message.fields[de] : undefined
+}
+
+function code(reply: Reply): string | undefined {
+  return reply.kind === 'answer' ? reply.message.fields[39] : reply.kind
+}
+
+describe('what a terminal sees', () => {
+  test('an approved purchase carries an authorization id and is posted once', async () => {
+    const terminal = await world.terminal()
+    const { answer, purchase } = await terminal.purchase({ card: knet, amountMinor: 12_500n })
+    expect(code(answer)).toBe('00')
+    expect(element(answer, 38)).toMatch(/^[0-9A-Z]{6}$/)
+    const life = await world.lifeUntil(purchase.rrn, ({ delivery }) => delivery === 'delivered')
+    expect(life).toMatchObject({
+      state: 'approved',
+      amountMinor: 12_500n,
+      currency: 'KWD',
+      card: '888888******0001',
+    })
+    expect(life.events.map(({ kind }) => kind)).toEqual(['request', 'legEnded', 'delivery'])
+  })
+
+  test('the card may come by its track alone', async () => {
+    const terminal = await world.terminal()
+    const { answer } = await terminal.purchase({ card: knet, amountMinor: 1_000n, entry: 'track2' })
+    expect(code(answer)).toBe('00')
+  })
+
+  test.each([
+    ['a wrong PIN', { card: knet, amountMinor: 1_000n, pin: '9999' }, '55'],
+    ['more than the account holds', { card: cardNamed('poor'), amountMinor: 1_000n }, '51'],
+    ['an expired card', { card: cardNamed('expired'), amountMinor: 1_000n }, '54'],
+    ['an amount over the limit', { card: cardNamed('limited'), amountMinor: 9_000n }, '61'],
+    ['a card that nobody here serves', { card: cardNamed('visa'), amountMinor: 1_000n }, '15'],
+    ['an issuer that is down', { card: knet, amountMinor: 1_991n }, '91'],
+    ['a missing amount', { card: knet, amountMinor: 1_000n, fields: { 4: undefined } }, '30'],
+    ['an amount of nothing', { card: knet, amountMinor: 0n }, '13'],
+    ['a currency nobody knows', { card: knet, amountMinor: 1_000n, currency: '999' }, '12'],
+  ] as const)('%s', async (_what, order, expected) => {
+    const terminal = await world.terminal()
+    const { answer, message } = await terminal.purchase(order)
+    expect(code(answer)).toBe(expected)
+    expect(element(answer, 11)).toBe(message.fields[11])
+  })
+
+  test('a message with a wrong seal is refused and leaves no trace', async () => {
+    const terminal = await world.terminal()
+    const { answer, purchase } = await terminal.purchase({ card: knet, amountMinor: 1_000n, seal: 'wrong' })
+    expect(code(answer)).toBe('63')
+    const { rows } = await world.pool.query('SELECT FROM switch.transaction WHERE rrn = $1', [purchase.rrn])
+    expect(rows).toHaveLength(0)
+  })
+
+  test('a repeat hears the stored answer, and nothing is posted again', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 2_000n })
+    const again = await terminal.repeat(asked)
+    expect(code(again)).toBe('00')
+    expect(element(again, 38)).toBe(element(asked.answer, 38))
+    const life = await world.life(asked.purchase.rrn)
+    expect(life.events.filter(({ kind }) => kind === 'legEnded')).toHaveLength(1)
+  })
+
+  test('a repeat while the first is under way hears the same answer as the first', async () => {
+    const terminal = await world.terminal()
+    await world.network({ delayMs: 500 })
+    const first = terminal.begin({ card: knet, amountMinor: 2_100n })
+    const second = terminal.repeat(first)
+    const answers = await Promise.all([first.reply, second])
+    await world.network({ reset: true })
+    expect(answers.map(code)).toContain('00')
+    expect((await world.life(first.purchase.rrn)).legs).toHaveLength(1)
+  })
+
+  test('other data under the same key is refused with 94', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 3_000n })
+    expect(code(await terminal.conflict(asked, { 4: '000000003001' }))).toBe('94')
+  })
+
+  test('silence of the network is 91, and the reversal is acknowledged', async () => {
+    const terminal = await world.terminal()
+    const { answer, purchase } = await terminal.purchase({ card: knet, amountMinor: 1_901n })
+    expect(code(answer)).toBe('91')
+    const life = await world.lifeUntil(purchase.rrn, ({ reversal }) => reversal === 'acknowledged')
+    expect(life).toMatchObject({ state: 'unknown', responseCode: '91' })
+    expect(life.obligations).toHaveLength(1)
+  })
+
+  test('a late approval is recorded and never posted', async () => {
+    const terminal = await world.terminal()
+    const { answer, purchase } = await terminal.purchase({ card: knet, amountMinor: 1_902n })
+    expect(code(answer)).toBe('91')
+    const life = await world.lifeUntil(purchase.rrn, ({ events }) =>
+      events.some(({ kind }) => kind === 'late'),
+    )
+    expect(life.state).toBe('unknown')
+    const { rows } = await world.pool.query(
+      "SELECT FROM ledger.posting WHERE reference = $1 || ':purchase'",
+      [life.id],
+    )
+    expect(rows).toHaveLength(0)
+  })
+
+  test.each([
+    ['a line cut before the answer', 1_907n, '91'],
+    ['an approval with a wrong seal', 1_911n, '91'],
+    ['an answer without a response code', 1_912n, '91'],
+    ['an approval for another amount', 1_913n, '96'],
+    ["an answer with another purchase's reference", 1_914n, '91'],
+  ] as const)('%s is declined and reversed', async (_what, amountMinor, expected) => {
+    const terminal = await world.terminal()
+    const { answer, purchase } = await terminal.purchase({ card: knet, amountMinor })
+    expect(code(answer)).toBe(expected)
+    const life = await world.lifeUntil(purchase.rrn, ({ reversal }) => reversal === 'acknowledged')
+    expect(life.state).toBe('unknown')
+  })
+
+  test('an approval that comes twice counts once', async () => {
+    const terminal = await world.terminal()
+    const { answer, purchase } = await terminal.purchase({ card: knet, amountMinor: 1_904n })
+    expect(code(answer)).toBe('00')
+    expect((await world.life(purchase.rrn)).state).toBe('approved')
+  })
+})
+
+describe("a terminal's own reversal", () => {
+  test('after an approval undoes it at the network and in the books, however often it is repeated', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 4_000n })
+    const first = terminal.reverse(asked)
+    expect(code(await first.reply)).toBe('00')
+    for (let again = 0; again < 10; again++) {
+      expect(code(await terminal.reverse(asked, { mti: '0421', again: first.message }).reply)).toBe('00')
+    }
+    const life = await world.lifeUntil(asked.purchase.rrn, ({ reversal }) => reversal === 'acknowledged')
+    expect(life.state).toBe('reversed')
+    expect(life.events.filter(({ kind }) => kind === 'cancel')).toHaveLength(1)
+    const { rows } = await world.pool.query<{ net: bigint }>(
+      `SELECT sum(e.amount)::bigint AS net FROM ledger.entry e JOIN ledger.posting p ON p.id = e.posting_id
+        JOIN ledger.account a ON a.id = e.account_id
+       WHERE p.reference LIKE $1 || ':%' AND a.path LIKE 'merchant:%'`,
+      [life.id],
+    )
+    expect(rows[0]!.net).toBe(0n)
+  })
+
+  test('while the purchase is under way declines it, and the network is told once the leg has ended', async () => {
+    const terminal = await world.terminal()
+    await world.network({ delayMs: 1_000 })
+    const asked = terminal.begin({ card: knet, amountMinor: 4_100n })
+    await world.lifeUntil(asked.purchase.rrn, ({ state }) => state === 'intent')
+    const reversal = terminal.reverse(asked, { mti: '0400' })
+    expect(code(await reversal.reply)).toBe('00')
+    expect(code(await asked.reply)).toBe('17')
+    await world.network({ reset: true })
+    const life = await world.lifeUntil(asked.purchase.rrn, (one) => one.reversal === 'acknowledged')
+    expect(life.state).toBe('reversed')
+  })
+
+  test('before the purchase is acknowledged, and the purchase is declined when it comes', async () => {
+    const terminal = await world.terminal()
+    const ghost = await world.terminal()
+    // A purchase that goes nowhere gives the numbers; its own bytes come afterwards.
+    const asked = ghost.begin({ card: knet, amountMinor: 4_200n, seal: 'wrong' })
+    await asked.reply
+    const early = ghost.reverse(asked)
+    expect(code(await early.reply)).toBe('25')
+    expect(code(await ghost.ask(asked.message))).toBe('12')
+    const { rows } = await world.pool.query('SELECT state FROM switch.transaction WHERE rrn = $1', [
+      asked.purchase.rrn,
+    ])
+    expect(rows).toHaveLength(0)
+    terminal.close()
+  })
+
+  test('of something declined has nothing to do and says so', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 4_300n, pin: '9999' })
+    expect(code(await terminal.reverse(asked).reply)).toBe('21')
+  })
+})
+
+test('when all is over the issuers and the ledger hold the same, and no card data is anywhere', async () => {
+  const { ok, lines } = await reconciled(world)
+  expect(lines.at(-1)).toBe('RESULT ok')
+  expect(ok).toBe(true)
+}, 120_000)
