@@ -117,6 +117,7 @@ async function load(session: Session, tasks: readonly Task[], options: BatchOpti
   }
   ask('accounts', wanted.accounts)
   ask('postings', wanted.postings)
+  ask('reversals', wanted.reversed)
   ask('reversedEntries', wanted.reversed)
   ask('holds', wanted.holds)
   ask('holdAccounts', wanted.holds)
@@ -194,12 +195,13 @@ function readBooks(rowsOf: (name: StatementName) => Row[]): Omit<Loaded, 'verdic
     paths.set(account.id, account.path)
   }
   const moved = Map.groupBy(rowsOf('reversedEntries'), (row) => row['reference'] as string)
+  const reversed = new Set(rowsOf('reversals').map((row) => row['reverses']))
   for (const row of rowsOf('postings')) {
-    const { reference, ...posted } = row as unknown as Posted & { reference: string }
+    const { reference, id, kind } = row as unknown as Posted & { reference: string }
     const entries = (moved.get(reference) ?? []).map((entry) => {
       return { account: entry['path'] as string, amount: entry['amount'] as bigint }
     })
-    books.postings.set(reference, { ...posted, moved: entries })
+    books.postings.set(reference, { id, kind, reversed: reversed.has(id), moved: entries })
   }
   const holdVersions = new Map<string, bigint>()
   for (const row of rowsOf('holds')) {

@@ -48,6 +48,8 @@ export class Session {
     try {
       await checkDurability(client)
       await client.query(settings(options.statementDeadlineMs))
+      // Books that were never migrated are found out about now, and not by the first unit.
+      await client.query('SELECT FROM ledger.shard LIMIT 1')
     } catch (error) {
       session.cut()
       throw databaseError(error)
@@ -93,13 +95,16 @@ export class Session {
 
 /**
  * Generic plans are kept for the life of a connection, and on an empty table they would be sequential scans that
- * grow with the books: so scans are off, and every statement of the writer must find an index. The server ends what
+ * grow with the books: so scans, and the joins that read a whole index, are off, and every statement of the writer
+ * must find its rows by index. The server ends what
  * outlives our own deadline, so that a connection we lost does not keep its locks.
  */
-function settings(statementDeadlineMs: number): string {
+export function settings(statementDeadlineMs: number): string {
   return [
     'SET ROLE ledger_writer',
     'SET enable_seqscan = off',
+    'SET enable_hashjoin = off',
+    'SET enable_mergejoin = off',
     'SET plan_cache_mode = force_generic_plan',
     'SET jit = off',
     `SET statement_timeout = ${statementDeadlineMs}`,

@@ -1,7 +1,22 @@
 /**
  * Every statement of the writer, by the name it is prepared under. Sets of rows go in as one array a column, so that
  * a batch of any size is one statement, planned once.
+ *
+ * Planned once may mean planned while the table is empty and its size known to be nothing; then reading all of it
+ * looks cheapest, and the plan stays while the table grows. So every look-up is a lateral subquery behind OFFSET 0,
+ * which the planner can only run by index, once for each thing that is looked for, and updates go to the places that
+ * such look-ups found.
  */
+const accountColumns = `a.path, a.id, a.currency, a.normal_side, a.limit_kind, b.closed,
+           b.debits, b.credits, b.debits_pending, b.credits_pending, b.version`
+
+const balanceOfAccount = `
+     CROSS JOIN LATERAL (SELECT * FROM ledger.balance WHERE account_id = a.id OFFSET 0) b`
+
+const namedPostings = `
+      FROM unnest($1::text[]) AS wanted(reference)
+     CROSS JOIN LATERAL (SELECT * FROM ledger.posting WHERE reference = wanted.reference OFFSET 0) p`
+
 export const statements = {
   lockShard: `
     SELECT head_seq, head_hash, last_posting, last_account,
@@ -10,47 +25,42 @@ export const statements = {
       FROM ledger.shard WHERE shard = $1 FOR UPDATE`,
 
   knownUnits: `
-    SELECT key, encode(body_hash, 'hex') AS fingerprint, refusal
-      FROM ledger.unit WHERE key = ANY ($1::text[])`,
+    SELECT u.key, encode(u.body_hash, 'hex') AS fingerprint, u.refusal
+      FROM unnest($1::text[]) AS wanted(key)
+     CROSS JOIN LATERAL (SELECT * FROM ledger.unit WHERE key = wanted.key OFFSET 0) u`,
 
   accounts: `
-    SELECT a.path, a.id, a.currency, a.normal_side, a.limit_kind, b.closed,
-           b.debits, b.credits, b.debits_pending, b.credits_pending, b.version
-      FROM ledger.account a JOIN ledger.balance b ON b.account_id = a.id
-     WHERE a.path = ANY ($1::text[])`,
+    SELECT ${accountColumns}
+      FROM unnest($1::text[]) AS wanted(path)
+     CROSS JOIN LATERAL (SELECT * FROM ledger.account WHERE path = wanted.path OFFSET 0) a
+     ${balanceOfAccount}`,
 
   postings: `
-    SELECT p.reference, p.id, p.kind,
-           EXISTS (SELECT FROM ledger.posting r WHERE r.reverses = p.id) AS reversed
-      FROM ledger.posting p WHERE p.reference = ANY ($1::text[])`,
+    SELECT p.reference, p.id, p.kind ${namedPostings}`,
+
+  // Which of the named postings have been reversed.
+  reversals: `
+    SELECT r.reverses ${namedPostings}
+     CROSS JOIN LATERAL (SELECT reverses FROM ledger.posting WHERE reverses = p.id OFFSET 0) r`,
 
   // Posted entries of what is to be reversed, with their accounts.
   reversedEntries: `
-    SELECT p.reference, e.amount,
-           a.path, a.id, a.currency, a.normal_side, a.limit_kind, b.closed,
-           b.debits, b.credits, b.debits_pending, b.credits_pending, b.version
-      FROM ledger.posting p
-      JOIN ledger.entry e ON e.posting_id = p.id AND e.layer = 0
-      JOIN ledger.account a ON a.id = e.account_id
-      JOIN ledger.balance b ON b.account_id = e.account_id
-     WHERE p.reference = ANY ($1::text[])
+    SELECT p.reference, e.amount, ${accountColumns} ${namedPostings}
+     CROSS JOIN LATERAL (SELECT * FROM ledger.entry WHERE posting_id = p.id AND layer = 0 ORDER BY seq OFFSET 0) e
+     CROSS JOIN LATERAL (SELECT * FROM ledger.account WHERE id = e.account_id OFFSET 0) a
+     ${balanceOfAccount}
      ORDER BY p.id, e.seq`,
 
   holds: `
     SELECT p.reference, h.id, h.state, h.currency, h.amount, h.captured, h.account_ids, h.amounts, h.open, h.version,
-           (extract(epoch FROM h.expires_at) * 1000)::bigint AS expires_ms
-      FROM ledger.posting p JOIN ledger.hold h ON h.id = p.id
-     WHERE p.reference = ANY ($1::text[])`,
+           (extract(epoch FROM h.expires_at) * 1000)::bigint AS expires_ms ${namedPostings}
+     CROSS JOIN LATERAL (SELECT * FROM ledger.hold WHERE id = p.id OFFSET 0) h`,
 
   holdAccounts: `
-    SELECT a.path, a.id, a.currency, a.normal_side, a.limit_kind, b.closed,
-           b.debits, b.credits, b.debits_pending, b.credits_pending, b.version
-      FROM ledger.posting p
-      JOIN ledger.hold h ON h.id = p.id
-     CROSS JOIN LATERAL unnest(h.account_ids) AS leg(account_id)
-      JOIN ledger.account a ON a.id = leg.account_id
-      JOIN ledger.balance b ON b.account_id = leg.account_id
-     WHERE p.reference = ANY ($1::text[])`,
+    SELECT ${accountColumns} ${namedPostings}
+     CROSS JOIN LATERAL (SELECT unnest(account_ids) AS account_id FROM ledger.hold WHERE id = p.id OFFSET 0) h
+     CROSS JOIN LATERAL (SELECT * FROM ledger.account WHERE id = h.account_id OFFSET 0) a
+     ${balanceOfAccount}`,
 
   insertAccounts: `
     INSERT INTO ledger.account (id, path, currency, normal_side, limit_kind, shard, block_seq)
@@ -100,19 +110,25 @@ export const statements = {
        SET state = t.state, amount = t.amount, captured = t.captured, account_ids = t.account_ids::bigint[],
            amounts = t.amounts::bigint[], open = t.open::bigint[], expires_at = to_timestamp(t.expires_ms / 1000.0),
            version = t.version
-      FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[],
-                  $8::bigint[], $9::bigint[], $10::bigint[])
-        AS t(id, state, amount, captured, account_ids, amounts, open, expires_ms, version, expected)
-     WHERE h.id = t.id AND h.version = t.expected`,
+      FROM (SELECT given.*, found.place
+              FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[],
+                          $8::bigint[], $9::bigint[], $10::bigint[])
+                AS given(id, state, amount, captured, account_ids, amounts, open, expires_ms, version, expected)
+             CROSS JOIN LATERAL (SELECT ctid AS place FROM ledger.hold
+                                  WHERE id = given.id AND version = given.expected OFFSET 0) found) t
+     WHERE h.ctid = t.place`,
 
   updateBalances: `
     UPDATE ledger.balance b
        SET debits = t.debits, credits = t.credits, debits_pending = t.debits_pending,
            credits_pending = t.credits_pending, version = t.version, closed = t.closed
-      FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                  $8::boolean[])
-        AS t(id, debits, credits, debits_pending, credits_pending, version, expected, closed)
-     WHERE b.account_id = t.id AND b.version = t.expected`,
+      FROM (SELECT given.*, found.place
+              FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                          $7::bigint[], $8::boolean[])
+                AS given(id, debits, credits, debits_pending, credits_pending, version, expected, closed)
+             CROSS JOIN LATERAL (SELECT ctid AS place FROM ledger.balance
+                                  WHERE account_id = given.id AND version = given.expected OFFSET 0) found) t
+     WHERE b.ctid = t.place`,
 
   insertBlock: `
     INSERT INTO ledger.block (shard, seq, prev, hash, accounts, units, postings, recorded_at)
