@@ -18,6 +18,21 @@ const entries: readonly Entry[] = [
     },
   },
   {
+    name: 'explain',
+    description: 'the whole life of a transaction, by its RRN or id',
+    load: async () => (await import('./commands/explain.ts')).explainCommand(),
+  },
+  {
+    name: 'reconcile',
+    description: 'compare what terminals were told, issuers hold and the ledger posted',
+    load: async () => (await import('./commands/reconcile.ts')).reconcileCommand(),
+  },
+  {
+    name: 'status',
+    description: 'how the running switch stands: sessions, breakers, ledger, HSM',
+    load: async () => (await import('./commands/status.ts')).statusCommand(),
+  },
+  {
     name: 'ledger',
     description: 'the books: whether they hold',
     load: async () => (await import('./commands/ledger.ts')).ledgerCommand(),

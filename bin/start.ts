@@ -159,7 +159,7 @@ async function prove(system: System, options: Options, ended: Promise<unknown>):
   const settled = await system.settle(settleMs)
   say(settled ? 'no transaction open, no reversal owed' : 'not everything came to its end')
   console.log(summaryOf(terminals))
-  const { ok, lines } = await runReconcile({ stateFolder: system.stateFolder, json: false })
+  const { ok, lines } = await runReconcile({ stateFolder: system.stateFolder, final: true })
   for (const line of lines) console.log(line)
   return ok && settled && system.lost.length === 0 ? 0 : 1
 }
