@@ -135,7 +135,7 @@ export class Estate {
     return {
       running: this.#running,
       rate: this.#rate,
-      seconds: this.#running ? (performance.now() - this.#startedMs) / 1_000 : 0,
+      seconds: this.#running ? Math.round((performance.now() - this.#startedMs) / 100) / 10 : 0,
       scheduled: tally.scheduled,
       sent: tally.sent,
       unsent: tally.unsent,
@@ -160,7 +160,7 @@ export class Estate {
       firstApproved: tally.firstApproved,
       lines: { up: this.#channels.filter(({ up }) => up).length, of: this.#channels.length },
       latency: tally.latency(),
-      lagMaxMs: tally.lagMaxMs,
+      lagMaxMs: Math.round(tally.lagMaxMs * 10) / 10,
     }
   }
 
@@ -269,20 +269,15 @@ export class Estate {
     }
     if (mti !== '0210') return
     this.tally.lateAnswers++
-    const answer = { responseCode, authId: fields[38] }
-    // 94 answers the same key with other data, not the purchase.
-    if (responseCode !== '94') this.#remember(rrn, answer)
-    const authId = answer.authId === undefined ? {} : { authId: answer.authId }
-    const line = {
-      at: Date.now(),
-      event: 'lateAnswer',
-      kind: 'purchase',
-      terminal,
-      rrn,
-      responseCode,
-      ...authId,
+    // 94 answers the same key with other data, not the purchase, unless the purchase has no answer yet.
+    if (responseCode === '94' && this.#answers.has(rrn)) {
+      this.#track(this.#book.record({ at: Date.now(), event: 'conflictAnswer', terminal, rrn, responseCode }))
+      return
     }
-    this.#track(this.#book.record(line))
+    this.#remember(rrn, { responseCode, authId: fields[38] })
+    const authId = fields[38] === undefined ? {} : { authId: fields[38] }
+    const line = { event: 'lateAnswer', kind: 'purchase', terminal, rrn, responseCode, ...authId }
+    this.#track(this.#book.record({ at: Date.now(), ...line }))
   }
 
   /** To be told again what was told already is well; to be told otherwise is not. */

@@ -47,7 +47,8 @@ class Reader {
         this.#answer(line.rrn)
         break
       case 'reversal':
-        this.#numbering.used({ terminalId: line.terminal, rrn: line.rrn, stan: line.stan })
+        // A later attempt has the trace number of the first: others have been given out since.
+        if (line.attempt === 1) this.#numbering.used({ terminalId: line.terminal, stan: line.stan })
         this.#reverse(line)
         break
       case 'reversalAnswer':
