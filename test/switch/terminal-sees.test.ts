@@ -121,11 +121,12 @@ describe('what a terminal sees', () => {
   })
 
   test.each([
-    ['a line cut before the answer', 1_907n, '91'],
     ['an approval with a wrong seal', 1_911n, '91'],
     ['an answer without a response code', 1_912n, '91'],
     ['an approval for another amount', 1_913n, '96'],
     ["an answer with another purchase's reference", 1_914n, '91'],
+    // Last: after a lost session the breaker lets little through for a while.
+    ['a line cut before the answer', 1_907n, '91'],
   ] as const)('%s is declined and reversed', async (_what, amountMinor, expected) => {
     const terminal = await world.terminal()
     const { answer, purchase } = await terminal.purchase({ card: knet, amountMinor })
