@@ -1,32 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Random } from '../../kernel/random.ts'
-import type { Book } from '../book.ts'
 import { maskedPan } from '../cards.ts'
 import type { RequestLine, TerminalLine } from './book-lines.ts'
 import type { Channel, Reply } from './channel.ts'
 import { type Purchase, purchaseRequest, repeatOf } from './messages.ts'
-import type { Numbering } from './numbering.ts'
 import { reverseUntilAcknowledged } from './reversal.ts'
 import { outageCodes, type Scenario, type ScenarioName, scenarios } from './scenarios.ts'
-import type { Tally } from './tally.ts'
+import { type PurchaseAnswer, type Surroundings, sameAnswer } from './surroundings.ts'
 import type { WireMessage } from './wire.ts'
-
-/** What a purchase lives in. */
-export interface Surroundings {
-  readonly book: Book
-  readonly tally: Tally
-  readonly numbering: Numbering
-  readonly random: Random
-  readonly timeoutMs: number
-  /** How long one delivery of a reversal waits for its answer, and then for the next delivery. */
-  readonly reversalEveryMs: number
-  /** What share of unanswered purchases is sent once more before it is reversed. */
-  readonly repeatShare: number
-  /** True when the process ends: what is still open is the next life's, from the book. */
-  readonly ended: () => boolean
-  /** Notes what a purchase was answered, for answers that come after that. */
-  readonly remember: (rrn: string, answer: PurchaseAnswer) => void
-}
 
 export interface Order {
   readonly purchase: Purchase
@@ -36,11 +16,6 @@ export interface Order {
   readonly scheduledMs: number
   /** Called once, when the terminal no longer waits for an answer to the purchase. */
   readonly onDecided: () => void
-}
-
-export interface PurchaseAnswer {
-  readonly responseCode: string
-  readonly authId: string | undefined
 }
 
 /** One purchase from its booking to its end: whatever the terminal does about it, in order. */
@@ -259,10 +234,6 @@ class PurchaseLife {
       ...(authId === undefined ? {} : { authId }),
     }
   }
-}
-
-export function sameAnswer(one: PurchaseAnswer, other: PurchaseAnswer): boolean {
-  return one.responseCode === other.responseCode && one.authId === other.authId
 }
 
 function messageOf(purchase: Purchase, { spoiled }: Scenario): WireMessage {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { acknowledgedCodes, type ReversalLine } from './book-lines.ts'
 import type { Channel } from './channel.ts'
-import type { Surroundings } from './life.ts'
 import { type Purchase, repeatOf, reversalRequest } from './messages.ts'
+import type { Surroundings } from './surroundings.ts'
 
 export interface ReversalOwed {
   readonly purchase: Purchase
