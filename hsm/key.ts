@@ -20,6 +20,7 @@ export type Usage =
   | 'E0'
   | 'E1'
   | 'E2'
+  | 'E4'
   | 'B0'
   | 'D0'
   | 'S0'
@@ -63,6 +64,7 @@ const roles = {
   imkac: 'E0',
   imksmc: 'E1',
   imksmi: 'E2',
+  imkdn: 'E4',
   bdk: 'B0',
   sign: 'S0',
   // Only for the self-test and the health check.
@@ -83,6 +85,7 @@ const algorithmsOf: Readonly<Record<Usage, readonly Algorithm[]>> = {
   E0: ['DES2'],
   E1: ['DES2'],
   E2: ['DES2'],
+  E4: ['DES2'],
   B0: ['DES2', 'AES-128', 'AES-192', 'AES-256'],
   D0: ['AES-128', 'AES-192', 'AES-256'],
   S0: ['EC-P256'],
@@ -144,6 +147,7 @@ function modeOf(usage: Usage, direction: Direction): Mode | undefined {
     case 'E0':
     case 'E1':
     case 'E2':
+    case 'E4':
     case 'B0':
       return 'X'
     case 'S0':

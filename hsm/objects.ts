@@ -40,6 +40,8 @@ export interface ObjectSpec {
   readonly value: Buffer
   readonly grants: readonly Grant[]
   readonly mechanisms: readonly Mechanism[]
+  /** May leave the token wrapped. No stored key may. */
+  readonly extractable?: true
 }
 
 /** X9.24-1:2009 annex A.2: the mask that makes a key's variant for the right half of an initial key. */
@@ -88,6 +90,7 @@ export function objectsOf(key: ClearKey): ObjectSpec[] {
     case 'E0':
     case 'E1':
     case 'E2':
+    case 'E4':
       return [spec('', value, ['encrypt'], ['des3-ecb'])]
     case 'B0':
       return des

@@ -94,7 +94,7 @@ export function writePinBlock(
   putNibble(block, 0, format)
   putNibble(block, 1, count)
   for (let index = 0; index < 14; index++) {
-    putNibble(block, 2 + index, index < count ? pin[index]! : filler(format, random, index))
+    putNibble(block, 2 + index, index < count ? pin[index]! : filler(format, random, index - count))
   }
   if (format === 4) random.copy(block, 8, 0, 8)
   if (format === 0 || format === 3) xorInto(block, panField0(pan))

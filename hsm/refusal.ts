@@ -10,6 +10,7 @@ const classes: Readonly<Record<number, ErrorClass>> = {
   0x62: 'data', // KEY_SIZE_RANGE
   0x63: 'data', // KEY_TYPE_INCONSISTENT
   0x68: 'data', // KEY_FUNCTION_NOT_PERMITTED
+  0x6a: 'data', // KEY_UNEXTRACTABLE
   0x70: 'data', // MECHANISM_INVALID
   0x71: 'data', // MECHANISM_PARAM_INVALID
   0xc0: 'data', // SIGNATURE_INVALID

@@ -47,6 +47,22 @@ export interface Token {
     readonly output: Buffer
   }): void
   random(output: Buffer): void
+  /** The key that is one enciphered block of `data`, made inside the token (AES, 16 bytes in and out). */
+  derive(request: {
+    readonly from: TokenObject
+    readonly data: Buffer
+    readonly object: Omit<ObjectSpec, 'value'>
+  }): TokenObject
+  /** The same block, in clear: for keys longer than a block. */
+  deriveBytes(request: { readonly from: TokenObject; readonly data: Buffer; readonly output: Buffer }): void
+  /** An extractable object under another (RFC 3394 for `aes-wrap`, RFC 5649 for `aes-wrap-pad`). */
+  wrap(request: {
+    readonly kek: TokenObject
+    readonly object: TokenObject
+    readonly mechanism: 'aes-wrap' | 'aes-wrap-pad'
+  }): Buffer
+  /** The reverse, in clear: only known answers are compared so. */
+  unwrapBytes(request: { readonly kek: TokenObject; readonly wrapped: Buffer }): Buffer
   /** Makes an AES-256 data key that never leaves in clear, and gives it wrapped (RFC 5649). */
   newDataKey(kek: TokenObject): Buffer
   /** The data key for this process's life; not stored. Throws `TokenError` for a wrapping that is not intact. */

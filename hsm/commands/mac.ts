@@ -6,6 +6,10 @@ import type { Usage } from '../key.ts'
 import type { SignMechanism, Token } from '../token.ts'
 import type { Context } from './context.ts'
 import { withSecret } from './context.ts'
+import { withAesWorkingKey } from './dukpt-aes.ts'
+import type { AesKeyType } from './dukpt-aes.ts'
+import { withTdesKey } from './dukpt-tdes.ts'
+import { withLent } from './lend.ts'
 import { badRequest } from './request.ts'
 
 /** ISO 9797-1 section 6.3: zeros; one bit and zeros; the length in front, and zeros. */
@@ -18,17 +22,32 @@ export interface MacRequest {
   readonly padding: Padding
   /** Leading bytes to keep. */
   readonly bytes: number
+  /** With a DUKPT base key: whose message it is, and by which algorithm a TDES key seals. */
+  readonly dukpt?: Dukpt
+}
+
+export interface Dukpt {
+  readonly ksn: Buffer
+  readonly direction: 'request' | 'response'
+  readonly algorithm: 'retail' | 'cmac'
 }
 
 const macUsages: readonly Usage[] = ['M1', 'M3', 'M6', 'M7']
 
 export function generateMac(context: Context, request: MacRequest): Buffer {
+  if (request.dukpt !== undefined) {
+    return truncated(dukptMac(context, { ...request, dukpt: request.dukpt }), request.bytes)
+  }
   const key = context.keys.active(request.key, macUsages, ['C', 'G'])
   return truncated(wholeMac(context.token, key, request.data, request.padding), request.bytes)
 }
 
 /** Tries previous versions that are still honoured too: a peer may be a moment behind with a key change. */
 export function verifyMac(context: Context, request: Omit<MacRequest, 'bytes'> & { mac: Buffer }): boolean {
+  if (request.dukpt !== undefined) {
+    const expected = dukptMac(context, { ...request, dukpt: request.dukpt })
+    return timingSafeEqual(truncated(expected, request.mac.length), request.mac)
+  }
   let verified = false
   for (const key of context.keys.accepted(request.key, macUsages, ['C', 'V'])) {
     const expected = wholeMac(context.token, key, request.data, request.padding)
@@ -38,6 +57,45 @@ export function verifyMac(context: Context, request: Omit<MacRequest, 'bytes'> &
     part.fill(0)
   }
   return verified
+}
+
+/** X9.24-1 annex A and X9.24-3 section 6: each message's own MAC key, one for each way. */
+function dukptMac(
+  context: Context,
+  { key, data, padding, dukpt }: Omit<MacRequest, 'bytes'> & { readonly dukpt: Dukpt },
+): Buffer {
+  const { ksn, direction, algorithm } = dukpt
+  const bdk = context.keys.active(key, ['B0'], ['X'])
+  if (cipherOf(bdk.name.algorithm) === 'aes') {
+    const rights = { grants: ['sign'], mechanisms: ['aes-cmac'] } as const
+    const usage = direction === 'request' ? 'macGenerate' : 'macVerify'
+    const type = bdk.name.algorithm as AesKeyType
+    return withAesWorkingKey(context, { bdk, ksn, usage, type, ...rights }, (object) =>
+      signed(context.token, { object }, { mechanism: 'aes-cmac', data, bytes: 16 }),
+    )
+  }
+  const variant = direction === 'request' ? 'macRequest' : 'macResponse'
+  return withTdesKey(context, { bdk, ksn, variant }, (value) =>
+    algorithm === 'retail'
+      ? lentRetailMac(context, value, padded(data, padding))
+      : withLent(context, { kind: 'DES2', value, grants: ['sign'], mechanisms: ['des3-cmac'] }, (object) =>
+          signed(context.token, { object }, { mechanism: 'des3-cmac', data, bytes: 8 }),
+        ),
+  )
+}
+
+/** ISO 9797-1 algorithm 3 of whole blocks, under a derived key. */
+export function lentRetailMac(context: Context, value: Buffer, blocks: Buffer): Buffer {
+  const rights = { kind: 'DES2', grants: ['encrypt'], mechanisms: ['des3-cbc'] } as const
+  return withSecret(16, (k1) => {
+    k1.set(value.subarray(0, 8), 0)
+    k1.set(value.subarray(0, 8), 8)
+    return withLent(context, { ...rights, value }, (object) =>
+      withLent(context, { ...rights, value: k1 }, (single) =>
+        retailMac(context.token, { object, parts: new Map([['#k1', single]]) }, blocks),
+      ),
+    )
+  })
 }
 
 function truncated(mac: Buffer, bytes: number): Buffer {
@@ -59,7 +117,7 @@ function wholeMac(token: Token, key: LoadedKey, data: Buffer, padding: Padding):
 
 function signed(
   token: Token,
-  { object }: LoadedKey,
+  { object }: Pick<LoadedKey, 'object'>,
   { mechanism, data, bytes }: { mechanism: SignMechanism; data: Buffer; bytes: number },
 ): Buffer {
   const output = Buffer.alloc(bytes)
@@ -79,7 +137,7 @@ function chainedMac(token: Token, { object }: LoadedKey, input: Buffer): Buffer 
  * ISO 9797-1 algorithm 3 of whole blocks: single DES under K1 over all blocks but the last, then the last under
  * K1‖K2, chained to it. `key` has K1‖K1 as its part `#k1`.
  */
-export function retailMac(token: Token, key: LoadedKey, input: Buffer): Buffer {
+export function retailMac(token: Token, key: Pick<LoadedKey, 'object' | 'parts'>, input: Buffer): Buffer {
   const headBytes = input.length - 8
   return withSecret(input.length, (output) => {
     const iv = Buffer.alloc(8)

@@ -12,11 +12,18 @@ import {
   xorInto,
 } from '../pin-block.ts'
 import type { PinFormat } from '../pin-block.ts'
+import type { TokenObject } from '../token.ts'
 import type { Context } from './context.ts'
 import { withSecret } from './context.ts'
+import { withAesWorkingKey } from './dukpt-aes.ts'
+import type { AesKeyType } from './dukpt-aes.ts'
+import { withTdesKey } from './dukpt-tdes.ts'
+import { withLent } from './lend.ts'
 
 export interface PinSource {
+  /** A PIN key; or, with a key serial number, a DUKPT base key. */
   readonly key: string
+  readonly ksn?: Buffer
   readonly format: PinFormat
   readonly block: Buffer
 }
@@ -56,27 +63,66 @@ export function withPin<Result>(
   { source, pan }: { readonly source: PinSource; readonly pan: string },
   use: (pin: Buffer) => Result,
 ): Result {
-  const from = pinKey(context, source, 'D')
   if (source.block.length !== pinBlockBytes(source.format)) throw new HsmError({ kind: 'pinBlock' })
-  return withSecret(pinBlockBytes(source.format), (clear) =>
-    withSecret(pinBufferBytes, (pin) => {
-      openBlock(context, from, { block: source.block, format: source.format, pan, clear })
-      if (!readPinBlock(source.format, clear, pan, pin)) throw new HsmError({ kind: 'pinBlock' })
-      return use(pin)
-    }),
+  return withOpener(context, source, (object) =>
+    withSecret(pinBlockBytes(source.format), (clear) =>
+      withSecret(pinBufferBytes, (pin) => {
+        openBlock(context, object, { block: source.block, format: source.format, pan, clear })
+        if (!readPinBlock(source.format, clear, pan, pin)) throw new HsmError({ kind: 'pinBlock' })
+        return use(pin)
+      }),
+    ),
+  )
+}
+
+function withOpener<Result>(
+  context: Context,
+  source: PinSource,
+  use: (object: TokenObject) => Result,
+): Result {
+  if (source.ksn === undefined) return use(pinKey(context, source, 'D').object)
+  return withDukptPinKey(
+    context,
+    { key: source.key, ksn: source.ksn, format: source.format, grant: 'decrypt' },
+    use,
+  )
+}
+
+export interface DukptPinKey {
+  readonly key: string
+  readonly ksn: Buffer
+  readonly format: PinFormat
+  readonly grant: 'encrypt' | 'decrypt'
+}
+
+/** Lends the PIN key of a key serial number: TDES for the formats of eight bytes, AES for format 4. */
+export function withDukptPinKey<Result>(
+  context: Context,
+  { key, ksn, format, grant }: DukptPinKey,
+  use: (object: TokenObject) => Result,
+): Result {
+  const bdk = context.keys.active(key, ['B0'], ['X'])
+  if (cipherOf(bdk.name.algorithm) !== (format === 4 ? 'aes' : 'des3')) throw wrongUsage()
+  if (format === 4) {
+    const type = bdk.name.algorithm as AesKeyType
+    const rights = { grants: [grant], mechanisms: ['aes-cbc', 'aes-ecb'] } as const
+    return withAesWorkingKey(context, { bdk, ksn, usage: 'pin', type, ...rights }, use)
+  }
+  return withTdesKey(context, { bdk, ksn, variant: 'pin' }, (value) =>
+    withLent(context, { kind: 'DES2', value, grants: [grant], mechanisms: ['des3-cbc'] }, use),
   )
 }
 
 export function pinKey(context: Context, { key, format }: PinTarget, mode: 'D' | 'E'): LoadedKey {
   const loaded = context.keys.active(key, ['P0'], [mode])
   const cipher = cipherOf(loaded.name.algorithm)
-  if (cipher !== (format === 4 ? 'aes' : 'des3')) throw new HsmError({ kind: 'refused', why: 'wrongUsage' })
+  if (cipher !== (format === 4 ? 'aes' : 'des3')) throw wrongUsage()
   return loaded
 }
 
 function openBlock(
   { token }: Context,
-  { object }: LoadedKey,
+  object: TokenObject,
   { block, format, pan, clear }: { block: Buffer; format: PinFormat; pan: string; clear: Buffer },
 ): void {
   if (format !== 4) {
@@ -90,8 +136,12 @@ function openBlock(
   })
 }
 
+function wrongUsage(): HsmError {
+  return new HsmError({ kind: 'refused', why: 'wrongUsage' })
+}
+
 export interface PinSealing {
-  readonly to: LoadedKey
+  readonly to: Pick<LoadedKey, 'object'>
   readonly format: PinFormat
   readonly pan: string
   readonly pin: Buffer

@@ -147,13 +147,15 @@ export function templateOf(
     { type: js.CKA_TOKEN, value: onToken },
     { type: js.CKA_PRIVATE, value: true },
     { type: js.CKA_SENSITIVE, value: true },
-    { type: js.CKA_EXTRACTABLE, value: false },
+    { type: js.CKA_EXTRACTABLE, value: object.extractable === true },
     { type: js.CKA_MODIFIABLE, value: false },
     { type: js.CKA_LABEL, value: object.label },
     { type: js.CKA_ID, value: Buffer.from(object.id, 'utf8') },
     ...grants.map((grant) => ({ type: constants[flagOf[grant]]!, value: granted.has(grant) })),
     ...(ec ? [] : [{ type: js.CKA_VERIFY, value: false }]),
-    { type: js.CKA_ALLOWED_MECHANISMS, value: allowed(object.mechanisms) },
+    ...(object.mechanisms.length === 0
+      ? []
+      : [{ type: js.CKA_ALLOWED_MECHANISMS, value: allowed(object.mechanisms) }]),
     ...(ec ? [{ type: js.CKA_EC_PARAMS, value: p256 }] : []),
     ...(object.value === undefined ? [] : [{ type: js.CKA_VALUE, value: object.value }]),
   ]

@@ -62,7 +62,9 @@ class Pkcs11Token implements Token {
   sign({ object, mechanism, data, output }: Parameters<Token['sign']>[0]): void {
     this.#attempt(() => {
       this.#pkcs11.C_SignInit(this.#work, { mechanism: ckm[mechanism] }, object.handle as Buffer)
-      this.#pkcs11.C_Sign(this.#work, mechanism === 'ecdsa' ? sha256(data) : data, output)
+      // The binding hands an empty buffer over as no buffer, which a token refuses; in parts there is no first part.
+      if (data.length === 0) this.#pkcs11.C_SignFinal(this.#work, output)
+      else this.#pkcs11.C_Sign(this.#work, mechanism === 'ecdsa' ? sha256(data) : data, output)
     })
   }
 
@@ -70,31 +72,75 @@ class Pkcs11Token implements Token {
     this.#attempt(() => void this.#pkcs11.C_GenerateRandom(this.#work, output))
   }
 
-  newDataKey(kek: TokenObject): Buffer {
+  derive({ from, data, object }: Parameters<Token['derive']>[0]): TokenObject {
+    const { js } = this.#raw
+    const template = templateOf(js, object, false).filter(({ type }) => type !== js.CKA_MODIFIABLE)
+    const handle = this.#derive(from, data, template)
+    return { label: object.label, id: object.id, kind: object.kind, bytes: 16, handle }
+  }
+
+  deriveBytes({ from, data, output }: Parameters<Token['deriveBytes']>[0]): void {
+    const value = this.#readOnce(this.#derive(from, data, readable(this.#raw.js)))
+    value.copy(output)
+    value.fill(0)
+  }
+
+  /** The value of an object that was made to be read, and the object's end. */
+  #readOnce(handle: Pkcs11Js.Handle): Buffer {
+    const { js, pkcs11, session } = this.#raw
+    try {
+      return pkcs11.C_GetAttributeValue(session, handle, [{ type: js.CKA_VALUE }])[0]!.value
+    } finally {
+      pkcs11.C_DestroyObject(session, handle)
+    }
+  }
+
+  /** CBC over one block with a zero vector is the block cipher itself. */
+  #derive(from: TokenObject, data: Buffer, template: Pkcs11Js.Template): Pkcs11Js.Handle {
     const { js, pkcs11 } = this.#raw
+    const parameter = { type: js.CK_PARAMS_AES_CBC, iv: zero16, data }
+    return this.#attempt(() =>
+      pkcs11.C_DeriveKey(
+        this.#raw.session,
+        { mechanism: ckm['aes-cbc-derive'], parameter },
+        from.handle as Buffer,
+        [...template, { type: js.CKA_VALUE_LEN, value: 16 }],
+      ),
+    )
+  }
+
+  wrap({ kek, object, mechanism }: Parameters<Token['wrap']>[0]): Buffer {
     return this.#attempt(() => {
-      // Extractable for the one wrap, granted nothing, and gone before this function returns.
-      const template = templateOf(js, dataKey([]), false).map((attribute) => {
-        if (attribute.type === js.CKA_EXTRACTABLE) return { ...attribute, value: true }
-        return attribute
-      })
-      const key = pkcs11.C_GenerateKey(this.#work, { mechanism: js.CKM_AES_KEY_GEN }, [
-        ...template,
-        { type: js.CKA_VALUE_LEN, value: 32 },
-      ])
-      try {
-        const wrapped = pkcs11.C_WrapKey(
-          this.#work,
-          { mechanism: ckm['aes-wrap-pad'] },
-          kek.handle as Buffer,
-          key,
-          Buffer.alloc(64),
-        )
-        return Buffer.from(wrapped)
-      } finally {
-        pkcs11.C_DestroyObject(this.#work, key)
-      }
+      const output = Buffer.alloc(object.bytes + 16)
+      const by = { mechanism: ckm[mechanism] }
+      return this.#pkcs11.C_WrapKey(this.#work, by, kek.handle as Buffer, object.handle as Buffer, output)
     })
+  }
+
+  unwrapBytes({ kek, wrapped }: Parameters<Token['unwrapBytes']>[0]): Buffer {
+    const { js, pkcs11, session } = this.#raw
+    const by = { mechanism: ckm['aes-wrap-pad'] }
+    return this.#readOnce(
+      this.#attempt(() => pkcs11.C_UnwrapKey(session, by, kek.handle as Buffer, wrapped, readable(js))),
+    )
+  }
+
+  newDataKey(kek: TokenObject): Buffer {
+    const { js, pkcs11, session } = this.#raw
+    // Extractable for the one wrap, granted nothing, and gone before this function returns.
+    const spec = { ...dataKey([]), extractable: true } as const
+    const handle = this.#attempt(() =>
+      pkcs11.C_GenerateKey(session, { mechanism: js.CKM_AES_KEY_GEN }, [
+        ...templateOf(js, spec, false),
+        { type: js.CKA_VALUE_LEN, value: 32 },
+      ]),
+    )
+    try {
+      const object = { label: spec.label, id: spec.id, kind: 'AES', bytes: 32, handle } as const
+      return this.wrap({ kek, object, mechanism: 'aes-wrap-pad' })
+    } finally {
+      pkcs11.C_DestroyObject(session, handle)
+    }
   }
 
   unwrapDataKey(kek: TokenObject, wrapped: Buffer): TokenObject {
@@ -245,6 +291,14 @@ function block(mechanism: BlockRequest['mechanism'], iv: Buffer | undefined): Pk
     case 'aes-cbc':
       return { mechanism: ckm[mechanism], parameter: iv ?? zero16 }
   }
+}
+
+/** The caller's template decides whether what is derived or unwrapped can be read: on SoftHSM, nothing else does. */
+function readable(js: typeof Pkcs11Js): Pkcs11Js.Template {
+  const spec = { label: '', id: '', kind: 'generic', grants: [], mechanisms: [], extractable: true } as const
+  return templateOf(js, spec, false)
+    .filter(({ type }) => type !== js.CKA_MODIFIABLE)
+    .map((attribute) => (attribute.type === js.CKA_SENSITIVE ? { ...attribute, value: false } : attribute))
 }
 
 function sha256(data: Buffer): Buffer {

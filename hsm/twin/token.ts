@@ -22,6 +22,7 @@ const mechanismInvalid = 0x70
 const objectHandleInvalid = 0x82
 const encryptedDataInvalid = 0x40
 const wrappedKeyInvalid = 0x110
+const keyUnextractable = 0x6a
 
 export function openTwin(specs: readonly ObjectSpec[]): Token {
   return new Twin(specs)
@@ -76,14 +77,36 @@ class Twin implements Token {
     randomFillSync(output)
   }
 
-  newDataKey(kek: TokenObject): Buffer {
-    const { value } = permitted(kek, 'wrap', 'aes-wrap-pad')
-    return wrapPad(value, randomBytes(32))
+  derive({ from, data, object }: Parameters<Token['derive']>[0]): TokenObject {
+    const value = Buffer.alloc(16)
+    this.deriveBytes({ from, data, output: value })
+    return held({ ...object, value })
   }
 
-  unwrapDataKey(kek: TokenObject, wrapped: Buffer): TokenObject {
+  deriveBytes({ from, data, output }: Parameters<Token['deriveBytes']>[0]): void {
+    const { value } = permitted(from, 'derive', 'aes-cbc-derive')
+    encipher({ cipher: 'aes', chaining: 'ecb', key: value, input: data }).copy(output)
+  }
+
+  wrap({ kek, object, mechanism }: Parameters<Token['wrap']>[0]): Buffer {
+    const { value } = permitted(kek, 'wrap', mechanism)
+    const spec = object.handle as ObjectSpec
+    if (spec.extractable !== true) throw new TokenError(keyUnextractable)
+    return wrapped(value, mechanism, spec.value)
+  }
+
+  unwrapBytes({ kek, wrapped: sealed }: Parameters<Token['unwrapBytes']>[0]): Buffer {
+    return unwrapPad(permitted(kek, 'unwrap', 'aes-wrap-pad').value, sealed)
+  }
+
+  newDataKey(kek: TokenObject): Buffer {
+    const { value } = permitted(kek, 'wrap', 'aes-wrap-pad')
+    return wrapped(value, 'aes-wrap-pad', randomBytes(32))
+  }
+
+  unwrapDataKey(kek: TokenObject, sealed: Buffer): TokenObject {
     const { value } = permitted(kek, 'unwrap', 'aes-wrap-pad')
-    const key = unwrapPad(value, wrapped)
+    const key = unwrapPad(value, sealed)
     return held({
       label: '',
       id: 'D0B',
@@ -151,18 +174,22 @@ function permitted(object: TokenObject, grant: Grant, mechanism: Mechanism): Obj
   return spec
 }
 
-/** RFC 5649 names the value whose presence shows that a wrapping is intact. */
-const wrapIv = Buffer.from('A65959A6', 'hex')
+/** The values whose presence shows that a wrapping is intact (RFC 3394 2.2.3, RFC 5649 3). */
+const wrapIv = {
+  'aes-wrap': Buffer.from('A6A6A6A6A6A6A6A6', 'hex'),
+  'aes-wrap-pad': Buffer.from('A65959A6', 'hex'),
+} as const
 
-function wrapPad(kek: Buffer, key: Buffer): Buffer {
-  const engine = createCipheriv(`id-aes${kek.length * 8}-wrap-pad` as 'id-aes256-wrap-pad', kek, wrapIv)
+function wrapped(kek: Buffer, mechanism: 'aes-wrap' | 'aes-wrap-pad', key: Buffer): Buffer {
+  const name = `id-aes${kek.length * 8}-wrap${mechanism === 'aes-wrap' ? '' : '-pad'}`
+  const engine = createCipheriv(name, kek, wrapIv[mechanism])
   return Buffer.concat([engine.update(key), engine.final()])
 }
 
-function unwrapPad(kek: Buffer, wrapped: Buffer): Buffer {
+function unwrapPad(kek: Buffer, sealed: Buffer): Buffer {
   try {
-    const engine = createDecipheriv(`id-aes${kek.length * 8}-wrap-pad`, kek, wrapIv)
-    return Buffer.concat([engine.update(wrapped), engine.final()])
+    const engine = createDecipheriv(`id-aes${kek.length * 8}-wrap-pad`, kek, wrapIv['aes-wrap-pad'])
+    return Buffer.concat([engine.update(sealed), engine.final()])
   } catch {
     throw new TokenError(wrappedKeyInvalid)
   }
