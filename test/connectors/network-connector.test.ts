@@ -3,7 +3,7 @@ import type { LegAnswer, LegOutcome, OutboundLeg, Sealer, StanBlocks } from '../
 import { knet } from '../../connectors/knet/knet.ts'
 import type { NetworkProfile } from '../../connectors/network.ts'
 import { type NetworkConnector, openConnector } from '../../connectors/network-connector.ts'
-import { seededRandom } from '../../kernel/random.ts'
+import { type Random, seededRandom } from '../../kernel/random.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { type PeerRequest, ScriptedPeer, testSealer } from './scripted-peer.ts'
 
@@ -17,6 +17,7 @@ interface WorldOptions {
   readonly profile?: Partial<NetworkProfile>
   readonly sealer?: Sealer
   readonly stanBlocks?: StanBlocks
+  readonly random?: Random
   /** Before the connector is opened. */
   readonly peer?: (peer: ScriptedPeer) => unknown
   readonly listening?: boolean
@@ -177,6 +178,7 @@ describe('a leg', () => {
 
   test.each<[string, (request: PeerRequest) => unknown, string]>([
     ['a wrong seal', (request) => request.answer({ 39: '00' }, { sealer: testSealer('other') }), 'badMac'],
+    ['no seal', (request) => request.answer({ 39: '00' }, { sealer: 'none' }), 'badMac'],
     ['no response code', (request) => request.answer(), 'unparseable'],
     ['another terminal', (request) => request.answer({ 39: '00', 41: 'TERM0002' }), 'deadline'],
     ['another card', (request) => request.answer({ 39: '00', 2: '9999990000000022' }), 'deadline'],
@@ -264,7 +266,33 @@ describe('a leg', () => {
   })
 })
 
+test('three wrong seals in a row raise an alarm, which a good one in between would not', async () => {
+  const { online, send, peer, texts } = await world()
+  await online()
+  const bad = { sealer: testSealer('other') }
+  const seals = [bad, bad, {}, bad, bad, bad]
+  peer.script = (request) => request.answer({ 39: '00' }, seals[peer.of('0200').length - 1])
+  for (let n = 0; n < seals.length; n++) {
+    expect(texts('error')).toEqual([])
+    const before = texts('warn').length
+    const sending = send()
+    await vi.waitFor(() => expect(texts('warn').length > before || sending.outcome !== undefined).toBe(true))
+  }
+  expect(texts('error')).toEqual(['seals are wrong again and again: key out of step'])
+})
+
 describe('without a STAN', () => {
+  test('there is no session, and draining ends the search for one', async () => {
+    const { connector, clock, peer } = await world({
+      stanBlocks: { reserve: () => Promise.reject(new Error('database away')) },
+    })
+    await clock.pass(3_000, 1_000)
+    expect(connector.status().session).toBe('down')
+    expect(peer.links).toEqual([])
+    await connector.drain(clock.monotonicMs())
+    expect(clock.waiting).toBe(0)
+  })
+
   test('nothing is available, until there are some', async () => {
     let works = true
     const stanBlocks: StanBlocks = {
@@ -328,13 +356,14 @@ describe('the session', () => {
   })
 
   test('that is refused is tried again after five seconds, ten, twenty, and raises an alarm at the third', async () => {
-    const { state, clock, heard, texts } = await world({
+    const { state, clock, heard, texts, peer } = await world({
       peer: (peer) => {
         peer.networkManagement = '91'
       },
     })
     await heard(1, '0800', '001')
     await state('down')
+    await vi.waitFor(() => expect(peer.link.open).toBe(false))
     await clock.pass(6_000)
     await heard(2, '0800', '001')
     await state('down')
@@ -345,6 +374,77 @@ describe('the session', () => {
     await heard(3, '0800', '001')
     await state('down')
     expect(texts('error')).toEqual(['sign-on refused again and again'])
+  })
+
+  test('that was online since is refused for a first time again', async () => {
+    const { state, online, clock, heard, peer, texts } = await world({
+      peer: (peer) => {
+        peer.networkManagement = '91'
+      },
+    })
+    for (const count of [1, 2]) {
+      await heard(count, '0800', '001')
+      await state('down')
+      if (count === 2) peer.networkManagement = '00'
+      await clock.pass(12_000)
+    }
+    await online()
+    peer.networkManagement = '91'
+    peer.link.close('test')
+    await state('down')
+    await clock.pass(500)
+    await heard(4, '0800', '001')
+    await state('down')
+    expect(texts('error')).toEqual([])
+    await clock.pass(6_000)
+    await heard(5, '0800', '001')
+  })
+
+  test('waits twice as long after each loss, until it has been steady for a minute', async () => {
+    const random = { ...seededRandom(1), fraction: () => 0.999 }
+    const { online, state, peer, clock } = await world({ random })
+    const lossThenBackWithin = async (ms: number) => {
+      await online()
+      peer.link.close('test')
+      await state('down')
+      const links = peer.links.length
+      await clock.pass(ms * 0.99)
+      expect(peer.links).toHaveLength(links)
+      await clock.pass(ms * 0.01)
+      await online()
+    }
+    await lossThenBackWithin(500)
+    await lossThenBackWithin(1_000)
+    await lossThenBackWithin(2_000)
+    await clock.pass(25_000)
+    await clock.pass(35_000, 5_000)
+    await lossThenBackWithin(500)
+  })
+
+  test('that the peer had signed off is open for business when it is made anew', async () => {
+    const { online, peer, clock, state } = await world()
+    await online()
+    await peer.sendUnsealed('0800', { 7: '0115093001', 11: '900002', 70: '002' })
+    await state('signedOff')
+    peer.link.close('test')
+    await state('down')
+    await clock.pass(500)
+    await online()
+  })
+
+  test('of a peer that takes and never speaks is given up, however much is sent', async () => {
+    const { online, peer, clock, send, heard, state } = await world()
+    await online()
+    peer.script = silence
+    for (let turn = 0; turn < 4; turn++) {
+      void send()
+      await heard(turn + 1, '0200')
+      await clock.pass(turn === 0 ? 19_000 : 20_000)
+    }
+    expect(peer.of('0800', '301')).toEqual([])
+    void send()
+    await clock.pass(11_000)
+    await state('down')
   })
 
   test('connects when the peer comes up later', async () => {
@@ -391,13 +491,17 @@ describe('the session', () => {
   })
 
   test('is suspect after an echo without answer, and trusted again after one with', async () => {
-    const { online, clock, heard, peer, connector, state } = await world()
+    const { online, clock, heard, peer, connector, state, late, log } = await world()
     await online()
     peer.networkManagement = undefined
     await clock.pass(30_000)
     await heard(1, '0800', '301')
     await clock.pass(10_000)
     await state('suspect')
+    await peer.of('0800', '301')[0]!.answer({ 39: '00' })
+    await peer.sendUnsealed('0820', {})
+    await vi.waitFor(() => expect(log.at(-1)!.text).toBe('a request that this session does not take'))
+    expect([connector.status().session, late]).toEqual(['suspect', []])
     expect(connector.availability()).toBe('offline')
     await heard(2, '0800', '301')
     peer.networkManagement = '00'

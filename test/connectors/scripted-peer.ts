@@ -31,7 +31,7 @@ export interface PeerRequest {
   /** Answers, echoing what an answer echoes. A null takes an element away. */
   answer(
     changes?: Readonly<Record<number, FieldValue | null>>,
-    how?: { readonly mti?: string; readonly sealer?: Sealer },
+    how?: { readonly mti?: string; readonly sealer?: Sealer | 'none' },
   ): Promise<void>
 }
 
@@ -103,9 +103,10 @@ export class ScriptedPeer {
         const said = { ...Object.fromEntries(echoed.map((de) => [de, message.reveal(de)])), ...changes }
         const present = Object.entries(said).filter(([, value]) => value !== undefined && value !== null)
         const body = { mti, fields: Object.fromEntries(present) as Record<number, FieldValue> }
-        const answer = mti.startsWith('08')
-          ? this.codec.encode(body)
-          : await encodeSealed(this.codec, body, (data) => sealer.seal(data))
+        const answer =
+          mti.startsWith('08') || sealer === 'none'
+            ? this.codec.encode(body)
+            : await encodeSealed(this.codec, body, (data) => sealer.seal(data))
         await link.send(answer)
       },
     }

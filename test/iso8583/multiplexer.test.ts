@@ -446,7 +446,7 @@ test('whatever happens, every request is settled exactly once and nothing stays 
     fc.record({ do: fc.constant('lose' as const) }),
   )
   await fc.assert(
-    fc.asyncProperty(fc.array(event, { maxLength: 30 }), async (events) => {
+    fc.asyncProperty(fc.array(event, { maxLength: 30, size: 'max' }), async (events) => {
       const all = world({ lateMs: 3_000 })
       let peer: Pick<typeof all, 'link' | 'deliver' | 'lose'> = all
       const settled: number[] = []
