@@ -33,6 +33,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./commands/status.ts')).statusCommand(),
   },
   {
+    name: 'traffic',
+    description: 'the simulated terminals: how they fare, and how much they send',
+    load: async () => (await import('./commands/traffic.ts')).trafficCommand(),
+  },
+  {
     name: 'ledger',
     description: 'the books: whether they hold',
     load: async () => (await import('./commands/ledger.ts')).ledgerCommand(),

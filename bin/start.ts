@@ -60,9 +60,10 @@ async function main(args: readonly string[]): Promise<number> {
     warnOfTwin(system)
     await system.startTerminals({ rate: options.rate, ...(options.once ? { seconds: options.seconds } : {}) })
     say(`terminals offer ${options.rate} purchases a second`)
-    await Promise.race([sayFirstApproved(system), ended])
+    const rrn = await Promise.race([firstApproved(system), ended])
+    if (rrn !== undefined) say(`first approved purchase: RRN ${rrn}`)
     if (options.once) return await prove(system, options, ended)
-    greet(system)
+    greet(system, rrn)
     await ended
     say('ending: no new purchases, what is open is seen to its end')
     await system.stopTerminals(drainMs).catch(() => undefined)
@@ -117,18 +118,15 @@ function warnOfTwin({ endpoints }: System): void {
   console.log([rule, ...lines.map((line) => `* ${line.padEnd(width)} *`), rule].join('\n'))
 }
 
-async function sayFirstApproved(system: System): Promise<void> {
+async function firstApproved(system: System): Promise<string> {
   for (;;) {
     const rrn = (await system.terminals())?.firstApproved?.rrn
-    if (rrn !== undefined) {
-      say(`first approved purchase: RRN ${rrn}`)
-      return
-    }
+    if (rrn !== undefined) return rrn
     await sleep(50)
   }
 }
 
-function greet(system: System): void {
+function greet(system: System, rrn: string | undefined): void {
   const { endpoints, stateFolder } = system
   const url = ({ host, port }: Address, path: string): string => `http://${host}:${port}${path}`
   const state = stateFolder === stateFolderOf(undefined) ? '' : ` --state ${stateFolder}`
@@ -144,7 +142,9 @@ function greet(system: System): void {
       `  state      ${stateFolder}`,
       '',
       '  Try:',
-      ...['explain', 'reconcile', 'cards'].map((command) => `    bin/mafraq ${command}${state}`),
+      ...[`explain ${rrn ?? 'RRN'}`, 'status', 'reconcile'].map(
+        (command) => `    bin/mafraq ${command}${state}`,
+      ),
       '',
       '  Ctrl-C ends everything in order.',
       '',
@@ -175,14 +175,14 @@ function summaryOf(terminals: TerminalsStatus): string {
 }
 
 /** Resolves at the first signal; at a second one, some time later, the process ends at once. */
-function untilToldToEnd(): Promise<void> {
+function untilToldToEnd(): Promise<undefined> {
   return new Promise((resolve) => {
     let firstAt: number | undefined
     const end = (): void => {
       // One Ctrl-C may reach us twice, once more through npm.
       if (firstAt !== undefined && performance.now() - firstAt > 1_000) process.exit(1)
       firstAt ??= performance.now()
-      resolve()
+      resolve(undefined)
     }
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end)
     // The launcher is gone, and nobody else would tell us.
