@@ -43,6 +43,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./commands/ledger.ts')).ledgerCommand(),
   },
   {
+    name: 'hsm',
+    description: 'known answers through the HSM drivers',
+    load: async () => (await import('./commands/hsm.ts')).hsmCommand(),
+  },
+  {
     name: 'cards',
     description: 'the test cards and the amounts that trigger outcomes',
     load: async () => (await import('./commands/cards.ts')).cardsCommand(),
