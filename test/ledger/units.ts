@@ -60,7 +60,7 @@ function named(kind: string, max: number): fc.Arbitrary<string> {
 }
 
 const holdId = named('hold', 5)
-const postId = named('post', 10)
+const postId = named('post', 8)
 const endId = named('end', 200)
 const expiresAt = fc.constantFrom(noon - 1, noon, noon + 1_000)
 const conditions = fc.option(
@@ -125,7 +125,7 @@ export const command: fc.Arbitrary<Command> = fc
       arbitrary: fc.record({
         kind: fc.constant('reverse' as const),
         id: endId,
-        reverses: fc.oneof(postId, endId),
+        reverses: fc.oneof({ weight: 8, arbitrary: postId }, { weight: 1, arbitrary: endId }),
         effectiveAt,
       }),
     },
