@@ -32,7 +32,7 @@ export type FollowUp =
 
 const approved = ['00'] as const
 
-/** Weights out of 2,000, so that 1 is rare. */
+/** Weights out of some 2,000, so that 1 is rare. */
 export const scenarios = {
   approve: { weight: 1_600, expects: approved, prompt: true },
   wrongPin: { weight: 40, pin: 'wrong', expects: ['55'], prompt: true },
@@ -57,8 +57,9 @@ export const scenarios = {
   lateApproval: byAmount(6, '902'),
   lateDecline: byAmount(4, '903'),
   requestLost: byAmount(4, '909'),
-  disconnectBefore: byAmount(1, '907'),
-  disconnectAfter: byAmount(1, '908'),
+  // A cut line takes everybody's purchases with it for as long as the breaker is careful: only where asked for.
+  disconnectBefore: byAmount(0, '907'),
+  disconnectAfter: byAmount(0, '908'),
 } as const satisfies Record<string, Scenario>
 
 export type ScenarioName = keyof typeof scenarios
