@@ -49,6 +49,7 @@ async function world(options: Partial<ListenOptions> = {}) {
       heard: [] as Buffer[],
       gone: false,
     })
+    socket.setNoDelay(true)
     socket.on('data', (piece: Buffer) => socket.heard.push(piece))
     socket.on('close', () => {
       socket.gone = true
