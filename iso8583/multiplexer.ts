@@ -95,8 +95,9 @@ export class Multiplexer {
   }
 
   /**
-   * Sends one encoded request and waits for its answer until the deadline. Never rejects. The same key twice at the
-   * same time is refused: no answer could tell the two apart.
+   * Sends one encoded request and waits for its answer until the deadline. Never rejects; throws `IsoCodecError` at
+   * once for bytes that are no message of the dialect. The same key twice at the same time is refused: no answer
+   * could tell the two apart.
    */
   exchange(link: Link, bytes: Buffer, deadlineMs: number): Promise<ExchangeOutcome> {
     const remainingMs = deadlineMs - this.#clock.monotonicMs()
