@@ -11,6 +11,8 @@ export interface Traffic {
   readonly timeoutMs?: number
   /** Ends by itself after this; undefined: until it is told to. */
   readonly seconds?: number
+  /** Scenarios by name and weight, in the place of the default mixture. */
+  readonly mix?: Readonly<Record<string, number>>
 }
 
 /** How long each waits for the one behind it: a terminal longer than the switch, the switch longer than the network. */
@@ -83,5 +85,6 @@ export function terminalsConfiguration(endpoints: Endpoints, traffic: Traffic): 
     seed: traffic.seed ?? 1,
     timeoutMs: traffic.timeoutMs ?? timeouts.terminalMs,
     ...(traffic.seconds === undefined ? {} : { seconds: traffic.seconds }),
+    ...(traffic.mix === undefined ? {} : { mix: traffic.mix }),
   }
 }

@@ -46,6 +46,11 @@ export interface TerminalsStatus {
   readonly surprises: number
   readonly firstApproved?: { readonly rrn: string }
   readonly latency: {
-    readonly fromScheduled: { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number }
+    readonly fromScheduled: {
+      readonly p50Ms: number
+      readonly p99Ms: number
+      readonly p999Ms: number
+      readonly maxMs: number
+    }
   }
 }
