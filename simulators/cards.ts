@@ -23,7 +23,7 @@ export interface TestCard {
  * The prefix of KNET's public gateway test card. It says nothing about real KNET cards: their prefixes are not
  * public.
  */
-export const knetTestPrefix = '888888'
+const knetTestPrefix = '888888'
 
 const named: readonly TestCard[] = [
   {
@@ -139,7 +139,7 @@ export interface AmountOutcome {
   readonly purpose: string
 }
 
-export type AnswerManner =
+type AnswerManner =
   | 'once'
   | 'never'
   | 'late'
@@ -152,7 +152,7 @@ export type AnswerManner =
   | 'higherAmount'
   | 'otherReference'
 
-export type ReversalManner = 'unansweredTwice' | 'retryOnce' | 'refused'
+type ReversalManner = 'unansweredTwice' | 'retryOnce' | 'refused'
 
 /** The network did not answer as it should: the switch says so, and reverses. */
 const unanswered = ['91', '68'] as const

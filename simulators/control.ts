@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 
 /** What a request asked: its query, and its body where it is a JSON object. */
-export interface ControlRequest {
+interface ControlRequest {
   readonly query: URLSearchParams
   readonly body: Readonly<Record<string, unknown>>
 }

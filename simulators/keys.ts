@@ -12,7 +12,7 @@ export interface TestKey {
   readonly value: Buffer
 }
 
-export type KeyAlgorithm = keyof typeof keyBytes
+type KeyAlgorithm = keyof typeof keyBytes
 
 // HMAC is the vault's alone; it is here so that one key file serves everybody.
 const keyBytes = { DES2: 16, DES3: 24, AES128: 16, AES192: 24, AES256: 32, HMAC: 32 } as const

@@ -29,7 +29,7 @@ export const goodBehaviour: Behaviour = {
 }
 
 /** What may be asked once, beside the lasting behaviour. */
-export interface OneTime {
+interface OneTime {
   /** Cuts every connection now. */
   readonly disconnect: boolean
   /** Signs off towards every peer now. */

@@ -17,20 +17,20 @@ interface Line extends RequestName {
   readonly currency: string
 }
 
-export interface DebitLine extends Line {
+interface DebitLine extends Line {
   readonly event: 'debit'
   /** Masked. */
   readonly card: string
   readonly authId: string
 }
 
-export interface DeclineLine extends Line {
+interface DeclineLine extends Line {
   readonly event: 'decline'
   readonly card: string
   readonly responseCode: string
 }
 
-export interface ReversalLine extends Line {
+interface ReversalLine extends Line {
   readonly event: 'reversal'
   readonly originalStan: string
   readonly originalTransmittedAt: string
@@ -40,7 +40,7 @@ export interface ReversalLine extends Line {
 }
 
 /** A reversal that was answered with a refusal and changed nothing. */
-export interface RefusedReversalLine extends Omit<ReversalLine, 'event' | 'applied'> {
+interface RefusedReversalLine extends Omit<ReversalLine, 'event' | 'applied'> {
   readonly event: 'reversalRefused'
 }
 

@@ -55,7 +55,7 @@ export interface RequestLine {
   readonly madeAt: number
 }
 
-export interface AnswerLine {
+interface AnswerLine {
   readonly event: 'answer'
   readonly kind: 'purchase'
   readonly terminal: string

@@ -75,7 +75,7 @@ export function answerMti(mti: string): string {
 }
 
 /** DE7: MMDDhhmmss, UTC. */
-export function transmittedAt(wallMs: number): string {
+function transmittedAt(wallMs: number): string {
   const iso = new Date(wallMs).toISOString()
   return iso.slice(5, 19).replace(/[-:T]/g, '')
 }

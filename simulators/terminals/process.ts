@@ -58,7 +58,7 @@ export async function openEstate(config: Config): Promise<EstateProcess> {
 }
 
 /** Lines are booked ahead of their time, so they can wait for each other and spare the disk. */
-const bookGatherMs = 5
+const bookGatherMs = 20
 
 async function estateOptions(config: Config): Promise<EstateOptions> {
   const keys = await readKeyFile(config.text('keyFile'))

@@ -18,7 +18,7 @@ export interface Scenario {
   readonly prompt: boolean
 }
 
-export type FollowUp =
+type FollowUp =
   /** After the approval: the customer changes their mind. */
   | 'cancel'
   /** After the approval: 0201, which must bring the same answer. */

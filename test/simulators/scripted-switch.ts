@@ -87,7 +87,7 @@ export async function scriptedSwitch(port = 0): Promise<ScriptedSwitch> {
   return Object.assign(world, { port: typeof address === 'object' && address !== null ? address.port : 0 })
 }
 
-export function approve({ message, answer }: Request): void {
+function approve({ message, answer }: Request): void {
   answer(message.mti.startsWith('02') ? { 39: '00', 38: 'A00001' } : { 39: '00' })
 }
 
