@@ -15,13 +15,21 @@ export const modelAccounts: readonly AccountSpec[] = [
 ]
 
 const amount = fc.oneof(
-  { weight: 12, arbitrary: fc.bigInt({ min: 1n, max: 40n }) },
+  { weight: 25, arbitrary: fc.bigInt({ min: 1n, max: 120n }) },
   { weight: 1, arbitrary: fc.constantFrom(0n, -3n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 62n) },
 )
 
+const paths = modelAccounts.map(({ path }) => path)
 const account = fc.oneof(
-  { weight: 20, arbitrary: fc.constantFrom(...modelAccounts.map(({ path }) => path)) },
+  { weight: 30, arbitrary: fc.constantFrom(...paths) },
   { weight: 1, arbitrary: fc.constant('nobody') },
+)
+
+/** Mostly of one currency. */
+const pair = fc.oneof(
+  { weight: 20, arbitrary: fc.shuffledSubarray(paths.slice(0, 6), { minLength: 2, maxLength: 2 }) },
+  { weight: 3, arbitrary: fc.shuffledSubarray(paths.slice(6), { minLength: 2, maxLength: 2 }) },
+  { weight: 1, arbitrary: fc.tuple(account, account) },
 )
 
 function currencyOf(path: string): string {
@@ -31,13 +39,12 @@ function currencyOf(path: string): string {
 /** From one account to another, sometimes with a fee taken on the way, sometimes out of balance or mislabelled. */
 const legs: fc.Arbitrary<Leg[]> = fc
   .record({
-    from: account,
-    to: account,
+    pair,
     amountMinor: amount,
     fee: fc.option(fc.bigInt({ min: 1n, max: 5n }), { nil: undefined }),
-    slip: fc.integer({ min: 0, max: 60 }),
+    slip: fc.integer({ min: 0, max: 90 }),
   })
-  .map(({ from, to, amountMinor, fee, slip }) => {
+  .map(({ pair: [from, to], amountMinor, fee, slip }) => {
     const currency = currencyOf(from)
     const made: Leg[] = [
       { account: from, side: 'debit', amountMinor, currency },
@@ -59,7 +66,7 @@ function named(kind: string, max: number): fc.Arbitrary<string> {
   )
 }
 
-const holdId = named('hold', 5)
+const holdId = named('hold', 3)
 const postId = named('post', 8)
 const endId = named('end', 200)
 const expiresAt = fc.constantFrom(noon - 1, noon, noon + 1_000)
@@ -71,7 +78,7 @@ const conditions = fc.option(
     ),
     { maxLength: 1 },
   ),
-  { nil: undefined, freq: 6 },
+  { nil: undefined, freq: 30 },
 )
 
 function present<T extends object>(record: T): T {
@@ -147,7 +154,7 @@ export const units: fc.Arbitrary<Unit[]> = fc
       ),
       repeat: fc.integer({ min: 0, max: 9 }),
     }),
-    { minLength: 1, maxLength: 40, size: 'max' },
+    { minLength: 1, maxLength: 60, size: 'max' },
   )
   .map((drawn) => {
     const made: Unit[] = []
