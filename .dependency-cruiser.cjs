@@ -23,7 +23,11 @@ const walls = Object.entries(rooms).map(([room, may]) => ({
   name: `${room}-imports-only-${may.join('-') || 'itself'}`,
   severity: 'error',
   from: { path: `^${room}/` },
-  to: { path: '^(?!node_modules/)[^/]+/', pathNot: [`^${room}/`, ...may.map((other) => `^${other}/`)], dependencyTypes: ['local'] },
+  to: {
+    path: '^(?!node_modules/)[^/]+/',
+    pathNot: [`^${room}/`, ...may.map((other) => `^${other}/`)],
+    dependencyTypes: ['local'],
+  },
 }))
 
 const doors = Object.entries(frontDoors).map(([room, door]) => ({
@@ -51,6 +55,9 @@ module.exports = {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     exclude: { path: '^(node_modules|\\.run)/' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
   },
 }

@@ -24,7 +24,7 @@ const users = {
 } as const
 
 /** Runs every room's migrations on a database. Returns how many had not run there before. */
-export async function migrateRooms(databaseUrl: string): Promise<number> {
+async function migrateRooms(databaseUrl: string): Promise<number> {
   let done = 0
   for (const { schema, folder } of rooms) {
     const path = join(projectFolder, folder)

@@ -12,7 +12,7 @@ const pinKeys = ['tpk.acq1.in', 'zpk.knet.out']
  * Everything of the test cards that must be nowhere: numbers, tracks, and PIN blocks clear and encrypted. A format 0
  * block has no chance in it, so the encrypted blocks of a run are known beforehand.
  */
-export async function cardCanaries(keyFile: string): Promise<readonly Canary[]> {
+async function cardCanaries(keyFile: string): Promise<readonly Canary[]> {
   const keys = await readKeyFile(keyFile)
   return testCards.flatMap(({ name, pan, pin, expiry }): Canary[] => [
     { kind: 'pan', name, value: pan },

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import type { HsmEndpoint } from './endpoints.ts'
 
 /** What `PKCS11_MODULE` names, else SoftHSM where Debian and its relatives keep it. */
-export function findModule(): string | undefined {
+function findModule(): string | undefined {
   const given = process.env['PKCS11_MODULE']
   if (given !== undefined && given !== '') return given
   return [
