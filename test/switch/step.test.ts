@@ -1,0 +1,241 @@
+import { describe, expect, test } from 'vitest'
+import { moves } from '../../switch/transaction/moves.ts'
+import { type Arrival, type Profile, step, type TransactionEvent } from '../../switch/transaction/step.ts'
+import type { CardRequest, Leg, Transaction } from '../../switch/transaction/transaction.ts'
+
+const profile: Profile = {
+  timeoutResponseCode: '91',
+  overtakenResponseCode: '12',
+  cancelledResponseCode: '17',
+  unknownOriginalResponseCode: '25',
+  nothingToReverseResponseCode: '21',
+  approvals: ['00'],
+}
+
+const arrival: Arrival = {
+  id: '01890000-0000-7000-8000-000000000001',
+  source: 'acq1',
+  sourceKey: 'acq1|0200|20261122090000|000001||T0000001',
+  fingerprint: 'f',
+  businessDate: '2026-11-22',
+  approvableForMs: 7_500,
+}
+
+const request: CardRequest = {
+  mti: '0200',
+  processingCode: '000000',
+  amountMinor: 12_500n,
+  currency: 'KWD',
+  transmittedAt: '1122090000',
+  stan: '000001',
+  localTime: '120000',
+  localDate: '1122',
+  entryMode: '051',
+  conditionCode: '00',
+  rrn: '632609000001',
+  terminalId: 'T0000001',
+  merchantId: '000000000000001',
+}
+
+const leg: Leg = {
+  id: '01890000-0000-7000-8000-000000000002',
+  destination: 'knet',
+  acquirerId: '12345678901',
+  stan: '000777',
+  transmittedAt: '1122090001',
+  state: 'intent',
+}
+
+const when = { at: 1_000, node: 'node-1' }
+
+function intent(): Transaction {
+  const card = { mask: '888888******0001', token: 'tok_a' }
+  return step(
+    undefined,
+    { kind: 'request', arrival, card, request, verdict: { kind: 'forward', leg }, ...when },
+    profile,
+  ).transaction
+}
+
+function after(transaction: Transaction, ...events: TransactionEvent[]): ReturnType<typeof step> {
+  let result = step(transaction, events[0]!, profile)
+  for (const event of events.slice(1)) result = step(result.transaction, event, profile)
+  return result
+}
+
+function answered(responseCode: string, extra: object = {}): TransactionEvent {
+  return {
+    kind: 'legEnded',
+    outcome: { kind: 'answered', answer: { mti: '0210', responseCode, described: '0210', ...extra } },
+    ...when,
+  }
+}
+
+const lost: TransactionEvent = {
+  kind: 'legEnded',
+  outcome: { kind: 'maybeSent', reason: 'deadline' },
+  ...when,
+}
+const cancelled: TransactionEvent = {
+  kind: 'cancel',
+  reversal: { source: 'acq1', sourceKey: 'r', fingerprint: 'r' },
+  ...when,
+}
+
+describe('the life of a transaction', () => {
+  test('nothing is sent before the intent is committed: sending is an effect of that commit', () => {
+    const card = { mask: '888888******0001' }
+    const { unit, effects } = step(
+      undefined,
+      { kind: 'request', arrival, card, request, verdict: { kind: 'forward', leg }, ...when },
+      profile,
+    )
+    expect(unit).toMatchObject({ expectedVersion: undefined, transaction: { state: 'intent' } })
+    expect(effects).toEqual([{ kind: 'send', leg }])
+  })
+
+  test('an approval is committed with its entries, only while it can be approved, and answered after that', () => {
+    const { transaction, unit, effects } = after(intent(), answered('00', { authId: 'A1B2C3' }))
+    expect(transaction).toMatchObject({ state: 'approved', answer: { responseCode: '00', authId: 'A1B2C3' } })
+    expect(unit.onlyWhileApprovable).toBe(true)
+    expect(unit.commands).toMatchObject([
+      {
+        kind: 'post',
+        legs: [
+          { account: 'net:knet:2026-11-22:KWD', side: 'debit', amountMinor: 12_500n },
+          { account: 'merchant:000000000000001:KWD', side: 'credit', amountMinor: 12_500n },
+        ],
+      },
+    ])
+    expect(effects).toEqual([{ kind: 'answer', answer: { responseCode: '00', authId: 'A1B2C3' } }])
+  })
+
+  test('silence declines the source and owes the reversal in one commit', () => {
+    const { transaction, unit } = after(intent(), lost)
+    expect(transaction).toMatchObject({ state: 'unknown', answer: { responseCode: '91' }, reversal: 'owed' })
+    expect(unit.owe).toMatchObject({ key: `reversal:${leg.id}`, cause: 'timeout', delayMs: 0 })
+    expect(unit.commands).toEqual([])
+  })
+
+  test('an approval for another amount or currency is undone whole and answered 96', () => {
+    for (const extra of [{ amountMinor: 12_501n }, { amountMinor: 12_499n }, { currencyNumeric: '840' }]) {
+      const { transaction, unit } = after(intent(), answered('00', extra))
+      expect(transaction).toMatchObject({ state: 'unknown', answer: { responseCode: '96' } })
+      expect(unit.owe?.cause).toBe('wrongAmount')
+    }
+  })
+
+  test('what was not sent owes nothing', () => {
+    const result = after(intent(), {
+      kind: 'legEnded',
+      outcome: { kind: 'notSent', reason: 'pinBlock' },
+      ...when,
+    })
+    expect(result.transaction).toMatchObject({
+      state: 'refused',
+      answer: { responseCode: '63' },
+      reversal: 'none',
+    })
+    expect(result.unit.owe).toBeUndefined()
+  })
+
+  test('an approval that comes too late to commit is declined and reversed', () => {
+    const answer = { mti: '0210', responseCode: '00', described: '0210' }
+    const { transaction, unit } = after(intent(), { kind: 'notCommitted', reason: 'late', answer, ...when })
+    expect(transaction).toMatchObject({ state: 'unknown', answer: { responseCode: '91' } })
+    expect(unit.commands).toEqual([])
+    expect(unit.owe?.cause).toBe('timeout')
+  })
+
+  test('a late approval changes nothing but the record', () => {
+    const before = after(intent(), lost).transaction
+    const answer = { mti: '0210', responseCode: '00', described: '0210' }
+    const { transaction, unit, effects } = step(before, { kind: 'late', answer, ...when }, profile)
+    expect({ ...transaction, version: before.version }).toEqual(before)
+    expect([unit.commands, effects, unit.owe]).toEqual([[], [], undefined])
+  })
+
+  test("the source's reversal of an approval posts the opposite entries and owes one reversal", () => {
+    const { transaction, unit, effects } = after(intent(), answered('00'), cancelled)
+    expect(transaction.state).toBe('reversed')
+    expect(unit.commands).toMatchObject([{ kind: 'reverse', reverses: `${arrival.id}:purchase` }])
+    expect(unit.owe?.key).toBe(`reversal:${leg.id}`)
+    expect(effects).toEqual([
+      { kind: 'wake', destination: 'knet' },
+      { kind: 'answerReversal', answer: { responseCode: '00' } },
+    ])
+  })
+
+  test("the source's reversal in flight waits for the leg, and joins the one owed already", () => {
+    const cancelling = after(intent(), cancelled)
+    expect(cancelling.transaction).toMatchObject({ state: 'reversing', answer: { responseCode: '17' } })
+    expect(cancelling.unit.owe?.delayMs).toBe(arrival.approvableForMs)
+    const ended = after(cancelling.transaction, answered('00'))
+    expect(ended.unit).toMatchObject({ commands: [], obligation: { kind: 'due', id: leg.id } })
+    expect(ended.transaction).toMatchObject({ state: 'reversed', answer: { responseCode: '17' } })
+    expect(after(ended.transaction, cancelled).unit.owe).toBeUndefined()
+  })
+
+  test('a reversal of what was never seen is remembered, and the request is declined when it comes', () => {
+    const { transaction, effects } = step(
+      undefined,
+      {
+        kind: 'cancelUnknown',
+        arrival,
+        reversal: { source: 'acq1', sourceKey: 'r', fingerprint: 'r' },
+        ...when,
+      },
+      profile,
+    )
+    expect(transaction.state).toBe('tombstone')
+    expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '25' } }])
+    const declined = step(transaction, { kind: 'overtaken', ...when }, profile)
+    expect(declined.effects).toEqual([{ kind: 'answer', answer: { responseCode: '12' } }])
+  })
+
+  test('an approval known not to have reached its source is undone, and its repeats are declined', () => {
+    const { transaction, unit, effects } = after(intent(), answered('00'), {
+      kind: 'delivery',
+      outcome: 'failed',
+      ...when,
+    })
+    expect(transaction).toMatchObject({
+      state: 'reversed',
+      delivery: 'failed',
+      answer: { responseCode: '91' },
+    })
+    expect(unit).toMatchObject({ owe: { cause: 'undelivered' }, commands: [{ kind: 'reverse' }] })
+    expect(effects).toEqual([{ kind: 'wake', destination: 'knet' }])
+  })
+
+  test('an approval of an earlier life without evidence of delivery stays approved', () => {
+    const { transaction, unit } = after(intent(), answered('00'), {
+      kind: 'delivery',
+      outcome: 'unproven',
+      ...when,
+    })
+    expect(transaction).toMatchObject({ state: 'approved', delivery: 'unproven' })
+    expect(unit.owe).toBeUndefined()
+  })
+
+  test('what an earlier life left open is reversed, never sent again', () => {
+    const { transaction, unit, effects } = after(intent(), { kind: 'recovered', ...when })
+    expect(transaction).toMatchObject({ state: 'unknown', reversal: 'owed' })
+    expect(unit.owe?.cause).toBe('recovered')
+    expect(effects.some(({ kind }) => kind === 'send')).toBe(false)
+  })
+
+  test('every event moves the version by one, whatever it is', () => {
+    const events = [lost, cancelled, answered('00'), { kind: 'recovered', ...when }] as const
+    for (const event of events) {
+      const { transaction, unit } = after(intent(), event)
+      expect(transaction.version).toBe(2)
+      expect(unit).toMatchObject({ expectedVersion: 1, event: { sequence: 2 } })
+    }
+  })
+
+  test('a state out of which no purchase is approved twice: only an intent can be approved', () => {
+    const approving = Object.entries(moves).filter(([, row]) => row.approve === 'approved')
+    expect(approving.map(([state]) => state)).toEqual(['intent'])
+  })
+})
