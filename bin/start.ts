@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -25,6 +25,7 @@ interface Options {
 }
 
 const calledWrongly = 2
+const couldNotCheck = 3
 /** What is still owed when the traffic ends has this long to be delivered: for the proof, and at Ctrl-C. */
 const settleMs = 120_000
 const drainMs = 30_000
@@ -44,35 +45,41 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const ended = untilToldToEnd()
   const stateFolder = options.stateFolder ?? newFolder()
-  let system: System
+  let system: System | undefined
+  let proof: Proof | undefined
   try {
-    system = await startSystem({
-      stateFolder,
-      databaseUrl: process.env['DATABASE_URL'],
-      supervise: !options.once,
-      say,
-    })
+    const databaseUrl = process.env['DATABASE_URL']
+    system = await startSystem({ stateFolder, databaseUrl, supervise: !options.once, say })
+    proof = await use(system, options, ended)
   } catch (error) {
     process.stderr.write(`mafraq: ${error instanceof Error ? error.message : 'could not start'}\n`)
-    return 1
-  }
-  try {
-    warnOfTwin(system)
-    await system.startTerminals({ rate: options.rate, ...(options.once ? { seconds: options.seconds } : {}) })
-    say(`terminals offer ${options.rate} purchases a second`)
-    const rrn = await Promise.race([firstApproved(system), ended])
-    if (rrn !== undefined) say(`first approved purchase: RRN ${rrn}`)
-    if (options.once) return await prove(system, options, ended)
-    greet(system, rrn)
-    await ended
-    say('ending: no new purchases, what is open is seen to its end')
-    await system.stopTerminals(drainMs).catch(() => undefined)
-    await system.settle(drainMs)
-    return 0
+    return couldNotCheck
   } finally {
-    await system.close()
+    await system?.close()
     say('stopped')
   }
+  if (proof === undefined) return 0
+  for (const line of proof.lines) console.log(line)
+  if (options.stateFolder === undefined && proof.ok) rmSync(stateFolder, { recursive: true, force: true })
+  else if (!proof.ok) console.log(`what it left is in ${stateFolder}`)
+  console.log(proof.result)
+  return proof.ok ? 0 : 1
+}
+
+/** Traffic, until it has been proven right or somebody ends it. */
+async function use(system: System, options: Options, ended: Promise<undefined>): Promise<Proof | undefined> {
+  warnOfTwin(system)
+  await system.startTerminals({ rate: options.rate, ...(options.once ? { seconds: options.seconds } : {}) })
+  say(`terminals offer ${options.rate} purchases a second`)
+  const rrn = await Promise.race([firstApproved(system), ended])
+  if (rrn !== undefined) say(`first approved purchase: RRN ${rrn}`)
+  if (options.once) return prove(system, options, ended)
+  greet(system, rrn)
+  await ended
+  say('ending: no new purchases, what is open is seen to its end')
+  await system.stopTerminals(drainMs).catch(() => undefined)
+  await system.settle(drainMs)
+  return undefined
 }
 
 function read(args: readonly string[]): Options | undefined {
@@ -152,26 +159,39 @@ function greet(system: System, rrn: string | undefined): void {
   )
 }
 
+interface Proof {
+  readonly ok: boolean
+  readonly lines: readonly string[]
+  readonly result: string
+}
+
 /** The traffic to its end, what is owed delivered, and then what the three books say. */
-async function prove(system: System, options: Options, ended: Promise<unknown>): Promise<number> {
+async function prove(system: System, options: Options, ended: Promise<unknown>): Promise<Proof> {
   await Promise.race([sleep(options.seconds * 1_000), ended])
   const terminals = await system.stopTerminals(settleMs)
   const settled = await system.settle(settleMs)
-  say(settled ? 'no transaction open, no reversal owed' : 'not everything came to its end')
-  console.log(summaryOf(terminals))
+  say(settled ? 'no transaction is open, no reversal is owed' : 'not everything came to its end')
   const { ok, lines } = await runReconcile({ stateFolder: system.stateFolder, final: true })
-  for (const line of lines) console.log(line)
-  return ok && settled && system.lost.length === 0 ? 0 : 1
+  say('books compared, state folder and database searched for card data')
+  const { lost } = system
+  return {
+    ok: ok && lost.length === 0,
+    lines: [...summaryOf(terminals), ...lines.slice(0, -1)],
+    result:
+      lost.length === 0
+        ? (lines.at(-1) ?? 'RESULT nothing was found out')
+        : `RESULT ${lost.join(', ')} ended by itself`,
+  }
 }
 
-function summaryOf(terminals: TerminalsStatus): string {
+function summaryOf(terminals: TerminalsStatus): string[] {
   const { sent, approved, declined, unanswered, repeated, reversed, dropped, latency } = terminals
   const codes = Object.entries(declined).map(([code, count]) => `${code}: ${count}`)
   const { p50Ms, p99Ms } = latency.fromScheduled
   return [
     `purchases ${sent}  approved ${approved}  declined (${codes.join(', ')})  unanswered ${unanswered}  repeated ${repeated}`,
     `reversed ${reversed}  dropped ${dropped}  p50 ${p50Ms.toFixed(1)} ms  p99 ${p99Ms.toFixed(1)} ms from the scheduled time`,
-  ].join('\n')
+  ]
 }
 
 /** Resolves at the first signal; at a second one, some time later, the process ends at once. */
