@@ -1,7 +1,7 @@
 import type { HsmLog } from './backend.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { HsmError } from './fault.ts'
-import type { Hsm, HsmStatus, PinTranslation } from './contract.ts'
+import type { Hsm, HsmStatus, IssuerHsm, PinTranslation } from './contract.ts'
 import type { Fields } from './wire.ts'
 
 export interface HsmOptions {
@@ -34,7 +34,7 @@ export interface HsmOptions {
 }
 
 /** Starts the HSM process or processes; resolves when one can serve, and throws an `Error` when none ever will. */
-export async function startHsm(options: HsmOptions): Promise<Hsm> {
+export async function startHsm(options: HsmOptions): Promise<Hsm & IssuerHsm> {
   const { softhsmConf, socketFolder, processFile, log } = options
   const config = {
     driver: options.driver,
@@ -63,7 +63,7 @@ export async function startHsm(options: HsmOptions): Promise<Hsm> {
   return new Client(dispatcher, options.driver)
 }
 
-class Client implements Hsm {
+class Client implements Hsm, IssuerHsm {
   readonly #dispatcher: Dispatcher
   readonly #driver: HsmStatus['driver']
 
@@ -73,23 +73,75 @@ class Client implements Hsm {
   }
 
   async translatePin({ from, to, pinBlock, pan }: PinTranslation): Promise<Uint8Array> {
-    return bytesOf(await this.#ask({ command: 'translatePin', from, to, pinBlock, pan }), 'pinBlock')
+    return bytesOf(await this.#ask('translatePin', { from, to, pinBlock, pan }), 'pinBlock')
   }
 
   async generateMac({ key, data }: Parameters<Hsm['generateMac']>[0]): Promise<Uint8Array> {
-    return bytesOf(await this.#ask({ command: 'generateMac', key, data }), 'mac')
+    return bytesOf(await this.#ask('generateMac', { key, data }), 'mac')
   }
 
   async verifyMac({ key, data, mac }: Parameters<Hsm['verifyMac']>[0]): Promise<boolean> {
-    return (await this.#ask({ command: 'verifyMac', key, data, mac }))['verified'] === true
+    return isVerified(await this.#ask('verifyMac', { key, data, mac }))
   }
 
   async tokenise(pan: string): Promise<string> {
-    return textOf(await this.#ask({ command: 'tokenise', pan }), 'token')
+    return textOf(await this.#ask('tokenise', { pan }), 'token')
   }
 
   async detokenise(token: string): Promise<string> {
-    return textOf(await this.#ask({ command: 'detokenise', token }), 'pan')
+    return textOf(await this.#ask('detokenise', { token }), 'pan')
+  }
+
+  async movePin({ key, ...request }: Parameters<IssuerHsm['movePin']>[0]): Promise<Uint8Array> {
+    return bytesOf(await this.#ask('translatePin', { from: key, ...request }), 'pinBlock')
+  }
+
+  async verifyPin(request: Parameters<IssuerHsm['verifyPin']>[0]): Promise<boolean> {
+    return isVerified(await this.#ask('verifyPin', { ...request }))
+  }
+
+  async pinReference(request: Parameters<IssuerHsm['pinReference']>[0]): Promise<string> {
+    return textOf(await this.#ask('pinReference', { ...request }), 'reference')
+  }
+
+  async sealMessage(request: Parameters<IssuerHsm['sealMessage']>[0]): Promise<Uint8Array> {
+    return bytesOf(await this.#ask('generateMac', { ...request }), 'mac')
+  }
+
+  async checkMessage(request: Parameters<IssuerHsm['checkMessage']>[0]): Promise<boolean> {
+    return isVerified(await this.#ask('verifyMac', { ...request }))
+  }
+
+  async generateCardValue(request: Parameters<IssuerHsm['generateCardValue']>[0]): Promise<string> {
+    return textOf(await this.#ask('generateCardValue', { ...request }), 'value')
+  }
+
+  async verifyCardValue(request: Parameters<IssuerHsm['verifyCardValue']>[0]): Promise<boolean> {
+    return isVerified(await this.#ask('verifyCardValue', { ...request }))
+  }
+
+  async verifyArqc(request: Parameters<IssuerHsm['verifyArqc']>[0]): Promise<boolean> {
+    return isVerified(await this.#ask('verifyArqc', { ...request }))
+  }
+
+  async generateArpc(request: Parameters<IssuerHsm['generateArpc']>[0]): Promise<Uint8Array> {
+    return bytesOf(await this.#ask('generateArpc', { ...request }), 'arpc')
+  }
+
+  async scriptMac(request: Parameters<IssuerHsm['scriptMac']>[0]): Promise<Uint8Array> {
+    return bytesOf(await this.#ask('scriptMac', { ...request }), 'mac')
+  }
+
+  async random(bytes: number): Promise<Uint8Array> {
+    return bytesOf(await this.#ask('random', { bytes }), 'random')
+  }
+
+  async sign(request: Parameters<IssuerHsm['sign']>[0]): Promise<Uint8Array> {
+    return bytesOf(await this.#ask('sign', { ...request }), 'signature')
+  }
+
+  async publicKey(key: string): Promise<Uint8Array> {
+    return bytesOf(await this.#ask('publicKey', { key }), 'point')
   }
 
   status(): HsmStatus {
@@ -106,8 +158,8 @@ class Client implements Hsm {
     return this.#dispatcher.close()
   }
 
-  #ask(fields: Fields): Promise<Fields> {
-    return this.#dispatcher.call(fields)
+  #ask(command: string, fields: Fields): Promise<Fields> {
+    return this.#dispatcher.call({ ...fields, command })
   }
 }
 
@@ -115,6 +167,10 @@ function bytesOf(fields: Fields, name: string): Uint8Array {
   const value = fields[name]
   if (!(value instanceof Uint8Array)) throw new HsmError({ kind: 'unavailable' })
   return value
+}
+
+function isVerified(fields: Fields): boolean {
+  return fields['verified'] === true
 }
 
 function textOf(fields: Fields, name: string): string {

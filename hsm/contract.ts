@@ -41,3 +41,101 @@ export interface HsmStatus {
   /** The processes, for whoever watches them. */
   readonly pids?: readonly number[]
 }
+
+/** ISO 9564-1 PIN block formats. Format 2 is between a chip card and its reader only, and is refused. */
+export type PinFormat = 0 | 1 | 3 | 4
+
+/** A PIN block under a PIN key, or under the DUKPT key of a serial number when `key` is a base key. */
+export interface PinInput {
+  readonly key: KeyRef
+  readonly pinBlock: Uint8Array
+  /** 0 when it is left out. */
+  readonly fromFormat?: PinFormat
+  /** DUKPT key serial number: 10 bytes for TDES, 12 for AES. */
+  readonly ksn?: Uint8Array
+  readonly pan: string
+}
+
+/** How an issuer knows a PIN that it does not keep. */
+export type PinMethod =
+  | { readonly method: 'visaPvv'; readonly verificationKey: KeyRef; readonly keyIndex: number }
+  | {
+      readonly method: 'ibm3624'
+      readonly verificationKey: KeyRef
+      /** Sixteen digits, at least eight of them different. */
+      readonly decimalisation: string
+      /** Sixteen upper-case hexadecimal digits, made of the card number as the issuer has agreed. */
+      readonly validation: string
+    }
+
+export type CardValue =
+  | { readonly kind: 'cvv'; readonly serviceCode: string }
+  | { readonly kind: 'cvv2' | 'icvv' }
+
+export type CardValueInput = CardValue & {
+  readonly key: KeyRef
+  readonly pan: string
+  /** Four digits, in the scheme's order for this kind. */
+  readonly expiry: string
+}
+
+/** A chip card, and what makes this transaction's key out of the issuer's (EMV 4.3 book 2, annex A1). */
+export interface ChipCard {
+  readonly key: KeyRef
+  readonly option?: 'A' | 'B'
+  readonly pan: string
+  /** PAN sequence number, two digits. */
+  readonly sequence: string
+  /** Eight bytes of the common session key; left out for cards that have none. */
+  readonly diversifier?: Uint8Array
+}
+
+export interface MacInput {
+  readonly key: KeyRef
+  readonly data: Uint8Array
+  /** ISO 9797-1 padding method for block ciphers in CBC mode; 1 when it is left out. */
+  readonly padding?: 1 | 2 | 3
+  /** With a DUKPT base key. */
+  readonly ksn?: Uint8Array
+  readonly direction?: 'request' | 'response'
+  readonly algorithm?: 'retail' | 'cmac'
+}
+
+/**
+ * What issuers, wider networks and checkpoints ask of the same HSM. Failures are `HsmError`s as everywhere; an
+ * answer that does not match is `false`, not a failure.
+ */
+export interface IssuerHsm {
+  /** A PIN block between any formats that PCI PIN 3-3 allows, from a zone key or a DUKPT key. */
+  movePin(request: PinInput & { readonly to: KeyRef; readonly toFormat?: PinFormat }): Promise<Uint8Array>
+  /** `reference` is the card's PVV or offset. */
+  verifyPin(request: PinInput & PinMethod & { readonly reference: string }): Promise<boolean>
+  /** The PVV or offset of a new PIN. */
+  pinReference(request: PinInput & PinMethod): Promise<string>
+  /** As `generateMac`, with the choices that the key's usage leaves open. `bytes` is 8 when it is left out. */
+  sealMessage(request: MacInput & { readonly bytes?: number }): Promise<Uint8Array>
+  checkMessage(request: MacInput & { readonly mac: Uint8Array }): Promise<boolean>
+  generateCardValue(request: CardValueInput): Promise<string>
+  verifyCardValue(request: CardValueInput & { readonly value: string }): Promise<boolean>
+  verifyArqc(
+    request: ChipCard & {
+      readonly data: Uint8Array
+      readonly padding?: 1 | 2 | 3
+      readonly arqc: Uint8Array
+    },
+  ): Promise<boolean>
+  /** Method 1: eight bytes from the response code; method 2: four bytes from the card status update. */
+  generateArpc(
+    request: ChipCard & { readonly arqc: Uint8Array } & (
+        | { readonly method: 1; readonly responseCode: Uint8Array; readonly under?: 'session' | 'card' }
+        | { readonly method: 2; readonly statusUpdate: Uint8Array; readonly proprietary?: Uint8Array }
+      ),
+  ): Promise<Uint8Array>
+  scriptMac(request: ChipCard & { readonly data: Uint8Array; readonly bytes?: number }): Promise<Uint8Array>
+  /** Fit for keys. At most 1,024 bytes. */
+  random(bytes: number): Promise<Uint8Array>
+  /** ECDSA over P-256 and SHA-256, as r‖s (64 bytes). */
+  sign(request: { readonly key: KeyRef; readonly data: Uint8Array }): Promise<Uint8Array>
+  /** The uncompressed point (65 bytes) to check signatures with. */
+  publicKey(key: KeyRef): Promise<Uint8Array>
+}

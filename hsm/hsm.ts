@@ -6,6 +6,18 @@
 export { startHsm as openHsm } from './client.ts'
 export type { HsmOptions } from './client.ts'
 export type { HsmLog } from './backend.ts'
-export type { Hsm, HsmStatus, KeyRef, PinTranslation } from './contract.ts'
+export type {
+  CardValueInput,
+  ChipCard,
+  Hsm,
+  HsmStatus,
+  IssuerHsm,
+  KeyRef,
+  MacInput,
+  PinFormat,
+  PinInput,
+  PinMethod,
+  PinTranslation,
+} from './contract.ts'
 export { HsmError } from './fault.ts'
 export type { HsmFault } from './fault.ts'

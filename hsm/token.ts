@@ -47,6 +47,10 @@ export interface Token {
     readonly output: Buffer
   }): void
   random(output: Buffer): void
+  /** Makes a P-256 key pair whose private half has never been outside, and stores it. */
+  generateSigner(label: string, id: string): void
+  /** The public half of a stored signing key, uncompressed (65 bytes). */
+  publicPoint(object: TokenObject): Buffer
   /** The key that is one enciphered block of `data`, made inside the token (AES, 16 bytes in and out). */
   derive(request: {
     readonly from: TokenObject

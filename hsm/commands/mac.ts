@@ -1,5 +1,6 @@
 /** Message authentication: ISO 9797-1 algorithms 1 and 3, CMAC, HMAC. The key's usage decides the algorithm. */
 import { timingSafeEqual } from 'node:crypto'
+import { HsmError } from '../fault.ts'
 import { cipherOf } from '../key-table.ts'
 import type { LoadedKey } from '../key-table.ts'
 import type { Usage } from '../key.ts'
@@ -38,6 +39,7 @@ export function generateMac(context: Context, request: MacRequest): Buffer {
   if (request.dukpt !== undefined) {
     return truncated(dukptMac(context, { ...request, dukpt: request.dukpt }), request.bytes)
   }
+  refuseVaultKey(request.key)
   const key = context.keys.active(request.key, macUsages, ['C', 'G'])
   return truncated(wholeMac(context.token, key, request.data, request.padding), request.bytes)
 }
@@ -48,6 +50,7 @@ export function verifyMac(context: Context, request: Omit<MacRequest, 'bytes'> &
     const expected = dukptMac(context, { ...request, dukpt: request.dukpt })
     return timingSafeEqual(truncated(expected, request.mac.length), request.mac)
   }
+  refuseVaultKey(request.key)
   let verified = false
   for (const key of context.keys.accepted(request.key, macUsages, ['C', 'V'])) {
     const expected = wholeMac(context.token, key, request.data, request.padding)
@@ -57,6 +60,11 @@ export function verifyMac(context: Context, request: Omit<MacRequest, 'bytes'> &
     part.fill(0)
   }
   return verified
+}
+
+/** With the vault's fingerprint key, anyone could test which card a stored fingerprint is of. */
+function refuseVaultKey(ref: string): void {
+  if (ref.startsWith('fpk.')) throw new HsmError({ kind: 'refused', why: 'wrongUsage' })
 }
 
 /** X9.24-1 annex A and X9.24-3 section 6: each message's own MAC key, one for each way. */

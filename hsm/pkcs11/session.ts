@@ -1,4 +1,5 @@
 /** A logged-in session on a token, in the words of PKCS#11. Everything here is synchronous. */
+import { createECDH } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type * as Pkcs11Js from 'pkcs11js'
 import { StartError } from '../config.ts'
@@ -158,6 +159,27 @@ export function templateOf(
       : [{ type: js.CKA_ALLOWED_MECHANISMS, value: allowed(object.mechanisms) }]),
     ...(ec ? [{ type: js.CKA_EC_PARAMS, value: p256 }] : []),
     ...(object.value === undefined ? [] : [{ type: js.CKA_VALUE, value: object.value }]),
+  ]
+}
+
+/** The public half of an imported signing key, which no private object can be asked for. */
+export function publicTemplateOf(js: typeof Pkcs11Js, object: ObjectSpec): Pkcs11Js.Template {
+  const pair = createECDH('prime256v1')
+  pair.setPrivateKey(object.value)
+  return [
+    { type: js.CKA_CLASS, value: js.CKO_PUBLIC_KEY },
+    { type: js.CKA_KEY_TYPE, value: js.CKK_EC },
+    { type: js.CKA_TOKEN, value: true },
+    { type: js.CKA_PRIVATE, value: false },
+    { type: js.CKA_MODIFIABLE, value: false },
+    { type: js.CKA_LABEL, value: object.label },
+    { type: js.CKA_ID, value: Buffer.from(object.id, 'utf8') },
+    { type: js.CKA_VERIFY, value: true },
+    { type: js.CKA_ENCRYPT, value: false },
+    { type: js.CKA_WRAP, value: false },
+    { type: js.CKA_EC_PARAMS, value: p256 },
+    // A DER octet string of the 65 bytes.
+    { type: js.CKA_EC_POINT, value: Buffer.concat([Buffer.from([0x04, 0x41]), pair.getPublicKey()]) },
   ]
 }
 

@@ -5,12 +5,13 @@ import { classOf } from '../refusal.ts'
 import { TokenError } from '../token.ts'
 import type { BlockRequest, GcmRequest, Token, TokenObject } from '../token.ts'
 import { ckm, tokenError } from './constants.ts'
-import { find, listObjects, openSession, templateOf } from './session.ts'
+import { find, listObjects, openSession, p256, publicTemplateOf, templateOf } from './session.ts'
 import type { Raw, TokenLogin } from './session.ts'
 
 /** PKCS#11 error numbers this file decides by. */
 const generalError = 0x05
 const encryptedDataInvalid = 0x40
+const objectHandleInvalid = 0x82
 
 /**
  * A PKCS#11 token: one thread, one session for work, one that only holds the login and owns the objects that live
@@ -70,6 +71,52 @@ class Pkcs11Token implements Token {
 
   random(output: Buffer): void {
     this.#attempt(() => void this.#pkcs11.C_GenerateRandom(this.#work, output))
+  }
+
+  generateSigner(label: string, id: string): void {
+    const { js, pkcs11, session } = this.#raw
+    const common = [
+      { type: js.CKA_TOKEN, value: true },
+      { type: js.CKA_MODIFIABLE, value: false },
+      { type: js.CKA_LABEL, value: label },
+      { type: js.CKA_ID, value: Buffer.from(id, 'utf8') },
+    ]
+    const no = (names: readonly number[]): Pkcs11Js.Template => names.map((type) => ({ type, value: false }))
+    this.#attempt(() =>
+      pkcs11.C_GenerateKeyPair(
+        session,
+        { mechanism: js.CKM_EC_KEY_PAIR_GEN },
+        [
+          ...common,
+          { type: js.CKA_EC_PARAMS, value: p256 },
+          { type: js.CKA_VERIFY, value: true },
+          ...no([js.CKA_ENCRYPT, js.CKA_WRAP]),
+        ],
+        [
+          ...common,
+          { type: js.CKA_PRIVATE, value: true },
+          { type: js.CKA_SENSITIVE, value: true },
+          { type: js.CKA_EXTRACTABLE, value: false },
+          { type: js.CKA_SIGN, value: true },
+          ...no([js.CKA_DECRYPT, js.CKA_UNWRAP, js.CKA_DERIVE]),
+        ],
+      ),
+    )
+    this.#objects = listObjects(this.#raw)
+  }
+
+  publicPoint(object: TokenObject): Buffer {
+    const { js, pkcs11, session } = this.#raw
+    return this.#attempt(() => {
+      const [handle] = find(this.#raw, [
+        { type: js.CKA_CLASS, value: js.CKO_PUBLIC_KEY },
+        { type: js.CKA_LABEL, value: object.label },
+      ])
+      if (handle === undefined) throw new TokenError(objectHandleInvalid)
+      const [point] = pkcs11.C_GetAttributeValue(session, handle, [{ type: js.CKA_EC_POINT }])
+      // The attribute is a DER octet string around the point.
+      return Buffer.from(point!.value.subarray(-65))
+    })
   }
 
   derive({ from, data, object }: Parameters<Token['derive']>[0]): TokenObject {
@@ -198,6 +245,9 @@ class Pkcs11Token implements Token {
   create(object: ObjectSpec): void {
     this.#attempt(() => {
       this.#pkcs11.C_CreateObject(this.#work, templateOf(this.#raw.js, object, true))
+      if (object.kind === 'EC') {
+        this.#pkcs11.C_CreateObject(this.#work, publicTemplateOf(this.#raw.js, object))
+      }
     })
     this.#objects = listObjects(this.#raw)
   }

@@ -77,6 +77,21 @@ class Twin implements Token {
     randomFillSync(output)
   }
 
+  generateSigner(label: string, id: string): void {
+    const pair = createECDH('prime256v1')
+    pair.generateKeys()
+    const value = Buffer.alloc(32)
+    const scalar = pair.getPrivateKey()
+    scalar.copy(value, 32 - scalar.length)
+    this.create({ label, id, kind: 'EC', value, grants: ['sign'], mechanisms: ['ecdsa'] })
+  }
+
+  publicPoint(object: TokenObject): Buffer {
+    const pair = createECDH('prime256v1')
+    pair.setPrivateKey(permitted(object, 'sign', 'ecdsa').value)
+    return pair.getPublicKey()
+  }
+
   derive({ from, data, object }: Parameters<Token['derive']>[0]): TokenObject {
     const value = Buffer.alloc(16)
     this.deriveBytes({ from, data, output: value })

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openHsm } from '../../hsm/hsm.ts'
-import type { Hsm, HsmLog, HsmOptions } from '../../hsm/hsm.ts'
+import type { Hsm, HsmLog, HsmOptions, IssuerHsm } from '../../hsm/hsm.ts'
 import { migrate } from '../../kernel/database.ts'
 import { openTestDatabase } from '../support/postgres.ts'
 import type { TestDatabase } from '../support/postgres.ts'
@@ -30,13 +30,31 @@ export const testKeys: readonly TestKey[] = [
   { ref: 'kek.vault.both', algorithm: 'AES-256', value: '0123456789ABCDEFFEDCBA9876543210'.repeat(2) },
 ]
 
+const published = '0123456789ABCDEFFEDCBA9876543210'
+
+/** What an issuer has besides. */
+export const issuerKeys: readonly TestKey[] = [
+  ...testKeys,
+  { ref: 'zpk.acq4.in', algorithm: 'AES-128', value: '00112233445566778899AABBCCDDEEFF' },
+  { ref: 'zpk.net4.out', algorithm: 'AES-128', value: '2B7E151628AED2A6ABF7158809CF4F3C' },
+  { ref: 'bdk.acq2.both', algorithm: 'DES2', value: published },
+  { ref: 'bdk.acq3.both', algorithm: 'AES-128', value: 'FEDCBA9876543210F1F1F1F1F1F1F1F1' },
+  { ref: 'pvk.own.both', algorithm: 'DES2', value: published },
+  { ref: 'ibm.own.both', algorithm: 'DES2', value: published },
+  { ref: 'cvk.own.both', algorithm: 'DES2', value: published },
+  { ref: 'imkac.own.both', algorithm: 'DES2', value: published },
+  { ref: 'imksmi.own.both', algorithm: 'DES2', value: published },
+  { ref: 'hmac.own.both', algorithm: 'HMAC', value: 'AA'.repeat(131) },
+  { ref: 'sign.audit.both', algorithm: 'EC-P256', value: `${'00'.repeat(31)}2A` },
+]
+
 export interface World extends AsyncDisposable {
   readonly token: ScratchToken
   readonly database: TestDatabase
   readonly keyFile: string
   /** What the processes and the client logged. */
   readonly log: string[]
-  open(options?: Partial<HsmOptions>): Promise<Hsm>
+  open(options?: Partial<HsmOptions>): Promise<Hsm & IssuerHsm>
 }
 
 export async function world(keys: readonly TestKey[] = testKeys): Promise<World> {
