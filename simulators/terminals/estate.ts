@@ -4,6 +4,7 @@ import type { Book } from '../book.ts'
 import { encryptPin } from '../keys.ts'
 import { acknowledgedCodes } from './book-lines.ts'
 import { Channel } from './channel.ts'
+import { LateAcknowledgements } from './late-acknowledgements.ts'
 import { live, type Order } from './life.ts'
 import type { Purchase } from './messages.ts'
 import { merchantIdOf, type Numbering, terminalIdOf } from './numbering.ts'
@@ -54,6 +55,7 @@ export class Estate {
   readonly #channels: Channel[]
   readonly #around: Surroundings
   readonly #answers = new Map<string, PurchaseAnswer>()
+  readonly #lateAcknowledgements = new LateAcknowledgements()
   readonly #lives = new Set<Promise<void>>()
   /** How many answers each terminal waits for. */
   readonly #waiting: number[]
@@ -84,6 +86,7 @@ export class Estate {
       timeoutMs: options.timeoutMs,
       reversalEveryMs: options.reversalEveryMs ?? 3_000,
       repeatShare: options.repeatShare ?? 0.3,
+      lateAcknowledgements: this.#lateAcknowledgements,
       ended: () => this.#ended,
       remember: (rrn, answer) => this.#remember(rrn, answer),
     }
@@ -264,8 +267,7 @@ export class Estate {
   #unmatched({ mti, fields }: WireMessage): void {
     const [terminal, rrn, responseCode] = [fields[41] ?? '', fields[37] ?? '', fields[39] ?? '']
     if (mti === '0430' || mti === '0410') {
-      // A repeat of the reversal is on its way or was answered; the first acknowledgement counts as well.
-      if (!acknowledgedCodes.includes(responseCode)) this.tally.reversalsRefused++
+      if (acknowledgedCodes.includes(responseCode)) this.#lateAcknowledgements.note(rrn, responseCode)
       return
     }
     if (mti !== '0210') return

@@ -17,11 +17,14 @@ export interface ReversalOwed {
  * an answer ends it. Line losses and restarts don't.
  */
 export async function reverseUntilAcknowledged(owed: ReversalOwed, around: Surroundings): Promise<void> {
+  const { rrn } = owed.purchase
   around.tally.reversalsOpen++
+  around.lateAcknowledgements.expect(rrn)
   try {
     await deliver(owed, around)
   } finally {
     around.tally.reversalsOpen--
+    around.lateAcknowledgements.forget(rrn)
   }
 }
 
@@ -34,19 +37,27 @@ async function deliver({ purchase, channel, mti, begun }: ReversalOwed, around: 
   for (let attempt = (begun?.attempt ?? 0) + 1; !around.ended(); attempt++) {
     await channel.whenUp()
     if (around.ended()) return
+    if (await acknowledged(around.lateAcknowledgements.of(purchase.rrn), named, around)) return
     await book.record({ at: Date.now(), event: 'reversal', ...named, attempt, ...identity })
     tally.reversalAttempts++
     const sending = attempt === 1 ? message : repeatOf(message)
     const reply = await channel.ask(sending, { timeoutMs: reversalEveryMs })
-    if (reply.kind === 'answer' && reply.seal === 'good') {
-      const responseCode = reply.message.fields[39] ?? ''
-      await book.record({ at: Date.now(), event: 'reversalAnswer', ...named, responseCode })
-      if (acknowledgedCodes.includes(responseCode)) {
-        tally.reversed++
-        return
-      }
-      tally.reversalsRefused++
-    }
+    const answered = reply.kind === 'answer' && reply.seal === 'good' ? reply.message.fields[39] : undefined
+    if (await acknowledged(answered, named, around)) return
     if (reply.kind !== 'noAnswer' || reply.why !== 'timeout') await sleep(reversalEveryMs)
   }
+}
+
+/** Books an answer, if there is one; whether it ends the reversal. */
+async function acknowledged(
+  responseCode: string | undefined,
+  named: { readonly terminal: string; readonly rrn: string },
+  { book, tally }: Surroundings,
+): Promise<boolean> {
+  if (responseCode === undefined) return false
+  await book.record({ at: Date.now(), event: 'reversalAnswer', ...named, responseCode })
+  const ends = acknowledgedCodes.includes(responseCode)
+  if (ends) tally.reversed++
+  else tally.reversalsRefused++
+  return ends
 }

@@ -1,5 +1,6 @@
 import type { Random } from '../../kernel/random.ts'
 import type { Book } from '../book.ts'
+import type { LateAcknowledgements } from './late-acknowledgements.ts'
 import type { Numbering } from './numbering.ts'
 import type { Tally } from './tally.ts'
 
@@ -14,6 +15,7 @@ export interface Surroundings {
   readonly reversalEveryMs: number
   /** What share of unanswered purchases is sent once more before it is reversed. */
   readonly repeatShare: number
+  readonly lateAcknowledgements: LateAcknowledgements
   /** True when the process ends: what is still open is the next life's, from the book. */
   readonly ended: () => boolean
   /** Notes what a purchase was answered, for answers that come after that. */

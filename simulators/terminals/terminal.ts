@@ -51,7 +51,7 @@ export interface ReversalOrder {
 }
 
 /** The layout that the switch's terminals speak. */
-export const terminalBitmap: BitmapForm = 'binary'
+export const terminalBitmap: BitmapForm = 'hex'
 
 const kuwaitiDinar = '414'
 

@@ -101,24 +101,24 @@ export type Decoded =
       /** The bytes that the last element seals, when that element is DE64 or DE128. */
       readonly sealed?: { readonly bytes: Buffer; readonly mac: Buffer }
     }
-  /** `de` is the element that could not be read. */
-  | { readonly kind: 'malformed'; readonly de: number }
+  /** `de` is the element that could not be read; `before` holds those ahead of it. */
+  | { readonly kind: 'malformed'; readonly de: number; readonly before: Readonly<Record<number, string>> }
 
 /** Strict: unknown elements, wrong characters and bytes left over are all malformed. */
 export function decode(bytes: Buffer, form: BitmapForm): Decoded {
   const mti = bytes.toString('latin1', 0, 4)
-  if (!/^[0-9]{4}$/.test(mti)) return { kind: 'malformed', de: 0 }
+  if (!/^[0-9]{4}$/.test(mti)) return { kind: 'malformed', de: 0, before: {} }
   const map = readBitmap(bytes, form)
-  if (map === undefined) return { kind: 'malformed', de: 1 }
+  if (map === undefined) return { kind: 'malformed', de: 1, before: {} }
   const fields: Record<number, string> = {}
   let offset = map.end
   for (const de of map.present) {
     const value = readValue(bytes, offset, de)
-    if (value === undefined) return { kind: 'malformed', de }
+    if (value === undefined) return { kind: 'malformed', de, before: fields }
     fields[de] = value.text
     offset = value.end
   }
-  if (offset !== bytes.length) return { kind: 'malformed', de: 129 }
+  if (offset !== bytes.length) return { kind: 'malformed', de: 129, before: fields }
   const message = { mti, fields }
   const mac = fields[128] ?? fields[64]
   if (mac === undefined) return { kind: 'message', message }

@@ -1,11 +1,11 @@
-import { appendFile, mkdtemp, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { openBook, readBook } from '../../simulators/book.ts'
+import { newFolder } from './folder.ts'
 
-const newPath = async (): Promise<string> => join(await mkdtemp(join(tmpdir(), 'mafraq-book-')), 'book.jsonl')
+const newPath = async (): Promise<string> => join(await newFolder(), 'book.jsonl')
 const linesOf = async (path: string): Promise<unknown[]> => {
   const lines: unknown[] = []
   for await (const line of readBook(path)) lines.push(line)

@@ -1,5 +1,3 @@
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openBook, readBook } from '../../simulators/book.ts'
@@ -9,6 +7,7 @@ import { Estate, type EstateOptions } from '../../simulators/terminals/estate.ts
 import { Numbering } from '../../simulators/terminals/numbering.ts'
 import { recover } from '../../simulators/terminals/recovery.ts'
 import { type Mix, type ScenarioName, scenarioNames } from '../../simulators/terminals/scenarios.ts'
+import { newFolder } from './folder.ts'
 import { eventually } from './eventually.ts'
 import { ModelSwitch } from './model-switch.ts'
 import { macKey, pinKey, type Request, type ScriptedSwitch, scriptedSwitch } from './scripted-switch.ts'
@@ -21,7 +20,7 @@ beforeEach(async () => {
   peer = await scriptedSwitch()
   model = new ModelSwitch()
   peer.onRequest = (request) => model.serve(request)
-  path = join(await mkdtemp(join(tmpdir(), 'mafraq-estate-')), 'terminals.jsonl')
+  path = join(await newFolder(), 'terminals.jsonl')
   estates = []
 })
 afterEach(async () => {
@@ -75,9 +74,12 @@ async function run(estate: Estate, purchases: number): Promise<void> {
 
 test('against a right switch every scenario ends without a surprise, and the book agrees with it', async () => {
   const everything = Object.fromEntries(scenarioNames.map((name) => [name, 1]))
-  const estate = await openEstate({ mix: everything, rate: 400 })
-  await run(estate, 400)
+  const estate = await openEstate({ mix: everything, rate: 200, timeoutMs: 10_000 })
+  await run(estate, 300)
   expect(estate.tally.surprising).toEqual({})
+  expect(estate.tally.unanswered).toBe(0)
+  const codes = ['05', '12', '15', '30', '51', '54', '55', '61', '63', '91']
+  expect(Object.keys(estate.tally.declined).sort()).toEqual(codes)
   expect(counted(estate)).toMatchObject({
     outstanding: 0,
     reversalsOpen: 0,
@@ -187,6 +189,24 @@ test('an unanswered purchase is reversed, and the reversal is repeated until it 
     'reversal',
     'reversalAnswer',
   ])
+})
+
+test('an acknowledgement that comes when the terminal has stopped waiting for it ends the reversal too', async () => {
+  peer.onRequest = ({ message, answer }) => {
+    if (message.mti.startsWith('04')) setTimeout(() => answer({ 39: '00' }), 100)
+  }
+  const estate = await openEstate({
+    mix: only('approve'),
+    terminals: 1,
+    connections: 1,
+    repeatShare: 0,
+    timeoutMs: 50,
+    reversalEveryMs: 70,
+    seconds: 0.05,
+    rate: 20,
+  })
+  await run(estate, 1)
+  expect(estate.tally.reversed).toBe(1)
 })
 
 test('some unanswered purchases are repeated first, and an answer to the repeat settles them', async () => {

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -17,6 +16,7 @@ import {
   sealHolds,
   type TestKey,
 } from '../../simulators/keys.ts'
+import { newFolder } from './folder.ts'
 
 interface Vector {
   id: string
@@ -84,7 +84,7 @@ test('a seal holds for its data and key, and for nothing else', () => {
 
 describe('the key file', () => {
   const write = async (text: string): Promise<string> => {
-    const path = join(await mkdtemp(join(tmpdir(), 'mafraq-keys-')), 'keys.json')
+    const path = join(await newFolder(), 'keys.json')
     await writeFile(path, text)
     return path
   }

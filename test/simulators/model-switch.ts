@@ -17,8 +17,7 @@ export class ModelSwitch {
 
   serve(request: Request): void {
     const { message, sealGood } = request
-    if (!/^[0-9]{3}$/.test(message.fields[22] ?? '000')) request.answer({ 39: '30' }, { seal: 'none' })
-    else if (sealGood !== true) request.answer({ 39: '63' })
+    if (sealGood !== true) request.answer({ 39: '63' })
     else if (message.mti.startsWith('04')) request.answer({ 39: this.#reverse(message) })
     else request.answer(this.#purchase(message))
   }

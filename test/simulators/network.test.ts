@@ -1,5 +1,4 @@
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { knetPlaceholder } from '../../connectors/knet/dialect.ts'
@@ -8,6 +7,7 @@ import { readBook } from '../../simulators/book.ts'
 import { amountOutcomes, cardNamed, testCards } from '../../simulators/cards.ts'
 import { Config } from '../../simulators/config.ts'
 import { type NetworkProcess, openNetwork } from '../../simulators/network/network.ts'
+import { newFolder } from './folder.ts'
 import { eventually } from './eventually.ts'
 import {
   again,
@@ -28,7 +28,7 @@ let network: NetworkProcess
 let client: NetworkClient
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'mafraq-network-'))
+  folder = await newFolder()
   const keys = Object.values(zoneKeys).map(({ ref, algorithm, value }) => ({
     ref,
     algorithm,

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -9,6 +8,7 @@ import { trafficCommand } from '../../bin/commands/traffic.ts'
 import { readBook } from '../../simulators/book.ts'
 import { cardNamed } from '../../simulators/cards.ts'
 import type { TestKey } from '../../simulators/keys.ts'
+import { newFolder } from './folder.ts'
 import { eventually } from './eventually.ts'
 import { ModelSwitch } from './model-switch.ts'
 import { again, NetworkClient, purchaseOf, zoneKeys } from './network-client.ts'
@@ -18,7 +18,7 @@ let folder: string
 let children: ChildProcess[]
 beforeEach(async () => {
   children = []
-  folder = await mkdtemp(join(tmpdir(), 'mafraq-simulators-'))
+  folder = await newFolder()
   const keys = [macKey, pinKey, zoneKeys.pin, zoneKeys.mac].map((key: TestKey) => ({
     ...key,
     value: key.value.toString('hex'),

@@ -65,7 +65,14 @@ export async function scriptedSwitch(port = 0): Promise<ScriptedSwitch> {
   }
   const serve = (body: Buffer, socket: Socket): void => {
     const decoded = decode(body, terminalBitmap)
-    if (decoded.kind === 'malformed') return
+    if (decoded.kind === 'malformed') {
+      const { 7: transmittedAt, 11: stan } = decoded.before
+      if (transmittedAt === undefined || stan === undefined) return
+      // What cannot be read cannot be sealed for a terminal either: DE7 and DE11 are all there is to go by.
+      const refusal = { mti: '0210', fields: { 7: transmittedAt, 11: stan, 39: '30' } }
+      socket.write(framed(encode(refusal, terminalBitmap)))
+      return
+    }
     const { message, sealed } = decoded
     if (message.mti === '0800') {
       world.echoes++

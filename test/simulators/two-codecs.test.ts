@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { compile, encodeSealed, iso87Ascii, sealedPart } from '../../iso8583/iso8583.ts'
+import { compile, encodeSealed, iso87AsciiHex, sealedPart } from '../../iso8583/iso8583.ts'
 import { cardNamed } from '../../simulators/cards.ts'
 import { seal } from '../../simulators/keys.ts'
 import { type Purchase, purchaseRequest, reversalRequest } from '../../simulators/terminals/messages.ts'
@@ -8,7 +8,7 @@ import { decode, encode } from '../../simulators/terminals/wire.ts'
 import { macKey } from './scripted-switch.ts'
 
 // The terminals' codec and the switch's were written apart; here they meet.
-const codec = compile(iso87Ascii)
+const codec = compile(iso87AsciiHex)
 const card = cardNamed('knet')
 const purchase: Purchase = {
   terminalId: 'T0000001',
