@@ -71,6 +71,11 @@ export class Backend {
     return Math.max(0, this.#restarts)
   }
 
+  /** Nothing was heard for a while, though heartbeats were asked for: better ask another, if there is one. */
+  get suspect(): boolean {
+    return this.#silentTicks >= 2
+  }
+
   /** Answers that are due, apart from heartbeats. */
   get outstanding(): number {
     return this.#due
@@ -176,7 +181,7 @@ export class Backend {
     this.#silentTicks++
     if (this.#silentTicks * tickMs >= this.#options.silenceMaxMs) {
       this.#kill('fell silent')
-    } else if (this.#silentTicks % 2 === 0) {
+    } else {
       this.#socket?.write(packFrame(heartbeatId, { command: 'ping' }))
     }
   }

@@ -26,26 +26,41 @@ export interface HsmOptions {
   readonly deadlineMs?: number
   /** Calls without an answer yet; the next one is shed. */
   readonly queueMax?: number
-  /** HSM processes on the same token. */
+  /** HSM processes on each token; 1 when it is left out. */
   readonly processes?: number
+  /** Further tokens that hold the same keys: what one cannot answer, another does. */
+  readonly others?: readonly TokenPlace[]
   /** Written to the vault's access log. */
   readonly actor?: string
   readonly log: HsmLog
 }
 
+/** Where a token is, as in `HsmOptions`. */
+export interface TokenPlace {
+  readonly module: string
+  readonly tokenLabel: string
+  readonly pinFile: string
+  readonly softhsmConf?: string
+}
+
 /** Starts the HSM process or processes; resolves when one can serve, and throws an `Error` when none ever will. */
 export async function startHsm(options: HsmOptions): Promise<Hsm & IssuerHsm> {
-  const { softhsmConf, socketFolder, processFile, log } = options
+  const { socketFolder, processFile, log } = options
   const config = {
     driver: options.driver,
-    ...pick(options, ['module', 'tokenLabel', 'pinFile', 'keyFile']),
+    ...pick(options, ['keyFile']),
     vaultDatabaseUrl: options.vaultDatabaseUrl,
     environment: options.environment,
     allowInsecureDriver: options.allowInsecureDriver ?? false,
     actor: options.actor ?? 'switch',
   }
   const dispatcher = new Dispatcher({
-    backends: Array.from({ length: options.processes ?? 1 }, () => ({ softhsmConf, config })),
+    backends: [options, ...(options.others ?? [])].flatMap((place) =>
+      Array.from({ length: options.processes ?? 1 }, () => ({
+        softhsmConf: place.softhsmConf,
+        config: { ...config, ...pick(place, ['module', 'tokenLabel', 'pinFile']) },
+      })),
+    ),
     processFile,
     socketFolder,
     deadlineMs: options.deadlineMs ?? 500,

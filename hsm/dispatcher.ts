@@ -81,7 +81,7 @@ export class Dispatcher {
               this.#ready.resolve(undefined)
               this.#pump()
             },
-            answered: (backend, frame) => this.#answered(backend, frame),
+            answered: (_, frame) => this.#answered(frame),
             lost: (backend, reason) => this.#lost(backend, reason),
           },
         ),
@@ -196,13 +196,24 @@ export class Dispatcher {
     for (const backend of this.#backends) backend.uncork()
   }
 
+  /** Of those that answer; one that has fallen silent is only asked when there is no other. */
   #leastBusy(): Backend | undefined {
     let least: Backend | undefined
     for (const backend of this.#backends) {
       if (backend.state !== 'up' || backend.outstanding >= inFlightMax) continue
-      if (least === undefined || backend.outstanding < least.outstanding) least = backend
+      if (least === undefined || rank(backend) < rank(least)) least = backend
     }
     return least
+  }
+
+  /** What a silent process sits on is asked of another before its deadline; whichever answers first has answered. */
+  #askAgainElsewhere(): void {
+    for (const call of this.#calls.values()) {
+      if (call.backend?.suspect !== true || call.tries > 1) continue
+      const other = this.#leastBusy()
+      if (other === undefined || other.suspect) return
+      this.#give(call, other)
+    }
   }
 
   #give(call: Call, backend: Backend): void {
@@ -219,10 +230,10 @@ export class Dispatcher {
     backend.send(frame)
   }
 
-  #answered(backend: Backend, { id, fields }: Frame): void {
+  #answered({ id, fields }: Frame): void {
     const call = this.#calls.get(id)
-    // An answer after the deadline finds nobody waiting.
-    if (call?.backend === backend) {
+    // An answer after the deadline, or after another's, finds nobody waiting.
+    if (call !== undefined) {
       const fault = faultOf(fields)
       if (fault === undefined) {
         this.#calls.delete(id)
@@ -255,6 +266,7 @@ export class Dispatcher {
   }
 
   #sweep(): void {
+    this.#askAgainElsewhere()
     const now = performance.now()
     for (const call of this.#calls.values()) {
       // All have the same time to live, so the first that is not due ends the search.
@@ -267,6 +279,10 @@ export class Dispatcher {
     this.#calls.delete(call.id)
     call.reject(new HsmError(fault))
   }
+}
+
+function rank(backend: Backend): number {
+  return backend.outstanding + (backend.suspect ? inFlightMax : 0)
 }
 
 const whys = ['unknownKey', 'wrongUsage', 'badRequest', 'unknownToken'] as const

@@ -4,7 +4,7 @@
  * driver can stand behind the same door. Routing, messages and money are other rooms'.
  */
 export { startHsm as openHsm } from './client.ts'
-export type { HsmOptions } from './client.ts'
+export type { HsmOptions, TokenPlace } from './client.ts'
 export type { HsmLog } from './backend.ts'
 export type {
   CardValueInput,

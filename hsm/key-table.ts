@@ -13,14 +13,20 @@ export interface LoadedKey {
 
 const idShape = /^([A-Z][0-9])([BCDEGNSVX]):([0-9A-F]{6})$/
 
-/** The keys by reference, newest version first. Made once when the token is opened, and again when its keys change. */
+/** The versions of one reference that may be used now. */
+interface Usable {
+  readonly active: LoadedKey
+  /** The active version, then the previous ones that are still honoured. */
+  readonly accepted: readonly LoadedKey[]
+}
+
+/** The keys by reference. Made when the token is opened, and again when its keys or their states change. */
 export class KeyTable {
   readonly #byRef = new Map<string, LoadedKey[]>()
-  readonly #state: (key: KeyName) => KeyState
+  readonly #usable = new Map<string, Usable>()
 
   /** `state` says what the inventory knows of a key; without one, every version may be used and the newest is active. */
   constructor(objects: readonly TokenObject[], state: (key: KeyName) => KeyState = () => 'active') {
-    this.#state = state
     const byLabel = new Map(objects.map((object) => [object.label, object]))
     for (const object of objects) {
       const key = read(object, byLabel)
@@ -30,6 +36,14 @@ export class KeyTable {
       versions.sort((a, b) => b.name.version - a.name.version)
       this.#byRef.set(key.name.ref, versions)
     }
+    for (const [ref, versions] of this.#byRef) {
+      const active = versions.find(({ name }) => state(name) === 'active')
+      if (active === undefined) continue
+      const previous = versions.filter(
+        ({ name }) => state(name) === 'previous' && name.usage === active.name.usage,
+      )
+      this.#usable.set(ref, { active, accepted: [active, ...previous] })
+    }
   }
 
   /**
@@ -37,21 +51,24 @@ export class KeyTable {
    * when the key is for something else.
    */
   active(ref: string, usages: readonly Usage[], modes: readonly Mode[]): LoadedKey {
-    return this.accepted(ref, usages, modes)[0]!
+    return this.#find(ref, usages, modes).active
   }
 
   /** The active version and, after it, previous ones that are still honoured. Never empty. */
   accepted(ref: string, usages: readonly Usage[], modes: readonly Mode[]): readonly LoadedKey[] {
-    const all = this.#byRef.get(ref) ?? []
-    const active = all.find((key) => this.#state(key.name) === 'active')
-    if (active === undefined) {
+    return this.#find(ref, usages, modes).accepted
+  }
+
+  #find(ref: string, usages: readonly Usage[], modes: readonly Mode[]): Usable {
+    const usable = this.#usable.get(ref)
+    if (usable === undefined) {
       throw new HsmError({ kind: 'refused', why: isKeyRef(ref) ? 'unknownKey' : 'badRequest' })
     }
-    if (!usages.includes(active.name.usage) || !modes.includes(active.name.mode)) {
+    const { usage, mode } = usable.active.name
+    if (!usages.includes(usage) || !modes.includes(mode)) {
       throw new HsmError({ kind: 'refused', why: 'wrongUsage' })
     }
-    const previous = all.filter((key) => this.#state(key.name) === 'previous')
-    return [active, ...previous.filter((key) => key.name.usage === active.name.usage)]
+    return usable
   }
 
   /** One version, whatever its state; undefined when it is not on the token. */

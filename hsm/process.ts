@@ -11,6 +11,7 @@ import { deviceLostExit, StartError, startExit } from './config.ts'
 import type { ProcessConfig } from './config.ts'
 import { HsmError } from './fault.ts'
 import type { HsmFault } from './fault.ts'
+import { HealthCheck } from './health.ts'
 import { KeyTable } from './key-table.ts'
 import { readKeyFile } from './keys.ts'
 import { objectsOf } from './objects.ts'
@@ -90,6 +91,7 @@ class Server {
   readonly #vault: Vault
   readonly #socket: Socket
   readonly #reader = new FrameReader()
+  readonly #health: HealthCheck
   #context: Context
   #idle: NodeJS.Timeout | undefined
 
@@ -98,6 +100,7 @@ class Server {
     this.#token = token
     this.#capabilities = capabilities
     this.#context = this.#freshContext()
+    this.#health = new HealthCheck(token)
     this.#vault = openVault({
       databaseUrl: config.vaultDatabaseUrl,
       token,
@@ -125,7 +128,24 @@ class Server {
     this.#socket.on('end', end)
     this.#socket.on('close', end)
     this.#socket.on('error', end)
+    setInterval(() => this.#checkHealth(), healthMs)
     this.#vault.warm().catch(() => log('warn', 'the vault’s database is not there yet'))
+  }
+
+  #checkHealth(): void {
+    try {
+      if (this.#health.passes()) return
+      log('error', 'the token answers wrongly')
+    } catch (error) {
+      if (error instanceof TokenError && classOf(error.code) === 'handle') {
+        // The one key that was tried is gone, which its users will hear; the token itself still answers.
+        this.#context = this.#freshContext()
+        this.#health.choose()
+        return
+      }
+      log('error', 'the token fails its health check')
+    }
+    process.exit(deviceLostExit)
   }
 
   #receive(chunk: Buffer): void {
@@ -224,6 +244,7 @@ class Server {
   }
 }
 
+const healthMs = 5_000
 const tokenText = /^tok_[a-z2-7]{26}$/
 
 /** Standard error is the log; the parent reads it line by line. */

@@ -62,7 +62,7 @@ class Pkcs11Token implements Token {
 
   sign({ object, mechanism, data, output }: Parameters<Token['sign']>[0]): void {
     this.#attempt(() => {
-      this.#pkcs11.C_SignInit(this.#work, { mechanism: ckm[mechanism] }, object.handle as Buffer)
+      this.#pkcs11.C_SignInit(this.#work, plain[mechanism], object.handle as Buffer)
       // The binding hands an empty buffer over as no buffer, which a token refuses; in parts there is no first part.
       if (data.length === 0) this.#pkcs11.C_SignFinal(this.#work, output)
       else this.#pkcs11.C_Sign(this.#work, mechanism === 'ecdsa' ? sha256(data) : data, output)
@@ -335,7 +335,7 @@ function block(mechanism: BlockRequest['mechanism'], iv: Buffer | undefined): Pk
   switch (mechanism) {
     case 'des3-ecb':
     case 'aes-ecb':
-      return { mechanism: ckm[mechanism] }
+      return plain[mechanism]
     case 'des3-cbc':
       return { mechanism: ckm[mechanism], parameter: iv ?? zero8 }
     case 'aes-cbc':
@@ -354,6 +354,15 @@ function readable(js: typeof Pkcs11Js): Pkcs11Js.Template {
 function sha256(data: Buffer): Buffer {
   return createHash('sha256').update(data).digest()
 }
+
+const plain = {
+  'des3-ecb': { mechanism: ckm['des3-ecb'] },
+  'aes-ecb': { mechanism: ckm['aes-ecb'] },
+  'des3-cmac': { mechanism: ckm['des3-cmac'] },
+  'aes-cmac': { mechanism: ckm['aes-cmac'] },
+  'hmac-sha256': { mechanism: ckm['hmac-sha256'] },
+  ecdsa: { mechanism: ckm.ecdsa },
+} as const
 
 const zero8 = Buffer.alloc(8)
 const zero16 = Buffer.alloc(16)
