@@ -155,8 +155,9 @@ export type DatabaseFault =
   | 'notDurable'
   | 'other'
 
-/** What a trigger of ours raises; a class of SQLSTATEs that the standard leaves to implementations. */
-export const refusedState = 'MF001'
+/** What our own SQL raises; a class of SQLSTATEs that the standard leaves to implementations. */
+const refusedState = 'MF001'
+const movedState = 'MF002'
 
 export class DatabaseError extends Error {
   override readonly name = 'DatabaseError'
@@ -198,6 +199,7 @@ const faults: Readonly<Record<string, DatabaseFault>> = {
   '57': 'lost', // terminated, shut down, crashed
   '57P03': 'unavailable', // starting up
   [refusedState]: 'refused',
+  [movedState]: 'conflict', // a statement did not touch the rows it was meant to
 }
 
 /** Anything thrown around the driver, as a `DatabaseError`. */

@@ -20,7 +20,7 @@ export interface Task {
 export interface BatchOptions {
   readonly shard: number
   readonly kinds: RowKinds
-  /** Called just before COMMIT goes out: from here on a lost connection leaves the outcome unknown. */
+  /** Called just before the COMMIT goes out: from here on a lost connection leaves the outcome unknown. */
   readonly committing: () => void
 }
 
@@ -48,12 +48,7 @@ export async function commitBatch(
     await session.trip(['ROLLBACK'])
     return outcomes
   }
-  await write(session, tasks, decisions, loaded, options)
-  options.committing()
-  const [committed] = await session.trip(['COMMIT'])
-  // The server answers ROLLBACK to the COMMIT of a transaction that had failed.
-  if (committed?.command !== 'COMMIT')
-    throw new DatabaseError('conflict', { message: 'the commit was rolled back' })
+  await commit(session, written(tasks, decisions, loaded, options), options)
   return outcomes
 }
 
@@ -267,13 +262,13 @@ function readHold(row: Row, paths: ReadonlyMap<bigint, string>): Hold {
   }
 }
 
-async function write(
-  session: Session,
+/** The statements that make the decisions true. */
+function written(
   tasks: readonly Task[],
   decisions: readonly (Decision | Guarded)[],
   { head, books, versions, holdVersions }: Loaded,
   { shard, kinds }: BatchOptions,
-): Promise<void> {
+): Statement[] {
   const seq = head.seq + 1n
   const postings: Posting[] = []
   const units: UnitRecord[] = []
@@ -314,23 +309,17 @@ async function write(
     (place) => decisions[place]!.kind === 'accepted',
   )
 
-  // What is sent, and how many rows it must touch.
-  const sent: [statement: Statement, rows: number][] = [[unitsStatement(units, shard, seq), units.length]]
-  if (postings.length > 0) {
-    const entries = postings.flatMap((posting) => posting.entries)
-    sent.push([postingsStatement(postings, block), postings.length])
-    if (entries.length > 0) sent.push([entriesStatement(postings), entries.length])
-  }
-  if (created.length > 0) sent.push([insertHoldsStatement(created, accountIdOf), created.length])
-  if (changed.length > 0) {
-    sent.push([updateHoldsStatement(changed, accountIdOf, holdVersions), changed.length])
-  }
-  if (accounts.size > 0) sent.push([balancesStatement([...accounts.values()], versions), accounts.size])
-  for (const { kind, columns, owners } of rows) {
-    sent.push([{ name: `write ${kind.name}`, text: kind.write, values: [...columns] }, owners.length])
+  const sent = [unitsStatement(units, shard, seq)]
+  if (postings.length > 0) sent.push(postingsStatement(postings, block))
+  if (postings.some(({ entries }) => entries.length > 0)) sent.push(entriesStatement(postings))
+  if (created.length > 0) sent.push(insertHoldsStatement(created, accountIdOf))
+  if (changed.length > 0) sent.push(updateHoldsStatement(changed, accountIdOf, holdVersions))
+  if (accounts.size > 0) sent.push(balancesStatement([...accounts.values()], versions))
+  for (const { kind, columns } of rows) {
+    sent.push({ name: `write ${kind.name}`, text: kind.write, values: [...columns] })
   }
   sent.push(...blockStatements(block, { lastPosting: books.lastPosting, lastAccount: head.lastAccount }))
-  await send(session, sent)
+  return sent
 }
 
 function count(decisions: readonly (Decision | Guarded)[]): number {
@@ -340,15 +329,14 @@ function count(decisions: readonly (Decision | Guarded)[]): number {
   )
 }
 
-/** Somebody else moved what we had read, or a row kind's statement did not write what it was given. */
-async function send(session: Session, sent: readonly [Statement, number][]): Promise<void> {
-  const results: QueryResult[] = await session.trip(sent.map(([statement]) => statement))
-  for (const [index, [{ name }, rows]] of sent.entries()) {
-    const { rowCount } = results[index]!
-    if (rowCount !== rows) {
-      throw new DatabaseError('conflict', { message: `${name} touched ${rowCount ?? 0} rows of ${rows}` })
-    }
-  }
+/**
+ * The statements and the COMMIT in one trip: a statement that fails, or that touches other rows than it was meant to,
+ * makes a ROLLBACK of it.
+ */
+async function commit(session: Session, sent: readonly Statement[], options: BatchOptions): Promise<void> {
+  options.committing()
+  const results: QueryResult[] = await session.trip([...sent, 'COMMIT'])
+  if (results.at(-1)!.command !== 'COMMIT') throw new DatabaseError('conflict', { message: 'rolled back' })
 }
 
 function statement(name: StatementName, values: unknown[]): Statement {
@@ -461,13 +449,13 @@ function balancesStatement(accounts: readonly Account[], versions: ReadonlyMap<s
 function blockStatements(
   block: Block,
   { lastPosting, lastAccount }: { lastPosting: bigint; lastAccount: bigint },
-): [Statement, number][] {
+): Statement[] {
   const { shard, seq, prev, recordedAt, accounts, units, postings } = block
   const hash = blockHash(block)
   const counts = [accounts.length, units.length, postings.length]
   return [
-    [statement('insertBlock', [shard, seq, prev, hash, ...counts, recordedAt]), 1],
-    [statement('moveHead', [shard, seq, hash, lastPosting, lastAccount, recordedAt]), 1],
+    statement('insertBlock', [shard, seq, prev, hash, ...counts, recordedAt]),
+    statement('moveHead', [shard, seq, hash, lastPosting, lastAccount, recordedAt]),
   ]
 }
 
@@ -520,31 +508,24 @@ export async function openAccountsBatch(
     units: [],
     postings: [],
   }
-  await send(session, [
-    [
-      statement('insertAccounts', [
-        accounts.map(({ id }) => id),
-        accounts.map(({ path }) => path),
-        accounts.map(({ currency }) => currency),
-        accounts.map(({ normalSide }) => normalSide),
-        accounts.map(({ limit }) => limit),
-        shard,
-        seq,
-      ]),
-      accounts.length,
-    ],
-    [
-      statement('insertBalances', [
-        accounts.map(({ id }) => id),
-        accounts.map(({ limit }) => limit === 'noOverdraft'),
-        accounts.map(({ normalSide }) => normalSide === 'debit'),
-      ]),
-      accounts.length,
-    ],
+  const sent = [
+    statement('insertAccounts', [
+      accounts.map(({ id }) => id),
+      accounts.map(({ path }) => path),
+      accounts.map(({ currency }) => currency),
+      accounts.map(({ normalSide }) => normalSide),
+      accounts.map(({ limit }) => limit),
+      shard,
+      seq,
+    ]),
+    statement('insertBalances', [
+      accounts.map(({ id }) => id),
+      accounts.map(({ limit }) => limit === 'noOverdraft'),
+      accounts.map(({ normalSide }) => normalSide === 'debit'),
+    ]),
     ...blockStatements(block, { lastPosting: books.lastPosting, lastAccount: accounts.at(-1)!.id }),
-  ])
-  options.committing()
-  await session.trip(['COMMIT'])
+  ]
+  await commit(session, sent, options)
   return []
 }
 

@@ -17,6 +17,13 @@ const namedPostings = `
       FROM unnest($1::text[]) AS wanted(reference)
      CROSS JOIN LATERAL (SELECT * FROM ledger.posting WHERE reference = wanted.reference OFFSET 0) p`
 
+/** The statement fails unless it touches as many rows as its last parameter says. */
+export function touching(what: string, statement: string, expected: string): string {
+  return `
+    WITH done AS (${statement} RETURNING 1)
+    SELECT ledger.expect('${what}', (SELECT count(*) FROM done), ${expected})`
+}
+
 export const statements = {
   lockShard: `
     SELECT head_seq, head_hash, last_posting, last_account,
@@ -105,7 +112,9 @@ export const statements = {
                   $9::bigint[], $10::bigint[])
         AS t(id, state, currency, amount, captured, account_ids, amounts, open, expires_ms, version)`,
 
-  updateHolds: `
+  updateHolds: touching(
+    'updateHolds',
+    `
     UPDATE ledger.hold h
        SET state = t.state, amount = t.amount, captured = t.captured, account_ids = t.account_ids::bigint[],
            amounts = t.amounts::bigint[], open = t.open::bigint[], expires_at = to_timestamp(t.expires_ms / 1000.0),
@@ -117,8 +126,12 @@ export const statements = {
              CROSS JOIN LATERAL (SELECT ctid AS place FROM ledger.hold
                                   WHERE id = given.id AND version = given.expected OFFSET 0) found) t
      WHERE h.ctid = t.place`,
+    'cardinality($1::bigint[])',
+  ),
 
-  updateBalances: `
+  updateBalances: touching(
+    'updateBalances',
+    `
     UPDATE ledger.balance b
        SET debits = t.debits, credits = t.credits, debits_pending = t.debits_pending,
            credits_pending = t.credits_pending, version = t.version, closed = t.closed
@@ -129,16 +142,22 @@ export const statements = {
              CROSS JOIN LATERAL (SELECT ctid AS place FROM ledger.balance
                                   WHERE account_id = given.id AND version = given.expected OFFSET 0) found) t
      WHERE b.ctid = t.place`,
+    'cardinality($1::bigint[])',
+  ),
 
   insertBlock: `
     INSERT INTO ledger.block (shard, seq, prev, hash, accounts, units, postings, recorded_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::bigint / 1000.0))`,
 
-  moveHead: `
+  moveHead: touching(
+    'moveHead',
+    `
     UPDATE ledger.shard
        SET head_seq = $2, head_hash = $3, last_posting = $4, last_account = $5,
            recorded_at = to_timestamp($6::bigint / 1000.0)
      WHERE shard = $1 AND head_seq = $2 - 1`,
+    '1',
+  ),
 } as const
 
 export type StatementName = keyof typeof statements

@@ -125,4 +125,14 @@ END
 $$;
 CREATE TRIGGER is_last_block AFTER UPDATE ON ledger.shard FOR EACH ROW EXECUTE FUNCTION ledger.check_head();
 
+-- What lets the writer send its COMMIT together with its statements: one that touched other rows than it was meant
+-- to fails by itself, and the COMMIT behind it rolls back. The SQLSTATE says that the same again may work.
+CREATE FUNCTION ledger.expect(what text, touched bigint, expected bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF touched <> expected THEN
+    RAISE EXCEPTION '% touched % rows of %', what, touched, expected USING ERRCODE = 'MF002', CONSTRAINT = what;
+  END IF;
+END
+$$;
+
 RESET ROLE;

@@ -29,7 +29,7 @@ function commitAll(units: readonly Unit[]): Promise<UnitOutcome[]> {
   return Promise.all(units.map((each) => ledger.commit(each)))
 }
 
-describe.each<Cut>(['beforeCommit', 'afterCommit', 'beforeWrite', 'silentAtCommit'])(
+describe.each<Cut>(['beforeLoad', 'beforeWrite', 'beforeCommit', 'afterCommit', 'silentAtCommit'])(
   'a connection that breaks %s',
   (cut) => {
     test.each([1, 60])('costs none of %i units, and doubles none', async (count) => {
@@ -65,9 +65,9 @@ test('a commit that cannot be found out about in time is unknown, and is told ap
 test('while no commit was ever sent, a unit that runs out of time is refused as unavailable', async () => {
   const impatient = await world.open({ databaseUrl: proxy.url, outcomeDeadlineMs: 300 })
   const before = await countOf(world, 'ledger.unit')
-  proxy.arm('beforeWrite', 1_000)
+  proxy.arm('beforeLoad', 1_000)
   const outcomes = await Promise.all(sales(3).map((sale) => impatient.commit(sale)))
-  proxy.arm('beforeWrite', 0)
+  proxy.arm('beforeLoad', 0)
   expect(outcomes).toEqual(Array.from({ length: 3 }, () => ({ kind: 'refused', reason: 'unavailable' })))
   expect(await countOf(world, 'ledger.unit')).toBe(before)
 })

@@ -3,14 +3,28 @@ import type { AddressInfo, Socket } from 'node:net'
 
 /** Where a connection to the database breaks, once for each time it is armed. */
 export type Cut =
-  /** The COMMIT never reaches the server. */
+  /** The transaction is not even begun. */
+  | 'beforeLoad'
+  /** The statements that write never reach the server. */
+  | 'beforeWrite'
+  /** The server has written everything, and the COMMIT never reaches it. */
   | 'beforeCommit'
   /** The server commits, and its answer never comes back. */
   | 'afterCommit'
-  /** The statements of the second trip never reach the server. */
-  | 'beforeWrite'
   /** Nothing passes any more in either direction, and nobody is told. */
   | 'silentAtCommit'
+
+/** What in the stream to the server tells that the point has come. */
+const marks: Readonly<Record<Cut, string>> = {
+  beforeLoad: 'BEGIN\0',
+  beforeWrite: 'insertUnits',
+  beforeCommit: 'COMMIT\0',
+  afterCommit: 'COMMIT\0',
+  silentAtCommit: 'COMMIT\0',
+}
+
+/** The type and length in front of the text of a query (PostgreSQL protocol, Query). */
+const queryHeaderBytes = 5
 
 export interface CuttingProxy {
   readonly url: string
@@ -36,35 +50,42 @@ export async function openCuttingProxy(databaseUrl: string): Promise<CuttingProx
       socket.on('close', () => sockets.delete(socket))
     }
     let silent = false
-    let dropAnswer = false
+    let swallowing = false
     const cut = (): void => {
       cuts++
       near.destroy()
       far.destroy()
     }
     near.on('data', (bytes) => {
-      const point = bytes.includes('COMMIT\0')
-        ? 'commit'
-        : bytes.includes('insertUnits')
-          ? 'write'
-          : undefined
-      if (armed !== undefined && armed.times > 0 && point !== undefined) {
-        const { cut: kind } = armed
-        if (point === (kind === 'beforeWrite' ? 'write' : 'commit')) {
-          armed.times--
-          if (kind === 'beforeCommit' || kind === 'beforeWrite') return cut()
-          if (kind === 'afterCommit') dropAnswer = true
-          if (kind === 'silentAtCommit') {
-            cuts++
-            silent = true
-          }
-        }
+      if (silent) return
+      const at = armed === undefined || armed.times === 0 ? -1 : bytes.indexOf(marks[armed.cut])
+      if (armed === undefined || at === -1) {
+        far.write(bytes)
+        return
       }
-      if (!silent) far.write(bytes)
+      armed.times--
+      switch (armed.cut) {
+        case 'beforeLoad':
+        case 'beforeWrite':
+          cut()
+          break
+        case 'beforeCommit':
+          far.write(bytes.subarray(0, at - queryHeaderBytes), () => setTimeout(cut, 20))
+          silent = true
+          break
+        case 'afterCommit':
+          swallowing = true
+          far.write(bytes)
+          break
+        case 'silentAtCommit':
+          cuts++
+          silent = true
+      }
     })
     far.on('data', (bytes) => {
-      if (dropAnswer) return cut()
-      if (!silent) near.write(bytes)
+      // The server's own word for it, so that the commit is known to have taken effect.
+      if (swallowing && bytes.includes('COMMIT\0')) cut()
+      else if (!silent && !swallowing) near.write(bytes)
     })
     near.on('close', () => far.destroy())
     far.on('close', () => near.destroy())
