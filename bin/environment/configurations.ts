@@ -50,7 +50,7 @@ export function switchConfiguration(endpoints: Endpoints, stateFolder: string): 
       {
         name: 'acq1',
         ...endpoints.switch.iso8583,
-        dialect: 'iso87-ascii',
+        dialect: 'iso87-ascii-hex',
         frame: 'binary2',
         keys: { pin: 'tpk.acq1.in', mac: 'tak.acq1.both' },
         timeoutMs: timeouts.sourceMs,

@@ -41,6 +41,8 @@ export interface System {
   readonly endpoints: Endpoints
   /** What ended without being told to, in order. */
   readonly lost: readonly Part[]
+  /** Resolves when something first does. */
+  readonly broken: Promise<Part>
   /** undefined: it isn't running, or isn't ours. */
   pid(part: Part): Promise<number | undefined>
   /** Starts the terminals. Their book continues where they left it. */
@@ -113,7 +115,15 @@ async function start(options: SystemOptions, toEnd: End[]): Promise<System> {
   toEnd.unshift(() => children.terminals.stop())
   note()
   const lost: Part[] = []
-  for (const name of partNames) parts[name].onLost(() => lost.push(name))
+  const broken = new Promise<Part>((resolve) => {
+    for (const name of partNames) {
+      parts[name].onLost((how) => {
+        say(`${name} ended by itself (${how})`)
+        lost.push(name)
+        resolve(name)
+      })
+    }
+  })
 
   const system: System = {
     stateFolder,
@@ -121,6 +131,7 @@ async function start(options: SystemOptions, toEnd: End[]): Promise<System> {
       return endpoints
     },
     lost,
+    broken,
     pid: async (part) => (part === 'hsm' ? hsmPid(endpoints.switch.http) : parts[part].pid()),
     async startTerminals(traffic) {
       children.terminals.configure(terminalsConfiguration(endpoints, traffic))
@@ -244,9 +255,9 @@ function supervise(
   const { parts, say, isClosing } = watched
   for (const name of partNames) {
     let lives = 0
-    const startAgain = async (how: string): Promise<void> => {
+    const startAgain = async (): Promise<void> => {
       const waitMs = Math.min(500 * 2 ** lives++, 30_000)
-      say(`${name} ended by itself (${how}); it is started again in ${waitMs} ms`)
+      say(`${name} is started again in ${waitMs} ms`)
       await sleep(waitMs)
       if (isClosing()) return
       try {
@@ -254,10 +265,10 @@ function supervise(
         say(`${name} is back`)
       } catch (error) {
         say(error instanceof Error ? error.message : `${name} did not start`)
-        await startAgain('no start')
+        await startAgain()
       }
     }
-    parts[name].onLost((how) => void startAgain(how))
+    parts[name].onLost(() => void startAgain())
   }
 }
 
