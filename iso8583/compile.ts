@@ -46,6 +46,8 @@ interface Row {
   min: number
   max: number
   check: number
+  lowest: number
+  highest: number
   padSide: number
   padNibble: number
   making: number
@@ -66,6 +68,8 @@ const blank: Row = {
   min: 0,
   max: 0,
   check: 0,
+  lowest: 1,
+  highest: 0,
   padSide: 1,
   padNibble: 0,
   making: making.text,
@@ -117,6 +121,7 @@ class Builder {
       },
       settings: { trailing: 'refuse', emptyBitmap: 'accept', emptyFields: 'refuse', ...settings },
       declared,
+      simple: small(isSimple),
       lengthKind: small((row) => row.lengthKind),
       lengthBytes: small((row) => row.lengthBytes),
       counting: small((row) => row.counting),
@@ -125,6 +130,8 @@ class Builder {
       max: wide((row) => row.max),
       check: wide((row) => row.check),
       allowed: Uint8Array.from(this.#allowed.flatMap((flags) => [...flags])),
+      lowest: small((row) => row.lowest),
+      highest: small((row) => row.highest),
       padSide: small((row) => row.padSide),
       padNibble: small((row) => row.padNibble),
       making: small((row) => row.making),
@@ -252,6 +259,7 @@ class Builder {
       row.making = row.charset === 0 ? making.text : making.ebcdic
     }
     if (spec.value === 'amount') row.making = making.amount
+    if (row.packing === packing.single && row.check !== 0) Object.assign(row, this.#range(row.check))
     return { ...row, ...lengthOf(spec.length, row.packing, defaults) }
   }
 
@@ -265,6 +273,15 @@ class Builder {
       row.check = this.#flags(`hex ${defaults.text}`, () => hexAllowed(defaults.text))
     }
     return { ...row, ...lengthOf(spec.length, row.packing, defaults) }
+  }
+
+  /** First and last of the allowed bytes, where all between them are allowed too. */
+  #range(check: number): { lowest: number; highest: number } {
+    const flags = this.#allowed[check / 256]!
+    const lowest = flags.indexOf(1)
+    const highest = flags.lastIndexOf(1)
+    const isWhole = lowest >= 0 && flags.subarray(lowest, highest + 1).every((flag) => flag === 1)
+    return isWhole ? { lowest, highest } : { lowest: 1, highest: 0 }
   }
 
   #flags(key: string, make: () => Uint8Array): number {
@@ -347,6 +364,12 @@ function fillOf(fill: PlainSpec['fill']): number {
   return { 'left-space': filling.leftSpace, 'right-space': filling.rightSpace, 'left-0': filling.leftZero }[
     fill
   ]
+}
+
+function isSimple(row: Row): number {
+  const isText = row.making === making.text || row.making === making.amount || row.making === making.parts
+  const isFixed = row.lengthKind === lengthKind.fixed && row.packing === packing.single
+  return Number(isText && isFixed && row.lowest <= row.highest && row.nested === 0 && row.min > 0)
 }
 
 function bytesMaxOf(row: Row): number {

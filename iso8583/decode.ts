@@ -1,11 +1,10 @@
 import { countPresent, readBitmaps, words } from './bitmap.ts'
 import { clearFault, cursor, isFaulty } from './cursor.ts'
-import { DecodedMessage } from './decoded.ts'
+import { DecodedMessage, stride } from './decoded.ts'
 import { IsoCodecError, type IsoCodecErrorCode } from './error.ts'
 import type { Irregularity } from './message.ts'
-import { readRow } from './read.ts'
-import { MessageSource } from './source.ts'
-import { lengthKind, type Source, type Table } from './table.ts'
+import { isWithin, readRow } from './read.ts'
+import { lengthKind, type Table } from './table.ts'
 
 const regular: readonly Irregularity[] = Object.freeze([])
 const emptyBitmap: readonly Irregularity[] = Object.freeze([{ code: 'EMPTY_BITMAP', path: 'bitmap' }])
@@ -16,43 +15,56 @@ const emptyBitmap: readonly Irregularity[] = Object.freeze([{ code: 'EMPTY_BITMA
  * fault is the answer all the same.
  */
 export function decode(table: Table, bytes: Buffer): DecodedMessage | IsoCodecError {
-  const source = new MessageSource(table, bytes)
   const end = bytes.length
   clearFault()
 
   let at = readRow(table, 0, bytes, 0, end)
-  if (isFaulty()) return failure(source, [], 0, -1, 'mti')
+  if (isFaulty()) return failure(table, bytes, -1, 'mti')
   const mtiStart = cursor.start
 
   at = readBitmaps(table, bytes, at, end)
-  if (at < 0) return failure(source, [], 0, mtiStart, 'bitmap')
+  if (at < 0) return failure(table, bytes, mtiStart, 'bitmap')
   let irregularities = cursor.units === 1 ? emptyBitmap : regular
 
-  const index = new Array<number>(countPresent() * 4)
-  let count = 0
+  const { declared, highest, lowest, min, simple } = table
+  const index = new Array<number>(countPresent() * stride)
+  let slot = 0
   let first: Fault | undefined
 
   for (let word = 0; word < 6; word++) {
     let left = words[word]!
     while (left !== 0) {
       const lead = Math.clz32(left)
-      left &= ~(0x80000000 >>> lead)
+      const bit = 0x80000000 >>> lead
+      left &= ~bit
       const de = word * 32 + lead + 1
-      if ((table.declared[word]! & (0x80000000 >>> lead)) === 0) {
-        return thrown(source, index, count, mtiStart, first ?? faultOf('FIELD_NOT_IN_SPEC', at, String(de)))
+
+      // Most elements are simple, and right.
+      if (simple[de] === 1) {
+        const units = min[de]!
+        if (units <= end - at && isWithin(bytes, at, at + units, lowest[de]!, highest[de]!)) {
+          index[slot] = de
+          index[slot + 1] = at
+          index[slot + 2] = units
+          slot += stride
+          at += units
+          continue
+        }
+      } else if ((declared[word]! & bit) === 0) {
+        first ??= faultOf('FIELD_NOT_IN_SPEC', at, String(de))
+        return thrown(table, bytes, index, slot, mtiStart, first)
       }
+
       const next = readRow(table, de, bytes, at, end)
       if (isFaulty()) {
         first ??= currentFault(String(de))
         clearFault()
-        if (next < 0) return thrown(source, index, count, mtiStart, first)
+        if (next < 0) return thrown(table, bytes, index, slot, mtiStart, first)
       } else {
-        const slot = count * 4
         index[slot] = de
         index[slot + 1] = cursor.start
-        index[slot + 2] = next
-        index[slot + 3] = cursor.units
-        count++
+        index[slot + 2] = cursor.units
+        slot += stride
         if (cursor.units === 0 && table.lengthKind[de] !== lengthKind.fixed) {
           irregularities = [...irregularities, { code: 'EMPTY_FIELD', path: String(de) }]
         }
@@ -62,12 +74,12 @@ export function decode(table: Table, bytes: Buffer): DecodedMessage | IsoCodecEr
   }
 
   if (at < end) {
-    if (table.settings.trailing === 'allow')
+    if (table.settings.trailing === 'allow') {
       irregularities = [...irregularities, { code: 'TRAILING_BYTES', path: '' }]
-    else first ??= { ...faultOf('TRAILING_BYTES', at, ''), need: 0, have: end - at }
+    } else first ??= { ...faultOf('TRAILING_BYTES', at, ''), need: 0, have: end - at }
   }
-  if (first !== undefined) return thrown(source, index, count, mtiStart, first)
-  return new DecodedMessage(source, index, count, mtiStart, irregularities)
+  if (first !== undefined) return thrown(table, bytes, index, slot, mtiStart, first)
+  return new DecodedMessage(table, bytes, index, slot / stride, mtiStart, irregularities)
 }
 
 interface Fault {
@@ -91,23 +103,18 @@ function faultOf(code: IsoCodecErrorCode, offset: number, path: string): Fault {
   return { code, path, offset }
 }
 
-function failure(
-  source: Source,
-  index: readonly number[],
-  count: number,
-  mtiStart: number,
-  path: string,
-): IsoCodecError {
-  return thrown(source, index, count, mtiStart, currentFault(path))
+function failure(table: Table, bytes: Buffer, mtiStart: number, path: string): IsoCodecError {
+  return thrown(table, bytes, [], 0, mtiStart, currentFault(path))
 }
 
 function thrown(
-  source: Source,
+  table: Table,
+  bytes: Buffer,
   index: readonly number[],
-  count: number,
+  slot: number,
   mtiStart: number,
   fault: Fault,
 ): IsoCodecError {
-  const partial = new DecodedMessage(source, index, count, mtiStart, regular)
-  return new IsoCodecError({ ...fault, dialect: source.table.name, partial })
+  const partial = new DecodedMessage(table, bytes, index, slot / stride, mtiStart, regular)
+  return new IsoCodecError({ ...fault, dialect: table.name, partial })
 }

@@ -4,42 +4,66 @@ import { dump } from './dump.ts'
 import { mask } from './mask.ts'
 import type { FieldValue, Irregularity, Message } from './message.ts'
 import { valueOf } from './source.ts'
-import { lengthKind, making, packing, type Source } from './table.ts'
+import { lengthKind, making, packing, type Source, type Table } from './table.ts'
 
-/** Where an element lies: four numbers each, `de, start, end, units`, by ascending element. */
+/** Where an element lies: three numbers each, `de, start, units`, by ascending element. */
 export type Index = readonly number[]
 
-const stride = 4
+export const stride = 3
 
 /** A message whose bytes were checked. Values are made when asked for. */
-export class DecodedMessage implements Message {
-  readonly #source: Source
+export class DecodedMessage implements Message, Source {
+  readonly #table: Table
+  readonly #bytes: Buffer
   readonly #index: Index
   readonly #count: number
   readonly #mtiStart: number
   readonly irregularities: readonly Irregularity[]
   #mti: string | undefined
+  #latin1: string | undefined
+  #hex: string | undefined
 
   constructor(
-    source: Source,
+    table: Table,
+    bytes: Buffer,
     index: Index,
     count: number,
     mtiStart: number,
     irregularities: readonly Irregularity[],
   ) {
-    this.#source = source
+    this.#table = table
+    this.#bytes = bytes
     this.#index = index
     this.#count = count
     this.#mtiStart = mtiStart
     this.irregularities = irregularities
   }
 
+  /** Columns, bytes and text of the message are the room's own; `Message` doesn't show them. */
+  get table(): Table {
+    return this.#table
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes
+  }
+
+  /**
+   * The text of the whole message: one trip into the engine, of which values are cut. A cut of 13 characters or more
+   * keeps all of it alive: copy what is stored.
+   */
+  get latin1(): string {
+    return (this.#latin1 ??= this.#bytes.toString('latin1'))
+  }
+
+  get hex(): string {
+    return (this.#hex ??= this.#bytes.toString('hex'))
+  }
+
   /** Empty in the `partial` of an error that came before the MTI was read. */
   get mti(): string {
     return (this.#mti ??=
-      this.#mtiStart < 0
-        ? ''
-        : (valueOf(this.#source, 0, this.#mtiStart, this.#source.table.min[0]!, false) as string))
+      this.#mtiStart < 0 ? '' : (valueOf(this, 0, this.#mtiStart, this.#table.min[0]!, false) as string))
   }
 
   get elements(): readonly number[] {
@@ -55,7 +79,7 @@ export class DecodedMessage implements Message {
   get(de: number): FieldValue | undefined {
     const at = this.#find(de)
     if (at < 0) return undefined
-    const sensitivity = this.#source.table.sensitive[de]
+    const sensitivity = this.#table.sensitive[de]
     if (sensitivity === undefined) return this.#value(at, true)
     return sensitivity === 'emv' ? this.#value(at, true) : mask(sensitivity, this.#value(at, false))
   }
@@ -66,7 +90,7 @@ export class DecodedMessage implements Message {
   }
 
   text(de: number): string | undefined {
-    const { table } = this.#source
+    const table = this.#table
     const kind = table.making[de]
     assert(
       (kind === making.text || kind === making.ebcdic || kind === making.nibbles) &&
@@ -78,7 +102,7 @@ export class DecodedMessage implements Message {
   }
 
   amount(de: number): bigint | undefined {
-    const { table } = this.#source
+    const table = this.#table
     assert(
       table.making[de] === making.amount && table.sensitive[de] === undefined,
       `DE${de} is not an amount in ${table.name}`,
@@ -89,26 +113,30 @@ export class DecodedMessage implements Message {
 
   raw(de: number): Uint8Array | undefined {
     const span = this.span(de)
-    return span && this.#source.bytes.subarray(span.start, span.end)
+    return span && this.#bytes.subarray(span.start, span.end)
   }
 
   /** Where the element's content lies in the message, and where its length begins. For the room's own use. */
   span(de: number): { readonly from: number; readonly start: number; readonly end: number } | undefined {
     const at = this.#find(de)
     if (at < 0) return undefined
-    const { table } = this.#source
+    const table = this.#table
     const start = this.#index[at + 1]!
     const prefix = table.lengthKind[de] === lengthKind.fixed ? 0 : table.lengthBytes[de]!
-    return { from: start - prefix, start, end: this.#index[at + 2]! }
+    const size = bytesOf(table.packing[de]!, this.#index[at + 2]!)
+    return { from: start - prefix, start, end: start + size }
   }
 
-  /** The bytes the message was decoded from. For the room's own use. */
-  wire(): Buffer {
-    return this.#source.bytes
+  /** Every value, clear. For the room's own use. */
+  values(): Record<number, FieldValue> {
+    const out: Record<number, FieldValue> = {}
+    const index = this.#index
+    for (let at = 0; at < this.#count * stride; at += stride) out[index[at]!] = this.#value(at, false)
+    return out
   }
 
   toJSON(): { readonly mti: string; readonly fields: Readonly<Record<string, unknown>> } {
-    return dump(this, this.#source.table, false)
+    return dump(this, this.#table, false)
   }
 
   [inspect.custom](): string {
@@ -117,7 +145,7 @@ export class DecodedMessage implements Message {
 
   #value(at: number, masked: boolean): FieldValue {
     const index = this.#index
-    return valueOf(this.#source, index[at]!, index[at + 1]!, index[at + 3]!, masked)
+    return valueOf(this, index[at]!, index[at + 1]!, index[at + 2]!, masked)
   }
 
   /** Where in the index the element is; -1: not present. */

@@ -1,5 +1,5 @@
 import { words, writeBitmaps } from './bitmap.ts'
-import type { FieldValue, MessageBody } from './message.ts'
+import type { MessageBody } from './message.ts'
 import { elementsMax, type Table, type Writer } from './table.ts'
 import { RowWriter } from './writer.ts'
 
@@ -21,41 +21,54 @@ export class Encoder {
     writer.at = 0
     try {
       write(this.#table, writer, body)
-      return Buffer.from(writer.buffer.subarray(0, writer.at))
+      const out = Buffer.allocUnsafe(writer.at)
+      writer.buffer.copy(out, 0, 0, writer.at)
+      return out
     } finally {
       // Nothing of a card stays behind in a buffer that lives on.
-      writer.buffer.fill(0, 0, writer.at)
+      Uint8Array.prototype.fill.call(writer.buffer, 0, 0, writer.at)
       this.#busy = false
     }
   }
 }
 
 function write(table: Table, writer: Writer, { mti, fields }: MessageBody): void {
-  const elements: number[] = []
-  let bitmaps = 1
-  // Numbers as keys come in ascending order, which is the order on the wire.
-  for (const key in fields) {
-    const de = Number(key)
-    if (fields[de] === undefined) continue
-    if (!(de >= 1 && de <= elementsMax && Number.isInteger(de)) || !isDeclared(table, de)) {
-      writer.fail('FIELD_NOT_IN_SPEC', /^\d{1,4}$/.test(key) ? key : 'fields')
-    }
-    elements.push(de)
-    if (de > 128) bitmaps = 3
-    else if (de > 64 && bitmaps === 1) bitmaps = 2
-  }
   if (typeof mti !== 'string') writer.fail('VALUE_MISSING', 'mti')
+  const bitmaps = presentIn(table, writer, fields)
   writer.row(0, mti, 'mti')
   const bitmapAt = writer.at
   const size = bitmaps * (table.bitmap.hex ? 16 : 8)
   writer.need(size, 'bitmap')
   writer.at += size
-  for (const de of elements) writer.row(de, fields[de] as FieldValue, String(de))
-  words.fill(0)
-  for (const de of elements) words[(de - 1) >> 5]! |= 0x80000000 >>> ((de - 1) & 31)
+  for (let word = 0; word < bitmaps * 2; word++) {
+    let left = words[word]!
+    while (left !== 0) {
+      const lead = Math.clz32(left)
+      left &= ~(0x80000000 >>> lead)
+      const de = word * 32 + lead + 1
+      writer.row(de, fields[de]!, paths[de]!)
+    }
+  }
   writeBitmaps(table, writer, bitmapAt, bitmaps)
 }
 
-function isDeclared(table: Table, de: number): boolean {
-  return (table.declared[(de - 1) >> 5]! & (0x80000000 >>> ((de - 1) & 31))) !== 0
+const paths = Array.from({ length: elementsMax + 1 }, (_, de) => String(de))
+
+/**
+ * Fills `words` and answers how many bitmaps they need. Every number an element can have is tried, which costs half
+ * of asking the object for its keys; a key that is no such number is not looked at.
+ */
+function presentIn(table: Table, writer: Writer, fields: MessageBody['fields']): number {
+  const { declared } = table
+  words.fill(0)
+  let last = 0
+  for (let de = 1; de <= elementsMax; de++) {
+    if (fields[de] === undefined) continue
+    const word = (de - 1) >> 5
+    const bit = 0x80000000 >>> ((de - 1) & 31)
+    if ((declared[word]! & bit) === 0) writer.fail('FIELD_NOT_IN_SPEC', paths[de]!)
+    words[word]! |= bit
+    last = de
+  }
+  return last > 128 ? 3 : last > 64 ? 2 : 1
 }

@@ -1,4 +1,5 @@
 import { type Codec, tableOf } from './codec.ts'
+import { DecodedMessage } from './decoded.ts'
 import { type Dump, dump } from './dump.ts'
 import { IsoCodecError } from './error.ts'
 import type { FieldValue, Message, MessageBody } from './message.ts'
@@ -11,6 +12,7 @@ export function revealJson(codec: Codec, message: Message): Dump {
 
 /** The body whose encoding is the message again, byte for byte where it was regular. Clear values. */
 export function bodyOf(message: Message): MessageBody {
+  if (message instanceof DecodedMessage) return { mti: message.mti, fields: message.values() }
   const fields: Record<number, FieldValue> = {}
   for (const de of message.elements) fields[de] = message.reveal(de)!
   return { mti: message.mti, fields }

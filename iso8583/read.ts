@@ -1,6 +1,6 @@
 import { cursor, isFaulty, stop } from './cursor.ts'
 import { unhex } from './source.ts'
-import { counting, lengthKind, packing, type Table } from './table.ts'
+import { counting, lengthKind, making, packing, type Table } from './table.ts'
 
 /**
  * Reads one row at `at`: its length, then a check of every byte of its content, all before anything is made of
@@ -8,8 +8,16 @@ import { counting, lengthKind, packing, type Table } from './table.ts'
  * A fault inside known bounds is left in `cursor.fault` and reading may go on behind it.
  */
 export function readRow(table: Table, row: number, bytes: Buffer, at: number, end: number): number {
-  let start = at
   let units = table.min[row]!
+  if (table.simple[row] === 1) {
+    const next = at + units
+    if (next > end) return stop('TRUNCATED', at, units, end - at)
+    checkBytes(table, row, bytes, at, next)
+    cursor.start = at
+    cursor.units = units
+    return next
+  }
+  let start = at
   const kind = table.lengthKind[row]!
   if (kind !== lengthKind.fixed) {
     const size = table.lengthBytes[row]!
@@ -38,17 +46,9 @@ export function readRow(table: Table, row: number, bytes: Buffer, at: number, en
   if (size > end - start) return stop('TRUNCATED', start, size, end - start)
   const next = start + size
 
-  const check = table.check[row]!
-  if (check !== 0) {
-    const allowed = table.allowed
-    if (packed !== packing.nibbles) {
-      for (let index = start; index < next; index++) {
-        if (allowed[check + bytes[index]!] === 0) {
-          stop(packed === packing.hex ? 'BAD_DIGIT' : faultOf(table, row), index)
-          break
-        }
-      }
-    } else units = checkNibbles(table, row, bytes, start, next, units)
+  if (table.check[row] !== 0) {
+    if (packed === packing.nibbles) units = checkNibbles(table, row, bytes, start, next, units)
+    else checkBytes(table, row, bytes, start, next)
   }
 
   const nested = table.nested[row]!
@@ -59,6 +59,46 @@ export function readRow(table: Table, row: number, bytes: Buffer, at: number, en
   cursor.start = start
   cursor.units = units
   return next
+}
+
+/** Whether all bytes are within bounds: one look at each and no branch; what is out of them leaves a sign behind. */
+export function isWithin(
+  bytes: Buffer,
+  start: number,
+  next: number,
+  lowest: number,
+  highest: number,
+): boolean {
+  let sign = 0
+  let index = start
+  for (; index < next - 3; index += 4) {
+    const a = bytes[index]!
+    const b = bytes[index + 1]!
+    const c = bytes[index + 2]!
+    const d = bytes[index + 3]!
+    sign |= (a - lowest) | (highest - a) | (b - lowest) | (highest - b)
+    sign |= (c - lowest) | (highest - c) | (d - lowest) | (highest - d)
+  }
+  for (; index < next; index++) {
+    const byte = bytes[index]!
+    sign |= (byte - lowest) | (highest - byte)
+  }
+  return sign >= 0
+}
+
+/** Checks each byte; the first that is not allowed is the fault. */
+function checkBytes(table: Table, row: number, bytes: Buffer, start: number, next: number): void {
+  const lowest = table.lowest[row]!
+  const highest = table.highest[row]!
+  if (lowest <= highest && isWithin(bytes, start, next, lowest, highest)) return
+  const { allowed } = table
+  const check = table.check[row]!
+  for (let index = start; index < next; index++) {
+    if (allowed[check + bytes[index]!] === 0) {
+      stop(table.packing[row] === packing.hex ? 'BAD_DIGIT' : faultOf(table, row), index)
+      return
+    }
+  }
 }
 
 /** The length's value, or -1: exactly digits, no sign, no blank. */
@@ -132,6 +172,15 @@ function checkNibbles(
     }
   }
   if (isFaulty()) return left
+  if (table.making[row] !== making.nibbles && table.making[row] !== making.track) {
+    // A nibble above 9 carries when 6 is added to it: both nibbles of a byte at once.
+    let carries = 0
+    for (let index = first; index < last; index++) {
+      const byte = bytes[index]!
+      carries |= (byte ^ 0x66 ^ (byte + 0x66)) & 0x110
+    }
+    if (carries === 0) return left
+  }
   for (let index = first; index < last; index++) {
     if (allowed[check + bytes[index]!] === 0) {
       stop('BAD_DIGIT', index)

@@ -24,7 +24,7 @@ export function sealedPart(codec: Codec, bytes: Uint8Array | Message): SealedPar
   const { from } = message.span(last)!
   const mac = message.reveal(last)
   if (!(mac instanceof Uint8Array)) return undefined
-  return { data: message.wire().subarray(0, from), mac }
+  return { data: message.bytes.subarray(0, from), mac }
 }
 
 /**

@@ -3,15 +3,10 @@ import { mask } from './mask.ts'
 import type { FieldValue } from './message.ts'
 import { elementsMax, making, packing, type Source, type Table } from './table.ts'
 
-/**
- * The bytes of one message and, once someone asks for a value, their text: one trip into the engine for the whole
- * message, of which values are cut. A cut of 13 characters or more keeps that text alive: copy what is stored.
- */
-export class MessageSource implements Source {
+/** Bytes of nested data that had to be written anew to be read: hexadecimal digits as the bytes they stand for. */
+export class PlainSource implements Source {
   readonly table: Table
   readonly bytes: Buffer
-  #latin1: string | undefined
-  #hex: string | undefined
 
   constructor(table: Table, bytes: Buffer) {
     this.table = table
@@ -19,11 +14,11 @@ export class MessageSource implements Source {
   }
 
   get latin1(): string {
-    return (this.#latin1 ??= this.bytes.toString('latin1', 0, this.bytes.length))
+    return this.bytes.toString('latin1')
   }
 
   get hex(): string {
-    return (this.#hex ??= this.bytes.toString('hex', 0, this.bytes.length))
+    return this.bytes.toString('hex')
   }
 }
 
@@ -38,14 +33,14 @@ export function valueOf(
   const { table, bytes } = source
   switch (table.making[row]!) {
     case making.bytes:
-      return new Uint8Array(bytes.subarray(start, start + units))
+      return copied(bytes, start, units)
     case making.hex:
       return new Uint8Array(unhex(bytes, start, start + units * 2, table.charset[row]!))
     case making.nested: {
       const node = table.nodes[table.nested[row]!]!
       if (table.packing[row] !== packing.hex) return node.read(source, start, start + units, masked)
       const plain = unhex(bytes, start, start + units * 2, table.charset[row]!)
-      return node.read(new MessageSource(table, plain), 0, plain.length, masked)
+      return node.read(new PlainSource(table, plain), 0, plain.length, masked)
     }
     case making.amount:
       return amountOf(source, row, start, units)
@@ -56,6 +51,13 @@ export function valueOf(
       return table.trim[row] === 0 ? text : trimmed(text, table.trim[row]!)
     }
   }
+}
+
+/** A value of its own: what happens to the message's bytes later doesn't touch it. */
+export function copied(bytes: Buffer, start: number, size: number): Uint8Array {
+  const out = new Uint8Array(size)
+  for (let index = 0; index < size; index++) out[index] = bytes[start + index]!
+  return out
 }
 
 /** Characters and digits as text, nothing taken off. */

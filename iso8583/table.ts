@@ -19,6 +19,11 @@ export interface Table {
   /** Bit set: the element is declared. Six words of 32. */
   readonly declared: Int32Array
 
+  /**
+   * 1: of fixed size, one byte a unit, its bytes side by side in the charset, nothing nested. Most rows of most
+   * dialects are of this kind, and are read and written without asking the columns below.
+   */
+  readonly simple: Uint8Array
   readonly lengthKind: Uint8Array
   /** Bytes of the length on the wire. */
   readonly lengthBytes: Uint8Array
@@ -31,6 +36,12 @@ export interface Table {
   /** Where in `allowed` the row's 256 flags begin; 0: every byte is allowed. */
   readonly check: Int32Array
   readonly allowed: Uint8Array
+  /**
+   * The same where the allowed bytes lie side by side, which they mostly do: first and last. 1 and 0: they don't,
+   * and `allowed` is asked.
+   */
+  readonly lowest: Uint8Array
+  readonly highest: Uint8Array
   /** Of an odd count of nibbles: 1 the pad is on the left, 2 on the right. */
   readonly padSide: Uint8Array
   readonly padNibble: Uint8Array

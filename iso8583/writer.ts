@@ -27,6 +27,14 @@ export class RowWriter implements Writer {
 
   row(row: number, value: FieldValue, path: string): void {
     const { table } = this
+    if (
+      table.simple[row] === 1 &&
+      typeof value === 'string' &&
+      value.length === table.min[row] &&
+      this.#simple(row, value)
+    ) {
+      return
+    }
     const refine = table.refine[row]
     if (refine !== undefined && !refine(value)) this.fail('VALUE_REFUSED', path)
     const lengthAt = this.at
@@ -39,6 +47,24 @@ export class RowWriter implements Writer {
     if (kind === lengthKind.fixed) return
     if (units === 0 && table.settings.emptyFields === 'refuse') this.fail('VALUE_MISSING', path)
     this.#length(row, kind, lengthAt, units, path)
+  }
+
+  /** Writes a value of the right size, most often of the right characters; false: another way must say what is wrong. */
+  #simple(row: number, value: string): boolean {
+    const { buffer, table, at } = this
+    const lowest = table.lowest[row]!
+    const highest = table.highest[row]!
+    if (table.making[row] === making.amount || table.refine[row] !== undefined) return false
+    if (value.length > buffer.length - at) return false
+    let sign = 0
+    for (let index = 0; index < value.length; index++) {
+      const code = value.charCodeAt(index)
+      sign |= (code - lowest) | (highest - code)
+      buffer[at + index] = code
+    }
+    if (sign < 0) return false
+    this.at = at + value.length
+    return true
   }
 
   /** Writes the content and returns its size in units. */
@@ -110,7 +136,61 @@ export class RowWriter implements Writer {
 
   #amount(row: number, value: FieldValue, path: string): number {
     if (typeof value !== 'bigint' || value < 0n) return this.fail('VALUE_WRONG_TYPE', path)
-    return this.#text(row, value.toString().padStart(this.table.min[row]!, '0'), path)
+    const { table } = this
+    const size = table.min[row]!
+    // A double holds 15 digits exactly, and is the shorter way to them.
+    if (value >= 1_000_000_000_000_000n || size > 15)
+      return this.#text(row, value.toString().padStart(size, '0'), path)
+    this.need(size, path)
+    const rest =
+      table.packing[row] === packing.nibbles
+        ? this.#pairs(row, Number(value))
+        : this.#digits(row, Number(value))
+    if (rest !== 0) this.fail('VALUE_TOO_LONG', path, size, value.toString().length)
+    return size
+  }
+
+  /** Writes the row's size in digits as characters, from the last one; returns what did not go in. */
+  #digits(row: number, value: number): number {
+    const { buffer, table } = this
+    const zero = table.charset[row] === 0 ? 0x30 : 0xf0
+    let rest = value
+    const start = this.at
+    this.at += table.min[row]!
+    for (let at = this.at - 1; at >= start; at--) {
+      const tens = Math.floor(rest / 10)
+      buffer[at] = zero + (rest - tens * 10)
+      rest = tens
+    }
+    return rest
+  }
+
+  /** The same, packed. */
+  #pairs(row: number, value: number): number {
+    const { buffer, table } = this
+    const size = table.min[row]!
+    const start = this.at
+    this.at += (size + 1) >> 1
+    let rest = value
+    let at = this.at - 1
+    const isOdd = (size & 1) === 1
+    if (isOdd && table.padSide[row] !== 1) {
+      buffer[at--] = ((rest % 10) << 4) | table.padNibble[row]!
+      rest = Math.floor(rest / 10)
+    }
+    const first = isOdd && table.padSide[row] === 1 ? start + 1 : start
+    for (; at >= first; at--) {
+      const hundreds = Math.floor(rest / 100)
+      const pair = rest - hundreds * 100
+      const tens = Math.floor(pair / 10)
+      buffer[at] = (tens << 4) | (pair - tens * 10)
+      rest = hundreds
+    }
+    if (first > start) {
+      buffer[start] = (table.padNibble[row]! << 4) | (rest % 10)
+      rest = Math.floor(rest / 10)
+    }
+    return rest
   }
 
   #joined(row: number, value: FieldValue, path: string): string {
@@ -149,18 +229,30 @@ export class RowWriter implements Writer {
     }
     this.need(units, path)
     const { buffer } = this
+    const start = this.at
+    this.at = start + units
+    const charset = table.charset[row]!
+    if (charset === 0 && table.lowest[row]! <= table.highest[row]!) {
+      const lowest = table.lowest[row]!
+      const highest = table.highest[row]!
+      let sign = 0
+      for (let index = 0; index < units; index++) {
+        const code = text.charCodeAt(index)
+        sign |= (code - lowest) | (highest - code)
+        buffer[start + index] = code
+      }
+      if (sign < 0) this.fail('BAD_CHARACTER', path)
+      return units
+    }
     const { allowed } = table
     const check = table.check[row]!
-    const charset = table.charset[row]!
     const bytes = byteOf[charsets[charset]!]
-    let at = this.at
     for (let index = 0; index < units; index++) {
       const code = text.charCodeAt(index)
       const byte = code < 256 ? bytes[code]! : 256
       if (byte === 256 || (check !== 0 && allowed[check + byte] === 0)) this.fail('BAD_CHARACTER', path)
-      buffer[at++] = byte
+      buffer[start + index] = byte
     }
-    this.at = at
     return units
   }
 

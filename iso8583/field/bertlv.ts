@@ -2,6 +2,7 @@ import { wrong } from '../cursor.ts'
 import type { BerTlvSpec, TagTable } from '../dialect.ts'
 import { hidden } from '../mask.ts'
 import type { FieldValue } from '../message.ts'
+import { copied } from '../source.ts'
 import type { Nested, Source, Writer } from '../table.ts'
 import { isParts, put, tagObject, tagOf, withWire } from './nested.ts'
 import { writeWire } from './tagged.ts'
@@ -24,40 +25,46 @@ export class BerTlv implements Nested {
 
   /** A walk without recursion: what is nested is walked in place, and every step consumes a byte. */
   check(bytes: Buffer, start: number, end: number): boolean {
+    // For each level of nesting, where it ends and where the tag that holds it begins.
     const ends = [end]
-    const tags: string[] = []
+    const tagStarts: number[] = []
+    let limit = end
     let at = start
     let count = 0
     for (;;) {
-      while (ends.length > 1 && at === ends.at(-1)) {
+      while (at === limit) {
+        if (ends.length === 1) return true
         ends.pop()
-        tags.pop()
+        tagStarts.pop()
+        limit = ends[ends.length - 1]!
       }
-      const limit = ends.at(-1)!
-      if (at === limit) return true
-      const path = (): string => tags.map((tag) => `.${tag}`).join('')
       if (this.#zeros && ends.length === 1 && bytes[at] === 0) return onlyZeros(bytes, at, end)
-      if (++count > tagsMax) return wrong('TOO_MANY_TAGS', path(), at, tagsMax, count)
+      if (++count > tagsMax) return wrong('TOO_MANY_TAGS', pathOf(bytes, tagStarts), at, tagsMax, count)
 
       const tagEnd = endOfTag(bytes, at, limit)
-      if (tagEnd < 0) return wrong('BAD_TLV_TAG', path(), at)
-      const tag = bytes.toString('hex', at, tagEnd).toUpperCase()
-      if (!this.#keepUnknown && !Object.hasOwn(this.#tags, tag)) return wrong('TAG_NOT_IN_SPEC', path(), at)
-      if (tagEnd === limit) return wrong('BAD_TLV_LENGTH', `${path()}.${tag}`, tagEnd, 1, 0)
-
+      if (tagEnd < 0) return wrong('BAD_TLV_TAG', pathOf(bytes, tagStarts), at)
+      if (!this.#keepUnknown && !Object.hasOwn(this.#tags, tagText(bytes, at, tagEnd))) {
+        return wrong('TAG_NOT_IN_SPEC', pathOf(bytes, tagStarts), at)
+      }
+      tagStarts.push(at)
+      if (tagEnd === limit) return wrong('BAD_TLV_LENGTH', pathOf(bytes, tagStarts), tagEnd, 1, 0)
       const lengthEnd = endOfLength(bytes, tagEnd, limit)
-      if (lengthEnd < 0) return wrong('BAD_TLV_LENGTH', `${path()}.${tag}`, tagEnd)
+      if (lengthEnd < 0) return wrong('BAD_TLV_LENGTH', pathOf(bytes, tagStarts), tagEnd)
       const size = lengthOf(bytes, tagEnd, lengthEnd)
-      if (size > limit - lengthEnd)
-        return wrong('TLV_OVERRUN', `${path()}.${tag}`, tagEnd, size, limit - lengthEnd)
+      if (size > limit - lengthEnd) {
+        return wrong('TLV_OVERRUN', pathOf(bytes, tagStarts), tagEnd, size, limit - lengthEnd)
+      }
 
-      if ((bytes[at]! & 0x20) === 0) at = lengthEnd + size
-      else {
-        if (ends.length === depthMax)
-          return wrong('TLV_TOO_DEEP', `${path()}.${tag}`, at, depthMax, depthMax + 1)
+      if ((bytes[at]! & 0x20) === 0) {
+        tagStarts.pop()
+        at = lengthEnd + size
+      } else {
+        if (ends.length === depthMax) {
+          return wrong('TLV_TOO_DEEP', pathOf(bytes, tagStarts), at, depthMax, depthMax + 1)
+        }
         at = lengthEnd
-        ends.push(lengthEnd + size)
-        tags.push(tag)
+        limit = lengthEnd + size
+        ends.push(limit)
       }
     }
   }
@@ -75,11 +82,11 @@ export class BerTlv implements Nested {
       const tagEnd = endOfTag(bytes, at, end)
       const lengthEnd = endOfLength(bytes, tagEnd, end)
       const next = lengthEnd + lengthOf(bytes, tagEnd, lengthEnd)
-      const tag = bytes.toString('hex', at, tagEnd).toUpperCase()
+      const tag = tagText(bytes, at, tagEnd)
       const isConstructed = (bytes[at]! & 0x20) !== 0
       if (isConstructed) put(out, tag, Object.freeze(this.#tree(bytes, lengthEnd, next, masked)))
       else if (masked && !this.mayShow(tag)) put(out, tag, hidden('emv'))
-      else put(out, tag, new Uint8Array(bytes.subarray(lengthEnd, next)))
+      else put(out, tag, copied(bytes, lengthEnd, next - lengthEnd))
       at = next
     }
     return out
@@ -126,6 +133,15 @@ export class BerTlv implements Nested {
     }
     return Buffer.concat(out)
   }
+}
+
+function tagText(bytes: Buffer, start: number, end: number): string {
+  return bytes.toString('hex', start, end).toUpperCase()
+}
+
+/** `.70.5A`, of the places where tags begin. */
+function pathOf(bytes: Buffer, tagStarts: readonly number[]): string {
+  return tagStarts.map((at) => `.${tagText(bytes, at, endOfTag(bytes, at, bytes.length))}`).join('')
 }
 
 /** Where the tag that begins at `at` ends, or -1. 00 is padding and not a tag. */

@@ -178,7 +178,7 @@ test.each<[string, FieldValue, number, string]>([
     'FIELD_NOT_IN_SPEC',
   ],
   ['an element that is not declared', '1', 65, 'FIELD_NOT_IN_SPEC'],
-  ['an element that cannot be', '1', 193, 'FIELD_NOT_IN_SPEC'],
+  ['an element beyond the bitmaps', '1', 192, 'FIELD_NOT_IN_SPEC'],
 ])('encoding refuses %s', (_what, value, de, code) => {
   const error = failure(() => ascii.encode({ mti: '0200', fields: { [de]: value } }))
   expect(error.code).toBe(code)
