@@ -165,6 +165,7 @@ class Client implements Hsm, IssuerHsm {
       state: this.#dispatcher.state,
       pending: this.#dispatcher.pending,
       restarts: this.#dispatcher.restarts,
+      up: this.#dispatcher.up,
       pids: this.#dispatcher.pids(),
     }
   }

@@ -38,6 +38,8 @@ export interface HsmStatus {
   readonly state: 'up' | 'starting' | 'down'
   readonly pending: number
   readonly restarts: number
+  /** How many processes can serve now. */
+  readonly up?: number
   /** The processes, for whoever watches them. */
   readonly pids?: readonly number[]
 }

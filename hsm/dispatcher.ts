@@ -140,6 +140,10 @@ export class Dispatcher {
     return this.#givenUp.size === this.#backends.length || this.#closed ? 'down' : 'starting'
   }
 
+  get up(): number {
+    return this.#backends.filter((backend) => backend.state === 'up').length
+  }
+
   /** What the last process to start said of itself. */
   get hello(): Fields {
     return this.#hello

@@ -35,11 +35,21 @@ export async function openSession(login: TokenLogin): Promise<Raw> {
 }
 
 async function openModule(path: string): Promise<Pick<Raw, 'js' | 'pkcs11'>> {
+  const { js, pkcs11 } = await loadModule(path)
+  try {
+    pkcs11.C_Initialize()
+  } catch {
+    // SoftHSM does not start without its folder of tokens; that may come back, which a missing library won't.
+    throw new StartError('noToken')
+  }
+  return { js, pkcs11 }
+}
+
+async function loadModule(path: string): Promise<Pick<Raw, 'js' | 'pkcs11'>> {
   try {
     const js = (await import('pkcs11js')).default
     const pkcs11 = new js.PKCS11()
     pkcs11.load(path)
-    pkcs11.C_Initialize()
     return { js, pkcs11 }
   } catch {
     throw new StartError('moduleNotFound')

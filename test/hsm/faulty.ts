@@ -1,0 +1,37 @@
+/** A token whose library misbehaves on demand (`proxy.c`). */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ScratchToken } from '../support/softhsm.ts'
+
+export interface FaultyModule {
+  readonly module: string
+  /** `none`, `slow MS`, `hang SECONDS`, `error CODE`, `half CODE`. */
+  fault(what: string): void
+  logins(): number
+}
+
+/** Why the proxy cannot be compiled here; undefined when it can. */
+export function compilerMissing(): string | undefined {
+  try {
+    execFileSync('gcc', ['--version'], { stdio: 'ignore' })
+    return undefined
+  } catch {
+    if (process.env['CI'] === 'true') throw new Error('CI=true and there is no gcc')
+    return 'there is no C compiler (apt-get install gcc)'
+  }
+}
+
+export function faultyModule(token: ScratchToken): FaultyModule {
+  const module = join(token.folder, 'proxy.so')
+  const [fault, logins] = [join(token.folder, 'fault'), join(token.folder, 'logins')]
+  execFileSync('gcc', [
+    ...['-shared', '-fPIC', '-O1', '-o', module, join(import.meta.dirname, 'proxy.c'), '-ldl'],
+    ...[`-DREAL="${token.module}"`, `-DFAULT="${fault}"`, `-DLOGINS="${logins}"`],
+  ])
+  return {
+    module,
+    fault: (what) => writeFileSync(fault, what),
+    logins: () => (existsSync(logins) ? readFileSync(logins, 'utf8').split('\n').length - 1 : 0),
+  }
+}
