@@ -13,6 +13,21 @@ import { compileKinds } from './rowkinds.ts'
 import { Writer } from './writer.ts'
 import type { LedgerLog } from './writer.ts'
 
+export { closeAccount } from './closing.ts'
+export type { Closing } from './closing.ts'
+export { exchange } from './exchange.ts'
+export type { Exchange } from './exchange.ts'
+export {
+  accountHistory,
+  balanceAtVersion,
+  balanceOf,
+  rebuildDifferences,
+  statementOf,
+  trialBalance,
+} from './reports.ts'
+export type { AccountBalance, Difference, HistoryLine, Reader, Statement, When } from './reports.ts'
+export { expireHolds } from './sweep.ts'
+export type { Sweep } from './sweep.ts'
 export { verifyLedger } from './verify.ts'
 export type { BadPlace, Verification } from './verify.ts'
 export type { LedgerLog } from './writer.ts'
