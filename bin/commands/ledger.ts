@@ -1,13 +1,28 @@
-import { Command } from 'commander'
-import { DatabaseError } from '../../kernel/database.ts'
-import type { Verification } from '../../ledger/ledger.ts'
-import { verifyLedger } from '../../ledger/ledger.ts'
+import { Command, InvalidArgumentError } from 'commander'
+import { DatabaseError, openClient } from '../../kernel/database.ts'
+import {
+  accountHistory,
+  balanceOf,
+  rebuildDifferences,
+  statementOf,
+  trialBalance,
+  verifyLedger,
+} from '../../ledger/ledger.ts'
+import type { HistoryLine, Reader, Verification } from '../../ledger/ledger.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+import { amountText, render } from './ledger-table.ts'
+import type { Form, Table } from './ledger-table.ts'
 
 interface Where {
   readonly state?: string
   readonly databaseUrl?: string
+}
+
+interface Shown extends Where {
   readonly json?: boolean
+  readonly csv?: boolean
+  readonly asOf?: number
+  readonly knownAt?: number
 }
 
 const broken = 1
@@ -15,37 +30,94 @@ const couldNotCheck = 3
 
 /** `mafraq ledger`: what the books say, and whether they are still what was written. */
 export function ledgerCommand(): Command {
-  const command = new Command('ledger').description('the books: whether they hold')
-  command
-    .command('verify')
+  const command = new Command('ledger').description('the books: what they say, and whether they hold')
+  placed(command.command('verify'))
     .description('compute the whole of the books anew: hash chain, sums, histories, projections')
-    .option('--state <folder>', 'the state folder of the running system')
-    .option('--database-url <url>', 'the database, instead of that of the state folder')
     .option('--json', 'one JSON object')
-    .action(verify)
+    .action((where: Where & { json?: boolean }) => checking(where.json === true, () => verify(where)))
+  placed(command.command('rebuild'))
+    .description('recompute every balance from the entries, and compare')
+    .requiredOption('--check', 'compare only; nothing is written')
+    .option('--json', 'one JSON object')
+    .action((where: Where & { json?: boolean }) => checking(where.json === true, () => rebuild(where)))
+  timed(shown(command.command('trial-balance')))
+    .description('debits and credits of every account')
+    .action((options: Shown) => report(options, (reader) => trialBalanceTable(reader, options)))
+  timed(shown(command.command('balance')))
+    .description('the balance of one account')
+    .argument('<account>')
+    .action((account: string, options: Shown) =>
+      report(options, (reader) => balanceTable(reader, account, options)),
+    )
+  shown(command.command('history'))
+    .description('every entry of one account, in the order in which it was written')
+    .argument('<account>')
+    .option('--after <version>', 'entries after this one', version)
+    .option('--limit <count>', 'at most this many', Number, 1_000)
+    .action((account: string, options: Shown & { after?: bigint; limit: number }) =>
+      report(options, (reader) => historyTable(reader, account, options)),
+    )
+  shown(command.command('statement'))
+    .description('what counted for one account in a period, between its balances')
+    .argument('<account>')
+    .requiredOption('--from <date>', 'first date in Kuwait, or an instant', startOf)
+    .requiredOption('--to <date>', 'last date in Kuwait, or an instant', endOf)
+    .action((account: string, options: Shown & { from: number; to: number }) =>
+      report(options, (reader) => statementTable(reader, account, options)),
+    )
   return command
 }
 
-async function verify(where: Where): Promise<void> {
-  const startedAt = performance.now()
-  let found: Verification
-  try {
-    found = await verifyLedger(databaseUrlOf(where))
-  } catch (error) {
-    if (!(error instanceof DatabaseError)) throw error
-    const why = `could not check: ${error.message}`
-    process.stdout.write(where.json === true ? `${JSON.stringify({ result: why })}\n` : `RESULT ${why}\n`)
-    process.exitCode = couldNotCheck
-    return
-  }
-  const seconds = (performance.now() - startedAt) / 1_000
-  const result = resultOf(found)
-  if (found.bad !== undefined) process.exitCode = broken
-  process.stdout.write(where.json === true ? `${asJson(found, result)}\n` : asText(found, seconds, result))
+function placed(command: Command): Command {
+  return command
+    .option('--state <folder>', 'the state folder of the running system')
+    .option('--database-url <url>', 'the database, instead of that of the state folder')
 }
 
-function databaseUrlOf({ databaseUrl, state }: Where): string {
-  return databaseUrl ?? readEndpoints(stateFolderOf(state)).database.readerUrl
+function shown(command: Command): Command {
+  return placed(command).option('--json', 'a JSON list').option('--csv', 'comma-separated')
+}
+
+function timed(command: Command): Command {
+  return command
+    .option('--as-of <date>', 'what counts by the end of this date in Kuwait, or by this instant', endOf)
+    .option('--known-at <date>', 'what had been written by then', endOf)
+}
+
+/** A check prints its RESULT last, and exits with 0, 1, or 3 when it could not look. */
+async function checking(json: boolean, check: () => Promise<Checked>): Promise<void> {
+  let checked: Checked
+  try {
+    checked = await check()
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error
+    checked = { result: `could not check: ${error.message}`, facts: {}, text: '' }
+    process.exitCode = couldNotCheck
+  }
+  if (checked.result !== 'ok') process.exitCode ??= broken
+  const { result, facts, text } = checked
+  process.stdout.write(json ? `${toJson({ result, ...facts })}\n` : `${text}RESULT ${result}\n`)
+}
+
+interface Checked {
+  readonly result: string
+  readonly facts: object
+  readonly text: string
+}
+
+async function verify(where: Where): Promise<Checked> {
+  const startedAt = performance.now()
+  const found = await verifyLedger(databaseUrlOf(where))
+  const seconds = (performance.now() - startedAt) / 1_000
+  const { blocks, units, postings, entries, accounts, head } = found
+  const counts = Object.entries({ blocks, units, postings, entries, accounts })
+  const text = [
+    counts.map(([name, count]) => `${name} ${count.toLocaleString('en')}`).join('  '),
+    `head ${head}`,
+    `seconds ${seconds.toFixed(1)}`,
+    '',
+  ].join('\n')
+  return { result: resultOf(found), facts: found, text }
 }
 
 function resultOf({ bad }: Verification): string {
@@ -54,22 +126,150 @@ function resultOf({ bad }: Verification): string {
   return `TAMPERED${place} ${bad.table} ${bad.kind}: ${bad.row} ${bad.what}`
 }
 
-function asText(found: Verification, seconds: number, result: string): string {
-  const { blocks, units, postings, entries, accounts, head } = found
-  const count = (many: bigint): string => many.toLocaleString('en')
-  return [
-    `blocks ${count(blocks)}  units ${count(units)}  postings ${count(postings)}  entries ${count(entries)}  accounts ${count(accounts)}`,
-    `head ${head}`,
-    `seconds ${seconds.toFixed(1)}`,
-    `RESULT ${result}`,
-    '',
-  ].join('\n')
+async function rebuild(where: Where): Promise<Checked> {
+  const differences = await reading(where, rebuildDifferences)
+  const found = await verifyLedger(databaseUrlOf(where))
+  const columns = ['account', 'column', 'stored', 'computed']
+  const rows = differences.map(({ account, column, stored, computed }) => [account, column, stored, computed])
+  const result = differences.length > 0 ? `${differences.length} balances differ` : resultOf(found)
+  return { result, facts: { differences }, text: rows.length === 0 ? '' : render({ columns, rows }, 'table') }
 }
 
-function asJson(found: Verification, result: string): string {
-  const { bad, ...figures } = found
-  const place = bad === undefined ? undefined : { ...bad, block: bad.block?.toString() }
-  return JSON.stringify({ result, ...figures, bad: place }, (_, value: unknown) =>
-    typeof value === 'bigint' ? Number(value) : value,
-  )
+async function report(options: Shown, make: (reader: Reader) => Promise<Table>): Promise<void> {
+  const form: Form = options.json === true ? 'json' : options.csv === true ? 'csv' : 'table'
+  process.stdout.write(render(await reading(options, make), form))
+}
+
+async function trialBalanceTable(reader: Reader, when: Shown): Promise<Table> {
+  const balances = await trialBalance(reader, when)
+  const rows = balances.map(({ path, currency, debits, credits, balance, normalSide }) => {
+    const texts = [debits, credits, balance].map((amount) => amountText(amount, currency))
+    return [path, currency, ...texts, normalSide]
+  })
+  for (const [currency, own] of Map.groupBy(balances, (row) => row.currency)) {
+    const debits = own.reduce((sum, row) => sum + row.debits, 0n)
+    const credits = own.reduce((sum, row) => sum + row.credits, 0n)
+    rows.push([
+      'total',
+      currency,
+      ...[debits, credits, debits - credits].map((sum) => amountText(sum, currency)),
+      '',
+    ])
+  }
+  return { columns: ['account', 'currency', 'debits', 'credits', 'balance', 'side'], rows }
+}
+
+async function balanceTable(reader: Reader, account: string, when: Shown): Promise<Table> {
+  const { path, currency, normalSide, ...sums } = existing(account, await balanceOf(reader, account, when))
+  const texts = [sums.debits, sums.credits, sums.balance].map((amount) => amountText(amount, currency))
+  return {
+    columns: ['account', 'currency', 'debits', 'credits', 'balance', 'side'],
+    rows: [[path, currency, ...texts, normalSide]],
+  }
+}
+
+async function historyTable(
+  reader: Reader,
+  account: string,
+  options: { readonly after?: bigint; readonly limit: number },
+): Promise<Table> {
+  const { currency } = existing(account, await balanceOf(reader, account))
+  const lines = await accountHistory(reader, account, options)
+  return {
+    columns: [
+      'version',
+      'effective',
+      'recorded',
+      'kind',
+      'layer',
+      'debit',
+      'credit',
+      'posted after',
+      'reference',
+    ],
+    rows: lines.map((line) => [
+      line.version,
+      line.effectiveAt,
+      line.recordedAt,
+      line.kind,
+      line.layer,
+      ...sides(line, currency),
+      amountText(line.balanceAfter, currency),
+      line.reference,
+    ]),
+  }
+}
+
+async function statementTable(
+  reader: Reader,
+  account: string,
+  period: { readonly from: number; readonly to: number },
+): Promise<Table> {
+  const { currency, normalSide } = existing(account, await balanceOf(reader, account))
+  const { opening, lines, closing } = existing(account, await statementOf(reader, account, period))
+  let balance = opening
+  const rows = lines.map((line) => {
+    balance += normalSide === 'debit' ? line.amount : -line.amount
+    return [
+      line.effectiveAt.toISOString(),
+      line.kind,
+      line.reference,
+      ...sides(line, currency),
+      amountText(balance, currency),
+    ]
+  })
+  return {
+    columns: ['effective', 'kind', 'reference', 'debit', 'credit', 'balance'],
+    rows: [
+      ['', 'opening', '', '', '', amountText(opening, currency)],
+      ...rows,
+      ['', 'closing', '', '', '', amountText(closing, currency)],
+    ],
+  }
+}
+
+function sides({ amount }: HistoryLine, currency: string): [debit: string, credit: string] {
+  return amount > 0n ? [amountText(amount, currency), ''] : ['', amountText(-amount, currency)]
+}
+
+function existing<T>(account: string, found: T | undefined): T {
+  if (found === undefined) throw new Error(`there is no account ${account}`)
+  return found
+}
+
+async function reading<T>(where: Where, read: (reader: Reader) => Promise<T>): Promise<T> {
+  const client = await openClient({ databaseUrl: databaseUrlOf(where), applicationName: 'mafraq-report' })
+  try {
+    return await read(client)
+  } finally {
+    await client.end()
+  }
+}
+
+function databaseUrlOf({ databaseUrl, state }: Where): string {
+  return databaseUrl ?? readEndpoints(stateFolderOf(state)).database.readerUrl
+}
+
+/** Kuwait is three hours ahead of UTC all year. */
+function startOf(text: string): number {
+  return instant(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00.000+03:00` : text)
+}
+
+function endOf(text: string): number {
+  return instant(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T23:59:59.999+03:00` : text)
+}
+
+function instant(text: string): number {
+  const ms = Date.parse(text)
+  if (Number.isNaN(ms)) throw new InvalidArgumentError('It is no date and no instant (ISO 8601).')
+  return ms
+}
+
+function version(text: string): bigint {
+  if (!/^\d{1,18}$/.test(text)) throw new InvalidArgumentError('It is no number of an entry.')
+  return BigInt(text)
+}
+
+function toJson(facts: object): string {
+  return JSON.stringify(facts, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value))
 }
