@@ -66,11 +66,14 @@ export type NotSentReason =
 
 export type MaybeSentReason = 'deadline' | 'linkLost' | 'badMac' | 'unparseable' | 'draining'
 
-/** The three outcomes of a leg. Only `notSent` may be sent elsewhere; only `maybeSent` owes a reversal by itself. */
+/**
+ * The three outcomes of a leg. Only `notSent` may be sent elsewhere; only `maybeSent` owes a reversal by itself. `sent`
+ * is the masked dump of what went out, for the journal.
+ */
 export type LegOutcome =
   | { readonly kind: 'notSent'; readonly reason: NotSentReason }
-  | { readonly kind: 'maybeSent'; readonly reason: MaybeSentReason }
-  | { readonly kind: 'answered'; readonly answer: LegAnswer }
+  | { readonly kind: 'maybeSent'; readonly reason: MaybeSentReason; readonly sent: string }
+  | { readonly kind: 'answered'; readonly answer: LegAnswer; readonly sent: string }
 
 /** What the life of a transaction must know about a destination. Data of its dialect. */
 export interface DestinationRules {

@@ -9,6 +9,7 @@ import {
   type Link,
   type LinkHandlers,
   type Message,
+  type MessageBody,
   Multiplexer,
   sealedPart,
 } from '../iso8583/iso8583.ts'
@@ -155,10 +156,11 @@ export class NetworkConnector implements Connector {
     if (permit === undefined) return { kind: 'notSent', reason: 'breakerOpen' }
     this.#legs++
     let health: LegHealth = 'neutral'
+    const body = this.#bodyOf(leg)
     try {
-      const outcome = await this.#exchange(leg, deadlineMonotonicMs)
+      const outcome = await this.#exchange(body, deadlineMonotonicMs)
       health = healthOf(outcome)
-      return this.#outcome(outcome)
+      return this.#outcome(outcome, this.#codec.describe(body))
     } catch (error) {
       if (error instanceof SealError) return { kind: 'notSent', reason: 'hsm' }
       if (error instanceof IsoCodecError) {
@@ -232,14 +234,14 @@ export class NetworkConnector implements Connector {
     return inFlightMax - Math.max(2, Math.ceil(inFlightMax / 10))
   }
 
+  #bodyOf({ mti, identity, fields }: OutboundLeg): MessageBody {
+    const { stan, transmittedAt } = identity
+    return { mti, fields: { ...fields, 7: transmittedAt, 11: stan, 32: this.rules.acquirerId } }
+  }
+
   /** Everything that can fail without a byte having left comes before the last line. */
-  async #exchange(leg: OutboundLeg, deadlineMonotonicMs: number): Promise<ExchangeOutcome> {
-    const { stan, transmittedAt } = leg.identity
-    const body = {
-      mti: leg.mti,
-      fields: { ...leg.fields, 7: transmittedAt, 11: stan, 32: this.rules.acquirerId },
-    }
-    const bytes = this.#isSealed(leg.mti)
+  async #exchange(body: MessageBody, deadlineMonotonicMs: number): Promise<ExchangeOutcome> {
+    const bytes = this.#isSealed(body.mti)
       ? await encodeSealed(this.#codec, body, (data) => this.#seal(data))
       : this.#codec.encode(body)
     // The HSM took its time, and that counts too.
@@ -267,14 +269,14 @@ export class NetworkConnector implements Connector {
     return good
   }
 
-  #outcome(outcome: ExchangeOutcome): LegOutcome {
+  #outcome(outcome: ExchangeOutcome, sent: string): LegOutcome {
     switch (outcome.kind) {
       case 'answered':
-        return { kind: 'answered', answer: this.#answer(outcome.message) }
+        return { kind: 'answered', answer: this.#answer(outcome.message), sent }
       case 'notSent':
         return { kind: 'notSent', reason: outcome.reason === 'closed' ? 'offline' : outcome.reason }
       case 'maybeSent':
-        return { kind: 'maybeSent', reason: maybeSentReasons[outcome.reason] }
+        return { kind: 'maybeSent', reason: maybeSentReasons[outcome.reason], sent }
     }
   }
 

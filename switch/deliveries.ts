@@ -106,6 +106,7 @@ export class Deliveries {
         attempts: obligation.attempts,
         stan: obligation.identity.stan,
         responseCode: verdict.responseCode,
+        ...(outcome.kind === 'notSent' ? {} : { sent: outcome.sent }),
         message: verdict.described,
       },
     })

@@ -61,6 +61,8 @@ interface Live {
 
 /** Between the deadline for our answer and the source's own: serialisation, queueing, the wire. */
 const marginMs = 500
+/** Deliveries are recorded this often. */
+const evidenceMs = 200
 /** What recovery would also say of a commit 1 that shows up after all: a request hears one answer only. */
 const unrecordedResponseCode = '91'
 /** How long a late answer is still matched to its transaction in memory. */
@@ -350,7 +352,8 @@ export class Shell {
         }
         case 'late':
         case 'books':
-          assert(event.kind === 'legEnded' && event.outcome.kind === 'answered')
+          if (event.kind !== 'legEnded' || event.outcome.kind !== 'answered')
+            return this.#refusedByBooks(live, event)
           event = {
             kind: 'notCommitted',
             reason: outcome.reason,
@@ -399,6 +402,16 @@ export class Shell {
     if (stored.version !== result.transaction.version) return this.#forget(live)
     live.transaction = result.transaction
     this.#act(live, result.effects)
+  }
+
+  /** A commit that has no entries was refused all the same: a fault of ours, which must not cost an answer its truth. */
+  #refusedByBooks(live: Live | Stored, event: TransactionEvent): void {
+    this.#ports.observer.alarm(
+      'a commit without entries was refused by the books',
+      live.transaction?.id ?? '',
+    )
+    if (event.kind === 'request') this.#shed(live)
+    else this.#forget(live)
   }
 
   /** Nothing was tried, so nothing is known of an earlier life of this request either. */
@@ -459,7 +472,7 @@ export class Shell {
             kind: 'legEnded',
             outcome,
             ...this.#now(),
-            detail: { legMs, ...(outcome.kind === 'answered' ? { message: outcome.answer.described } : {}) },
+            detail: { legMs, ...messagesOf(outcome) },
           }),
         live,
       ),
@@ -501,6 +514,9 @@ export class Shell {
       this.#ports.clock.monotonicMs() - live.purchase.receivedMonotonicMs,
     )
     if (transaction.state === 'approved') {
+      // Evidence can wait for company: what is delivered within a fifth of a second is recorded in one commit.
+      if (live.heard)
+        await sleep(this.#ports.clock, evidenceMs - (this.#ports.clock.monotonicMs() % evidenceMs))
       await this.#locks.run(live.purchase.sourceKey, () =>
         this.#unlessJournalIsAway(async () => {
           if (live.transaction?.state !== 'approved') return
@@ -594,6 +610,18 @@ interface Stored {
 interface Asked {
   readonly reversal: InboundReversal
   readonly waiter: Waiter
+}
+
+/** What was said on the leg, masked. */
+function messagesOf(outcome: LegEnd): Readonly<Record<string, string>> {
+  switch (outcome.kind) {
+    case 'notSent':
+      return {}
+    case 'maybeSent':
+      return { sent: outcome.sent }
+    case 'answered':
+      return { sent: outcome.sent, message: outcome.answer.described }
+  }
 }
 
 function isOver(transaction: Transaction | undefined): boolean {

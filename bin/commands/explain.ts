@@ -80,11 +80,12 @@ function asText(life: Told): string {
         (leg['response_code'] === null ? '' : `  answered ${leg['response_code'] ?? ''}`),
     ),
     ...life.events.flatMap((event) => {
-      const { state, message, ...rest } = event.detail
+      const { state, sent, message, ...rest } = event.detail
       const figures = Object.entries(rest).map(([name, value]) => `${name} ${value}`)
       return [
         `${after(event.at)}  ${event.kind.padEnd(16)} -> ${String(state).padEnd(10)} ${[event.cause, ...figures].filter(Boolean).join('  ')}`,
-        ...(message === undefined ? [] : [`${' '.repeat(13)}${String(message)}`]),
+        ...(sent === undefined ? [] : [`${' '.repeat(13)}out ${String(sent)}`]),
+        ...(message === undefined ? [] : [`${' '.repeat(13)}in  ${String(message)}`]),
       ]
     }),
     ...life.obligations.map((owed) => {

@@ -80,7 +80,7 @@ export function terminalsConfiguration(endpoints: Endpoints, traffic: Traffic): 
     book,
     keyFile: endpoints.keyFile,
     keys: { pin: 'tpk.acq1.in', mac: 'tak.acq1.both' },
-    terminals: traffic.terminals ?? 20,
+    terminals: traffic.terminals ?? 200,
     rate: traffic.rate,
     seed: traffic.seed ?? 1,
     timeoutMs: traffic.timeoutMs ?? timeouts.terminalMs,

@@ -90,7 +90,7 @@ export class SimulatedNetwork {
       const answered = (answer: LegAnswer): void => {
         if (!alive()) return
         if (over) late(answer)
-        else end({ kind: 'answered', answer })
+        else end({ kind: 'answered', answer, sent: leg.mti })
       }
       const arrive = (): void => {
         const answer = this.#decide(leg)
@@ -105,9 +105,11 @@ export class SimulatedNetwork {
         if (!chance(faults.drop)) this.#world.after(travels(), arrive)
       }
       if (lost)
-        this.#world.after(this.#random.below(100), () => end({ kind: 'maybeSent', reason: 'linkLost' }))
+        this.#world.after(this.#random.below(100), () =>
+          end({ kind: 'maybeSent', reason: 'linkLost', sent: leg.mti }),
+        )
       this.#world.after(deadline - this.#world.monotonicMs(), () =>
-        end({ kind: 'maybeSent', reason: 'deadline' }),
+        end({ kind: 'maybeSent', reason: 'deadline', sent: leg.mti }),
       )
     })
   }

@@ -66,14 +66,14 @@ function after(transaction: Transaction, ...events: TransactionEvent[]): ReturnT
 function answered(responseCode: string, extra: object = {}): TransactionEvent {
   return {
     kind: 'legEnded',
-    outcome: { kind: 'answered', answer: { mti: '0210', responseCode, described: '0210', ...extra } },
+    outcome: { kind: 'answered', answer: { mti: '0210', responseCode, described: '0210', ...extra }, sent: '0200' },
     ...when,
   }
 }
 
 const lost: TransactionEvent = {
   kind: 'legEnded',
-  outcome: { kind: 'maybeSent', reason: 'deadline' },
+  outcome: { kind: 'maybeSent', reason: 'deadline', sent: '0200' },
   ...when,
 }
 const cancelled: TransactionEvent = {
