@@ -13,6 +13,8 @@ import { compileKinds } from './rowkinds.ts'
 import { Writer } from './writer.ts'
 import type { LedgerLog } from './writer.ts'
 
+export { AnchorError, anchorHead, checkAnchors } from './anchor.ts'
+export type { AnchorFault, AnchorFinding, Checkpoint, Sign } from './anchor.ts'
 export { closeAccount } from './closing.ts'
 export type { Closing } from './closing.ts'
 export { exchange } from './exchange.ts'

@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
 import { DatabaseError, openClient } from '../../kernel/database.ts'
 import {
+  AnchorError,
   accountHistory,
   balanceOf,
+  checkAnchors,
   rebuildDifferences,
   statementOf,
   trialBalance,
@@ -16,6 +19,12 @@ import type { Form, Table } from './ledger-table.ts'
 interface Where {
   readonly state?: string
   readonly databaseUrl?: string
+}
+
+interface Verifying extends Where {
+  readonly json?: boolean
+  readonly anchors?: string
+  readonly anchorKey?: ReadonlyMap<string, string>
 }
 
 interface Shown extends Where {
@@ -33,8 +42,10 @@ export function ledgerCommand(): Command {
   const command = new Command('ledger').description('the books: what they say, and whether they hold')
   placed(command.command('verify'))
     .description('compute the whole of the books anew: hash chain, sums, histories, projections')
+    .option('--anchors <file>', 'compare with the checkpoints in this file')
+    .option('--anchor-key <id=file>', 'a public key (PEM) that checkpoints may be signed with', anchorKey)
     .option('--json', 'one JSON object')
-    .action((where: Where & { json?: boolean }) => checking(where.json === true, () => verify(where)))
+    .action((where: Verifying) => checking(where.json === true, () => verify(where)))
   placed(command.command('rebuild'))
     .description('recompute every balance from the entries, and compare')
     .requiredOption('--check', 'compare only; nothing is written')
@@ -90,7 +101,7 @@ async function checking(json: boolean, check: () => Promise<Checked>): Promise<v
   try {
     checked = await check()
   } catch (error) {
-    if (!(error instanceof DatabaseError)) throw error
+    if (!(error instanceof DatabaseError || error instanceof AnchorError)) throw error
     checked = { result: `could not check: ${error.message}`, facts: {}, text: '' }
     process.exitCode = couldNotCheck
   }
@@ -105,7 +116,7 @@ interface Checked {
   readonly text: string
 }
 
-async function verify(where: Where): Promise<Checked> {
+async function verify(where: Verifying): Promise<Checked> {
   const startedAt = performance.now()
   const found = await verifyLedger(databaseUrlOf(where))
   const seconds = (performance.now() - startedAt) / 1_000
@@ -117,7 +128,27 @@ async function verify(where: Where): Promise<Checked> {
     `seconds ${seconds.toFixed(1)}`,
     '',
   ].join('\n')
-  return { result: resultOf(found), facts: found, text }
+  const { anchors, anchorKey: keys = new Map<string, string>() } = where
+  if (found.bad !== undefined || anchors === undefined) return { result: resultOf(found), facts: found, text }
+  const anchored = await reading(where, (reader) => checkAnchors({ reader, file: anchors, keys }))
+  const after = blocks - anchored.lastSeq
+  return {
+    result:
+      anchored.bad === undefined
+        ? 'ok'
+        : `TAMPERED block ${anchored.bad.seq} ${anchored.bad.kind}: ${anchored.bad.what}`,
+    facts: { ...found, anchored },
+    text: `${text}anchors ${anchored.anchors}  blocks after the last ${after}\n`,
+  }
+}
+
+function anchorKey(
+  text: string,
+  earlier: ReadonlyMap<string, string> = new Map(),
+): ReadonlyMap<string, string> {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('It is not of the form id=file.')
+  return new Map([...earlier, [text.slice(0, at), readFileSync(text.slice(at + 1), 'utf8')]])
 }
 
 function resultOf({ bad }: Verification): string {
