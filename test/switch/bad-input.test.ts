@@ -85,7 +85,7 @@ test('F04 garbage in a sound frame is not answered, and the line goes on', async
   const socket = await line()
   socket.write(framed(Buffer.alloc(300, 0xa5)))
   socket.write(framed('9999'))
-  socket.write(framed(`0800${'82200000000000000400000000000000'}`))
+  socket.write(framed(`080082200000000000000400000000000000`))
   const terminal = await world.terminal()
   expect((await terminal.echo()).kind).toBe('answer')
   expect(socket.closed).toBe(false)

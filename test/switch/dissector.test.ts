@@ -20,7 +20,7 @@ function missing(): string | undefined {
   if (process.env['TEST_TSHARK'] !== '1')
     return 'opt-in: TEST_TSHARK=1 with tshark installed (apt-get install tshark)'
   if (spawnSync('tshark', ['-v']).status !== 0) return 'tshark is not installed: apt-get install tshark'
-  if (spawnSync('tshark', ['-D'], { encoding: 'utf8' }).stdout.includes('lo') !== true)
+  if (!spawnSync('tshark', ['-D'], { encoding: 'utf8' }).stdout.includes('lo'))
     return 'no right to capture on lo'
   return undefined
 }
