@@ -47,6 +47,7 @@ export function faultsOf(dialect: Dialect): string[] {
 
 /** Data of two parties' own may be masked part by part: what a nested declaration doesn't know, it hides. */
 function hidesInside(de: number, field: FieldSpec): boolean {
+  if (field.kind === 'datasets') return true
   return (de === 48 || de === 55 || de === 127) && field.kind !== 'plain'
 }
 

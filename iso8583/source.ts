@@ -68,7 +68,7 @@ export function plainText(source: Source, row: number, start: number, units: num
     const text = source.hex.substring(first, first + units)
     // The engine's hexadecimal is lower-case, and only nibbles beyond digits can tell.
     if (table.making[row] === making.nibbles) return text.toUpperCase()
-    return table.making[row] === making.track ? text.replace('d', '=') : text
+    return table.making[row] === making.track ? text.replaceAll('d', '=') : text
   }
   const charset = table.charset[row]!
   if (charset === 0) return source.latin1.substring(start, start + units)
@@ -84,14 +84,15 @@ function amountOf(source: Source, row: number, start: number, units: number): bi
   const { table, bytes } = source
   let sum = 0
   if (table.packing[row] === packing.nibbles) {
-    const next = start + ((units + 1) >> 1)
-    for (let index = start; index < next; index++) {
+    const isOdd = (units & 1) === 1
+    const padsLeft = isOdd && table.padSide[row] === 1
+    const next = start + (units >> 1) + Number(padsLeft)
+    if (padsLeft) sum = bytes[start]! & 15
+    for (let index = start + Number(padsLeft); index < next; index++) {
       const pair = bytes[index]!
       sum = sum * 100 + (pair >> 4) * 10 + (pair & 15)
     }
-    // A pad on the right was read as one more digit.
-    if ((units & 1) === 1 && table.padSide[row] !== 1) return BigInt(Math.floor(sum / 10))
-    if ((units & 1) === 1) sum -= table.padNibble[row]! * 10 ** units
+    if (isOdd && !padsLeft) sum = sum * 10 + (bytes[next]! >> 4)
   } else {
     // The low nibble of a digit is its value, in ASCII and in EBCDIC.
     for (let index = start; index < start + units; index++) sum = sum * 10 + (bytes[index]! & 15)

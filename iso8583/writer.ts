@@ -2,7 +2,16 @@ import { byteOf, charsets } from './charset.ts'
 import { IsoCodecError, type IsoCodecErrorCode } from './error.ts'
 import { isParts } from './field/nested.ts'
 import type { FieldValue } from './message.ts'
-import { counting, filling, lengthKind, making, packing, type Table, type Writer } from './table.ts'
+import {
+  counting,
+  elementsMax,
+  filling,
+  lengthKind,
+  making,
+  packing,
+  type Table,
+  type Writer,
+} from './table.ts'
 
 /** Writes rows into one buffer that is used again for every message. */
 export class RowWriter implements Writer {
@@ -45,7 +54,8 @@ export class RowWriter implements Writer {
     }
     const units = this.#content(row, value, path)
     if (kind === lengthKind.fixed) return
-    if (units === 0 && table.settings.emptyFields === 'refuse') this.fail('VALUE_MISSING', path)
+    if (units === 0 && row <= elementsMax && table.settings.emptyFields === 'refuse')
+      this.fail('VALUE_MISSING', path)
     this.#length(row, kind, lengthAt, units, path)
   }
 

@@ -2,7 +2,7 @@ import { dialect } from '../dialect.ts'
 import { bertlv, bytes, de, lllvar } from '../fields.ts'
 import { elements1987 } from './elements-1987.ts'
 import { emvTags } from './emv-tags.ts'
-import { asciiHexProfile, asciiProfile, bcdProfile } from './profiles.ts'
+import { asciiHexProfile, asciiProfile, bcdProfile, ebcdicProfile } from './profiles.ts'
 
 /** Where bytes travel as hexadecimal characters, the length of DE55 counts these, as a reader of plain text expects. */
 const elements1987Ascii = {
@@ -37,5 +37,15 @@ export const iso87Bcd = dialect({
   about: 'ISO 8583:1987 with packed digits and binary bitmap, PIN block, ICC data and MAC',
   fidelity: 'generic',
   ...bcdProfile,
+  fields: elements1987,
+})
+
+/** ISO 8583:1987 as mainframes write it: EBCDIC 037 text, packed digits, binary lengths. */
+export const iso87Ebcdic = dialect({
+  name: 'iso87-ebcdic',
+  version: '1987',
+  about: 'ISO 8583:1987 with EBCDIC 037 text, packed digits, binary lengths and bitmap',
+  fidelity: 'generic',
+  ...ebcdicProfile,
   fields: elements1987,
 })

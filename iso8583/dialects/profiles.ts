@@ -18,6 +18,13 @@ export const asciiProfile: Profile = {
 /** Characters throughout, bitmaps too. */
 export const asciiHexProfile: Profile = { ...asciiProfile, bitmap: bits('hex', { max: 2 }) }
 
+/** The mainframe's: EBCDIC text, packed digits, lengths of one or two binary bytes. */
+export const ebcdicProfile: Profile = {
+  defaults: { text: 'ebcdic037', digits: 'bcd', len: 'binary', bytes: 'bytes', odd: 'left-0' },
+  mti: digits(4),
+  bitmap: bits('binary', { max: 2 }),
+}
+
 /** Digits packed, bytes as they are. */
 export const bcdProfile: Profile = {
   defaults: { text: 'ascii', digits: 'bcd', len: 'bcd', bytes: 'bytes', odd: 'left-0' },

@@ -135,6 +135,27 @@ export class BerTlv implements Nested {
   }
 }
 
+/** The tags of one level of data that `check` has passed, and where each lies. `name` tells repeated tags apart. */
+export function walkTags(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): readonly { readonly tag: string; readonly name: string; readonly from: number; readonly end: number }[] {
+  const out: { tag: string; name: string; from: number; end: number }[] = []
+  const seen = new Map<string, number>()
+  for (let at = start; at < end && bytes[at] !== 0; ) {
+    const tagEnd = endOfTag(bytes, at, end)
+    const lengthEnd = endOfLength(bytes, tagEnd, end)
+    const next = lengthEnd + lengthOf(bytes, tagEnd, lengthEnd)
+    const tag = tagText(bytes, at, tagEnd)
+    const nth = (seen.get(tag) ?? 0) + 1
+    seen.set(tag, nth)
+    out.push({ tag, name: nth === 1 ? tag : `${tag}#${nth}`, from: at, end: next })
+    at = next
+  }
+  return out
+}
+
 function tagText(bytes: Buffer, start: number, end: number): string {
   return bytes.toString('hex', start, end).toUpperCase()
 }
