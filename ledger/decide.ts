@@ -141,14 +141,14 @@ export function newAccount(
 
 /** `fingerprint` is the same for the same body of a unit and for no other (`fingerprintOf`). Changes nothing. */
 export function decide(books: Books, unit: Unit, fingerprint: string): Decision {
+  const wrong = inputFault(unit)
+  if (wrong !== undefined) return { kind: 'refused', reason: wrong, stored: false }
   const known = books.units.get(unit.key)
   if (known !== undefined) {
     return known.fingerprint === fingerprint
       ? { kind: 'replay', refusal: known.refusal }
       : { kind: 'conflict' }
   }
-  const wrong = inputFault(unit)
-  if (wrong !== undefined) return { kind: 'refused', reason: wrong, stored: false }
   const draft = new Draft(books)
   for (const command of unit.commands) {
     const refusal = draft.run(command)

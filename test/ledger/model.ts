@@ -44,8 +44,6 @@ function need(truth: boolean, reason: string): asserts truth {
 }
 
 const most = 9_223_372_036_854_775_807n
-/** Refusals that say something about the unit and nothing about the books. */
-const notKept = ['malformed', 'badAmount', 'unbalanced']
 
 export class Model {
   state: State
@@ -59,27 +57,29 @@ export class Model {
     const body = JSON.stringify(unit.commands, (_, value: unknown) =>
       typeof value === 'bigint' ? `${value}n` : value,
     )
+    const malformed = refusalOf(() => unit.commands.forEach(checkForm))
+    if (malformed !== undefined) return malformed
     const known = this.answers.get(unit.key)
-    if (known !== undefined) {
+    if (known !== undefined)
       return known.body === body ? known.outcome : { kind: 'refused', reason: 'keyReused' }
-    }
-    const outcome = this.#judge(unit)
-    if (outcome.kind !== 'refused' || !notKept.includes(outcome.reason))
-      this.answers.set(unit.key, { body, outcome })
+    const state = copyOf(this.state)
+    const refusal = refusalOf(() => {
+      for (const command of unit.commands) perform(state, command)
+    })
+    if (refusal === undefined) this.state = state
+    const outcome = refusal ?? { kind: 'committed' }
+    this.answers.set(unit.key, { body, outcome })
     return outcome
   }
+}
 
-  #judge(unit: Unit): UnitOutcome {
-    const state = copyOf(this.state)
-    try {
-      for (const command of unit.commands) checkForm(command)
-      for (const command of unit.commands) perform(state, command)
-    } catch (error) {
-      if (error instanceof No) return { kind: 'refused', reason: error.message }
-      throw error
-    }
-    this.state = state
-    return { kind: 'committed' }
+function refusalOf(act: () => void): UnitOutcome | undefined {
+  try {
+    act()
+    return undefined
+  } catch (error) {
+    if (error instanceof No) return { kind: 'refused', reason: error.message }
+    throw error
   }
 }
 
