@@ -48,6 +48,16 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./commands/hsm.ts')).hsmCommand(),
   },
   {
+    name: 'keys',
+    description: 'the key inventory, and the acts of key life',
+    load: async () => (await import('./commands/keys.ts')).keysCommand(),
+  },
+  {
+    name: 'vault',
+    description: 'the vault of card numbers: how many under which key, and rewrapping',
+    load: async () => (await import('./commands/vault.ts')).vaultCommand(),
+  },
+  {
     name: 'cards',
     description: 'the test cards and the amounts that trigger outcomes',
     load: async () => (await import('./commands/cards.ts')).cardsCommand(),

@@ -53,6 +53,7 @@ export async function startHsm(options: HsmOptions): Promise<Hsm & IssuerHsm> {
     environment: options.environment,
     allowInsecureDriver: options.allowInsecureDriver ?? false,
     actor: options.actor ?? 'switch',
+    deadlineMs: options.deadlineMs ?? 500,
   }
   const dispatcher = new Dispatcher({
     backends: [options, ...(options.others ?? [])].flatMap((place) =>

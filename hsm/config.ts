@@ -9,6 +9,8 @@ export interface ProcessConfig {
   readonly environment: string
   readonly allowInsecureDriver: boolean
   readonly actor: string
+  /** What callers wait at most; the database is given a little less. */
+  readonly deadlineMs: number
   /** Unix socket of the client that started the process, and a word that shows it is this process that calls. */
   readonly socket: string
   readonly secret: string

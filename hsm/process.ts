@@ -3,6 +3,7 @@
  * When that client goes, the process goes.
  */
 import { connect } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Socket } from 'node:net'
 import { commandNamed } from './commands/commands.ts'
 import type { Context } from './commands/context.ts'
@@ -12,6 +13,7 @@ import type { ProcessConfig } from './config.ts'
 import { HsmError } from './fault.ts'
 import type { HsmFault } from './fault.ts'
 import { HealthCheck } from './health.ts'
+import { KeyStates } from './inventory.ts'
 import { KeyTable } from './key-table.ts'
 import { readKeyFile } from './keys.ts'
 import { objectsOf } from './objects.ts'
@@ -92,6 +94,7 @@ class Server {
   readonly #socket: Socket
   readonly #reader = new FrameReader()
   readonly #health: HealthCheck
+  #states = new KeyStates([])
   #context: Context
   #idle: NodeJS.Timeout | undefined
 
@@ -106,6 +109,7 @@ class Server {
       token,
       keys: () => this.#context.keys,
       actor: config.actor,
+      waitMs: Math.round(config.deadlineMs * 0.9),
       alarm: (message) => log('error', message),
     })
     this.#socket = connect(config.socket)
@@ -129,6 +133,7 @@ class Server {
     this.#socket.on('close', end)
     this.#socket.on('error', end)
     setInterval(() => this.#checkHealth(), healthMs)
+    void this.#followInventory()
     this.#vault.warm().catch(() => log('warn', 'the vault’s database is not there yet'))
   }
 
@@ -146,6 +151,24 @@ class Server {
       log('error', 'the token fails its health check')
     }
     process.exit(deviceLostExit)
+  }
+
+  /** Key states are changed by the keepers' tool; a database that is away leaves them as they were. */
+  async #followInventory(): Promise<never> {
+    for (;;) {
+      const states = await this.#vault.keyStates().catch(() => this.#states)
+      if (states.digest !== this.#states.digest) {
+        this.#states = states
+        try {
+          this.#token.refresh()
+          this.#health.choose()
+        } catch (error) {
+          this.#faultOf(error)
+        }
+        this.#context = this.#freshContext()
+      }
+      await wait(inventoryMs)
+    }
   }
 
   #receive(chunk: Buffer): void {
@@ -225,7 +248,11 @@ class Server {
 
   #freshContext(): Context {
     const token = this.#token
-    return { token, keys: new KeyTable(token.objects()), random: (output) => token.random(output) }
+    return {
+      token,
+      keys: new KeyTable(token.objects(), (key) => this.#states.of(key)),
+      random: (output) => token.random(output),
+    }
   }
 
   #send(id: number, fields: Fields): void {
@@ -245,6 +272,7 @@ class Server {
 }
 
 const healthMs = 5_000
+const inventoryMs = 1_000
 const tokenText = /^tok_[a-z2-7]{26}$/
 
 /** Standard error is the log; the parent reads it line by line. */

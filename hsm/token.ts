@@ -78,6 +78,10 @@ export interface Token {
   /** An object for this process alone, until `forget`. */
   lend(object: ObjectSpec): TokenObject
   forget(object: TokenObject): void
+  /** Reads the token's objects anew: another process may have changed them. */
+  refresh(): void
+  /** What is wrong with an object's flags; empty when nothing is. */
+  unsafe(object: TokenObject): readonly string[]
   /** A stored object. */
   create(object: ObjectSpec): void
   destroy(label: string): void

@@ -5,10 +5,13 @@
 import type { DatabasePool } from '../kernel/database.ts'
 import { openPool } from '../kernel/database.ts'
 import { HsmError } from './fault.ts'
+import { readKeyStates } from './inventory.ts'
+import type { KeyStates } from './inventory.ts'
 import type { KeyTable, LoadedKey } from './key-table.ts'
 import { labelOf } from './key.ts'
 import { Lru } from './lru.ts'
 import { classOf } from './refusal.ts'
+import { fingerprintKey, fingerprintOf, ownMemory, sealCard, unsealCard, wrappingKey } from './sealing.ts'
 import { TokenError } from './token.ts'
 import type { Token, TokenObject } from './token.ts'
 
@@ -19,6 +22,8 @@ export interface Vault {
   detokenise(token: string): Promise<string>
   /** Known cards, so that they need no database. */
   warm(): Promise<void>
+  /** The inventory's word on which key versions are used. Throws when the database is away. */
+  keyStates(): Promise<KeyStates>
   close(): Promise<void>
 }
 
@@ -34,9 +39,6 @@ export interface VaultOptions {
   /** How long the database may take before the answer is `unavailable`. */
   readonly waitMs?: number
 }
-
-const fingerprintKey = 'fpk.vault.both'
-const wrappingKey = 'kek.vault.both'
 
 export function openVault(options: VaultOptions): Vault {
   return new DatabaseVault(options)
@@ -77,7 +79,7 @@ class DatabaseVault implements Vault {
 
   async tokenise(pan: string): Promise<string> {
     const versions = this.#keys().accepted(fingerprintKey, ['M7'], ['C'])
-    const fingerprints = versions.map((key) => this.#fingerprint(key, pan))
+    const fingerprints = versions.map((key) => fingerprintOf(this.#token, key, pan))
     const name = fingerprints[0]!.toString('base64')
     const known = this.#known.get(name)
     if (known !== undefined) return known
@@ -123,42 +125,43 @@ class DatabaseVault implements Vault {
     await this.#activeDataKey()
   }
 
-  async close(): Promise<void> {
-    await this.#pool.end()
+  keyStates(): Promise<KeyStates> {
+    return this.#inTime(readKeyStates(this.#pool))
   }
 
-  #fingerprint(key: LoadedKey, pan: string): Buffer {
-    const data = Buffer.alloc(pan.length)
-    data.write(pan, 'latin1')
-    const output = Buffer.alloc(32)
-    this.#token.sign({ object: key.object, mechanism: 'hmac-sha256', data, output })
-    data.fill(0)
-    return output
+  async close(): Promise<void> {
+    await this.#pool.end()
   }
 
   async #findOrAdd(pan: string, key: LoadedKey, fingerprints: readonly Buffer[]): Promise<string> {
     const there = await this.#find(fingerprints)
     if (there !== undefined) return there
-    const dataKey = await this.#activeDataKey()
     const token = this.#newToken()
+    if (await this.#add(pan, { key, fingerprint: fingerprints[0]!, token })) return token
+    // Another process added the same card a moment ago, and its token is the card's; or the data key was replaced.
+    const theirs = await this.#find(fingerprints)
+    if (theirs !== undefined) return theirs
+    this.#active = undefined
+    if (await this.#add(pan, { key, fingerprint: fingerprints[0]!, token })) return token
+    throw new HsmError({ kind: 'unavailable' })
+  }
+
+  /** The data key is held against a rewrap for as long as the row is written, so no row comes late under an old one. */
+  async #add(
+    pan: string,
+    { key, fingerprint, token }: { key: LoadedKey; fingerprint: Buffer; token: string },
+  ): Promise<boolean> {
+    const dataKey = await this.#activeDataKey()
     const { rowCount } = await this.#pool.query(
-      `INSERT INTO vault.card (token, fingerprint, fingerprint_key, sealed, data_key, mask, bin)
-       VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (fingerprint) DO NOTHING`,
+      `WITH held AS (SELECT id FROM vault.data_key WHERE id = $5 AND state = 'active' FOR SHARE)
+       INSERT INTO vault.card (token, fingerprint, fingerprint_key, sealed, data_key, mask, bin)
+       SELECT $1, $2, $3, $4, held.id, $6, $7 FROM held ON CONFLICT (fingerprint) DO NOTHING`,
       [
-        token,
-        fingerprints[0],
-        label(key),
-        this.#seal(dataKey, token, pan),
-        dataKey.id,
-        maskOf(pan),
-        pan.slice(0, 8),
+        ...[token, fingerprint, label(key), sealCard(this.#token, { object: dataKey.object, token, pan })],
+        ...[dataKey.id, maskOf(pan), pan.slice(0, 8)],
       ],
     )
-    if (rowCount === 1) return token
-    // Another process added the same card a moment ago: its token is the card's.
-    const theirs = await this.#find(fingerprints)
-    if (theirs === undefined) throw new HsmError({ kind: 'unavailable' })
-    return theirs
+    return rowCount === 1
   }
 
   async #find(fingerprints: readonly Buffer[]): Promise<string | undefined> {
@@ -169,30 +172,9 @@ class DatabaseVault implements Vault {
     return rows[0]?.token
   }
 
-  #seal(dataKey: DataKey, token: string, pan: string): Buffer {
-    const iv = Buffer.alloc(12)
-    this.#token.random(iv)
-    const input = Buffer.alloc(pan.length)
-    input.write(pan, 'latin1')
-    const sealed = this.#token.seal({
-      object: dataKey.object,
-      iv,
-      aad: Buffer.from(token, 'latin1'),
-      input,
-    })
-    input.fill(0)
-    return Buffer.concat([iv, sealed])
-  }
-
   #unseal(object: TokenObject, token: string, sealed: Buffer): Buffer {
     try {
-      const aad = Buffer.from(token, 'latin1')
-      return this.#token.open({
-        object,
-        iv: own(sealed.subarray(0, 12)),
-        aad,
-        input: own(sealed.subarray(12)),
-      })
+      return unsealCard(this.#token, { object, token, sealed })
     } catch (error) {
       if (!(error instanceof TokenError) || classOf(error.code) !== 'data') throw error
       this.#alarm('a row of the vault was changed, or belongs to another token')
@@ -236,7 +218,7 @@ class DatabaseVault implements Vault {
     const row = rows[0]
     const kek = row === undefined ? undefined : this.#keys().labelled(row.kek)
     if (row === undefined || kek === undefined) throw new HsmError({ kind: 'unavailable' })
-    const dataKey = { id, object: this.#token.unwrapDataKey(kek.object, own(row.wrapped)) }
+    const dataKey = { id, object: this.#token.unwrapDataKey(kek.object, ownMemory(row.wrapped)) }
     this.#dataKeys.set(id, dataKey)
     return dataKey
   }
@@ -289,11 +271,4 @@ function base32(bytes: Uint8Array): string {
     }
   }
   return text
-}
-
-/** Native code gets memory of its own, not a piece of a shared pool. */
-function own(bytes: Uint8Array): Buffer {
-  const copy = Buffer.alloc(bytes.length)
-  copy.set(bytes)
-  return copy
 }

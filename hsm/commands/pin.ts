@@ -75,17 +75,33 @@ export function withPin<Result>(
   )
 }
 
+/**
+ * During a rotation's grace a block may still be under the previous key. Formats 0, 3 and 4 show by their filler
+ * which key it was; format 1 does not, and is only opened by the active one.
+ */
 function withOpener<Result>(
   context: Context,
   source: PinSource,
   use: (object: TokenObject) => Result,
 ): Result {
-  if (source.ksn === undefined) return use(pinKey(context, source, 'D').object)
-  return withDukptPinKey(
-    context,
-    { key: source.key, ksn: source.ksn, format: source.format, grant: 'decrypt' },
-    use,
-  )
+  const { key, ksn, format } = source
+  if (ksn !== undefined) return withDukptPinKey(context, { key, ksn, format, grant: 'decrypt' }, use)
+  const active = pinKey(context, source, 'D')
+  const previous = format === 1 ? [] : context.keys.accepted(key, ['P0'], ['D']).slice(1)
+  try {
+    return use(active.object)
+  } catch (error) {
+    if (!(error instanceof HsmError) || error.fault.kind !== 'pinBlock') throw error
+    for (const { object, name } of previous) {
+      if (cipherOf(name.algorithm) !== cipherOf(active.name.algorithm)) continue
+      try {
+        return use(object)
+      } catch (another) {
+        if (!(another instanceof HsmError) || another.fault.kind !== 'pinBlock') throw another
+      }
+    }
+    throw error
+  }
 }
 
 export interface DukptPinKey {

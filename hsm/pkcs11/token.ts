@@ -242,6 +242,28 @@ class Pkcs11Token implements Token {
     this.#attempt(() => this.#pkcs11.C_DestroyObject(this.#raw.session, object.handle as Buffer))
   }
 
+  refresh(): void {
+    this.#objects = this.#attempt(() => listObjects(this.#raw))
+  }
+
+  unsafe(object: TokenObject): readonly string[] {
+    const { js, pkcs11, session } = this.#raw
+    const ec = object.kind === 'EC'
+    const read = (name: Flag): boolean =>
+      this.#attempt(
+        () =>
+          pkcs11.C_GetAttributeValue(session, object.handle as Buffer, [{ type: js[`CKA_${name}`] }])[0]!
+            .value[0] === 1,
+      )
+    const wrong: string[] = []
+    if (read('EXTRACTABLE')) wrong.push('extractable')
+    if (read('MODIFIABLE')) wrong.push('modifiable')
+    if (!read('SENSITIVE')) wrong.push('not sensitive')
+    const deciphers = read('DECRYPT') || (!ec && read('ENCRYPT'))
+    if ((read('UNWRAP') || (!ec && read('WRAP'))) && deciphers) wrong.push('wraps and enciphers')
+    return wrong
+  }
+
   create(object: ObjectSpec): void {
     this.#attempt(() => {
       this.#pkcs11.C_CreateObject(this.#work, templateOf(this.#raw.js, object, true))
@@ -330,6 +352,8 @@ class Pkcs11Token implements Token {
     for (const object of this.#objects) object.handle = byLabel.get(object.label) ?? Buffer.alloc(8)
   }
 }
+
+type Flag = 'EXTRACTABLE' | 'MODIFIABLE' | 'SENSITIVE' | 'ENCRYPT' | 'DECRYPT' | 'WRAP' | 'UNWRAP'
 
 function block(mechanism: BlockRequest['mechanism'], iv: Buffer | undefined): Pkcs11Js.Mechanism {
   switch (mechanism) {

@@ -162,6 +162,15 @@ class Twin implements Token {
     object.handle = undefined
   }
 
+  /** Nobody else can change what is in this process's memory. */
+  refresh(): void {
+    this.#objects = [...this.#objects]
+  }
+
+  unsafe(object: TokenObject): readonly string[] {
+    return (object.handle as ObjectSpec | undefined)?.extractable === true ? ['extractable'] : []
+  }
+
   create(object: ObjectSpec): void {
     this.#objects = [...this.#objects, held({ ...object, value: Buffer.from(object.value) })]
   }

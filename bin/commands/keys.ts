@@ -1,0 +1,201 @@
+import { createInterface } from 'node:readline'
+import { Command, Option } from 'commander'
+import {
+  adoptKeys,
+  checkInventory,
+  generateKey,
+  importBlock,
+  importComponents,
+  KeyRefusal,
+  retireKey,
+  rotateKey,
+} from '../../hsm/ceremony.ts'
+import type { Component, Keeper } from '../../hsm/ceremony.ts'
+import { listKeys } from '../../hsm/inventory.ts'
+import { kcvOf } from '../../hsm/kcv.ts'
+import { isAlgorithm, keyBytes, labelOf } from '../../hsm/key.ts'
+import type { Algorithm, KeyName } from '../../hsm/key.ts'
+import { openPkcs11Token } from '../../hsm/pkcs11/token.ts'
+import { openClient } from '../../kernel/database.ts'
+import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+
+interface Shared {
+  readonly state?: string
+  readonly ref: string
+  readonly by: string
+  readonly witness: string
+  readonly peer?: string
+}
+
+/** `mafraq keys`: the inventory, and the acts of key life by two people. A switch that runs follows within a second. */
+export function keysCommand(): Command {
+  const keys = new Command('keys').description('the key inventory, and the acts of key life by two people')
+  onKeeper(keys.command('list').description('every key version and its state'), list)
+  onKeeper(keys.command('check').description('compare the inventory with the token'), check)
+  people(onKeeper(keys.command('adopt').description('take keys without inventory rows into it'), adopt))
+  onKeeper(
+    newKey(keys.command('generate').description('a random key as the next version'))
+      .addOption(algorithmOption())
+      .option('--kbpk <ref>', 'print its key block under this protection key'),
+    generate,
+  )
+  onKeeper(
+    newKey(keys.command('import-components').description('two or three components, typed in turn'))
+      .addOption(algorithmOption())
+      .addOption(new Option('--components <n>').choices(['2', '3']).default('2')),
+    components,
+  )
+  onKeeper(
+    newKey(keys.command('import-block').description('a key block (X9.143), read from standard input'))
+      .requiredOption('--kbpk <ref>', 'its protection key')
+      .option('--kcv <kcv>', 'the check value that came with it'),
+    block,
+  )
+  onKeeper(
+    people(keys.command('rotate').description('the pending version becomes active'))
+      .requiredOption('--ref <ref>', 'role.zone.direction')
+      .option('--grace <seconds>', 'how long the previous version is honoured', '3600'),
+    rotate,
+  )
+  onKeeper(
+    people(keys.command('retire').description('a version that is not active is used no more'))
+      .requiredOption('--ref <ref>', 'role.zone.direction')
+      .requiredOption('--key-version <n>', 'its number')
+      .option('--destroy', 'and leaves the token'),
+    retire,
+  )
+  return keys
+}
+
+function people(command: Command): Command {
+  return command
+    .requiredOption('--by <name>', 'who does it')
+    .requiredOption('--witness <name>', 'who watches; another person')
+}
+
+function newKey(command: Command): Command {
+  return people(command)
+    .requiredOption('--ref <ref>', 'role.zone.direction, for example zpk.knet.out')
+    .option('--peer <name>', 'whose key it is too')
+}
+
+function algorithmOption(): Option {
+  return new Option('--algorithm <name>').choices(Object.keys(keyBytes)).makeOptionMandatory()
+}
+
+/** Gives `run` the token and the database of a running system; 0 done, 1 refused or not in order, 3 could not look. */
+function onKeeper(command: Command, run: (keeper: Keeper, options: never) => Promise<number>): Command {
+  return command
+    .option('--state <folder>', 'the state folder of the system')
+    .action(async (options: { readonly state?: string }) => {
+      const { hsm, database } = readEndpoints(stateFolderOf(options.state))
+      if (hsm.driver === 'twin') {
+        console.error('the software twin has its keys from a file: there is nothing to keep')
+        process.exitCode = 3
+        return
+      }
+      if (hsm.softhsmConf !== undefined) process.env['SOFTHSM2_CONF'] = hsm.softhsmConf
+      const token = await openPkcs11Token(hsm)
+      const client = await openClient({ databaseUrl: database.url, applicationName: 'mafraq-keys' })
+      try {
+        process.exitCode = await run({ token, database: client }, options as never)
+      } catch (error) {
+        if (!(error instanceof KeyRefusal)) throw error
+        console.error(error.message)
+        process.exitCode = 1
+      } finally {
+        await client.end()
+        token.close()
+      }
+    })
+}
+
+async function list({ database }: Keeper): Promise<number> {
+  for (const key of await listKeys(database)) {
+    const { usage, mode, algorithm, kcv, state, madeBy, witnessedBy, peer } = key
+    const label = labelOf(key.ref, key.version)
+    console.log(
+      `${label}  ${state}  ${usage} ${mode}  ${algorithm}  kcv ${kcv}  ${peer ?? '-'}  ${madeBy}, ${witnessedBy}`,
+    )
+  }
+  return 0
+}
+
+async function check(keeper: Keeper): Promise<number> {
+  const found = await checkInventory(keeper)
+  for (const line of found) console.log(line)
+  console.log(found.length === 0 ? 'RESULT ok' : `RESULT ${found.length} differences`)
+  return found.length === 0 ? 0 : 1
+}
+
+async function adopt(keeper: Keeper, options: Shared): Promise<number> {
+  console.log(`${await adoptKeys(keeper, options)} keys taken into the inventory`)
+  return 0
+}
+
+async function generate(
+  keeper: Keeper,
+  options: Shared & { readonly algorithm: Algorithm; readonly kbpk?: string },
+): Promise<number> {
+  const { key, block: sealed } = await generateKey(keeper, options)
+  told(key)
+  if (sealed !== undefined) console.log(sealed)
+  return 0
+}
+
+async function block(
+  keeper: Keeper,
+  options: Shared & { readonly kbpk: string; readonly kcv?: string },
+): Promise<number> {
+  for await (const line of createInterface({ input: process.stdin })) {
+    told(await importBlock(keeper, { ...options, block: line.trim() }))
+    return 0
+  }
+  return 2
+}
+
+/** Each operator types a component and sees its check value; the last line is the whole key's. */
+async function components(
+  keeper: Keeper,
+  options: Shared & { readonly algorithm: Algorithm; readonly components: string },
+): Promise<number> {
+  if (!isAlgorithm(options.algorithm)) return 2
+  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+  const ask = async (question: string): Promise<string> => {
+    process.stderr.write(question)
+    return (await lines.next()).value?.trim() ?? ''
+  }
+  const parts: Component[] = []
+  for (let number = 1; number <= Number(options.components); number++) {
+    process.stderr.write('\u001b[2J\u001b[H') // The screen is the next operator's.
+    const value = Buffer.from(await ask(`component ${number}: `), 'hex')
+    const kcv = await ask(`its check value: `)
+    if (value.length === keyBytes[options.algorithm]) {
+      process.stderr.write(`computed ${kcvOf(options.algorithm, value)}\n`)
+    }
+    parts.push({ value, kcv })
+  }
+  const kcv = await ask('check value of the whole key: ')
+  told(await importComponents(keeper, { ...options, components: parts, kcv }))
+  return 0
+}
+
+async function rotate(keeper: Keeper, options: Shared & { readonly grace: string }): Promise<number> {
+  const version = await rotateKey(keeper, { ...options, graceSeconds: Number(options.grace) })
+  console.log(`${labelOf(options.ref, version)} is active`)
+  return 0
+}
+
+async function retire(
+  keeper: Keeper,
+  options: Shared & { readonly keyVersion: string; readonly destroy?: true },
+): Promise<number> {
+  const version = Number(options.keyVersion)
+  await retireKey(keeper, { ...options, version, destroy: options.destroy === true })
+  console.log(`${labelOf(options.ref, version)} is ${options.destroy === true ? 'destroyed' : 'retired'}`)
+  return 0
+}
+
+function told(key: KeyName): void {
+  console.log(`${labelOf(key.ref, key.version)}  ${key.usage} ${key.mode}  ${key.algorithm}  kcv ${key.kcv}`)
+}

@@ -1,0 +1,228 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { createPublicKey, verify } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  adoptKeys,
+  checkInventory,
+  generateKey,
+  importBlock,
+  importComponents,
+  retireKey,
+  rotateKey,
+} from '../../hsm/ceremony.ts'
+import type { Keeper } from '../../hsm/ceremony.ts'
+import { listKeys } from '../../hsm/inventory.ts'
+import { KeyTable } from '../../hsm/key-table.ts'
+import { openPkcs11Token } from '../../hsm/pkcs11/token.ts'
+import { openClient } from '../../kernel/database.ts'
+import { softhsmMissing } from '../support/softhsm.ts'
+import { faultOf, hex, testKeys, text, world } from './world.ts'
+import type { World } from './world.ts'
+
+const people = { by: 'first keeper', witness: 'second keeper' }
+// X9.143:2021 8.1: an AES PIN key, sealed under the published protection key.
+const kbpk = '88E1AB2A2E3DD38C1FA039A536500CC8A87AB9D62DC92C01058FA79F44657DE6'
+const block =
+  'D0144P0AE00E00002C77FA3F4A553BED6E88AE5C172A4166E3D4ACA8E2AC71C158A476FAC12C13C3829DE55D3AB54C48F4C4FEF7AC75E90FC47F1B77E7B19A73ED46E64410082557'
+
+describe.skipIf(softhsmMissing() !== undefined)('the life of keys', () => {
+  let rooms: World
+  let keeper: Keeper
+  beforeAll(async () => {
+    rooms = await world([...testKeys, { ref: 'kbpk.knet.both', algorithm: 'AES-256', value: kbpk }])
+    process.env['SOFTHSM2_CONF'] = rooms.token.softhsmConf
+    keeper = {
+      token: await openPkcs11Token(rooms.token),
+      database: await openClient({ databaseUrl: rooms.database.url, applicationName: 'test' }),
+    }
+    await adoptKeys(keeper, people)
+  })
+  afterAll(async () => {
+    await keeper.database.end()
+    keeper.token.close()
+    await rooms[Symbol.asyncDispose]()
+  })
+
+  const stateOf = async (ref: string): Promise<string[]> =>
+    (await listKeys(keeper.database)).filter((key) => key.ref === ref).map((key) => key.state)
+
+  test('keys that came without a ceremony are adopted, once, and then agree with the token', async () => {
+    expect(await adoptKeys(keeper, people)).toBe(0)
+    expect(await stateOf('zpk.knet.out')).toEqual(['active'])
+    expect(await checkInventory(keeper)).toEqual([])
+  })
+
+  test('every act is signed by a key of the token', async () => {
+    const { rows } = await keeper.database.query<{ record: string; signature: Buffer }>(
+      'SELECT record, signature FROM vault.key_act ORDER BY id',
+    )
+    expect(rows.length).toBeGreaterThan(5)
+    const { object } = new KeyTable(keeper.token.objects()).active('sign.audit.both', ['S0'], ['S'])
+    const point = keeper.token.publicPoint(object)
+    const jwk = { x: point.toString('base64url', 1, 33), y: point.toString('base64url', 33, 65) }
+    const key = createPublicKey({ format: 'jwk', key: { kty: 'EC', crv: 'P-256', ...jwk } })
+    const check = (record: string, signature: Buffer): boolean =>
+      verify('sha256', Buffer.from(record), { key, dsaEncoding: 'ieee-p1363' }, signature)
+    for (const { record, signature } of rows) expect(check(record, signature)).toBe(true)
+    expect(check(rows[0]!.record.replace('first', 'other'), rows[0]!.signature)).toBe(false)
+  })
+
+  test('a rotation during traffic fails no call, and ends with the new key', async () => {
+    const hsm = await rooms.open({ deadlineMs: 5_000 })
+    const key = 'zak.knet.both'
+    const data = Buffer.from('0200')
+    const old = await hsm.generateMac({ key, data })
+    const results: boolean[] = []
+    const stop = new AbortController()
+    const traffic = (async () => {
+      while (!stop.signal.aborted) {
+        const mac = await hsm.generateMac({ key, data })
+        await wait(5)
+        results.push(await hsm.verifyMac({ key, data, mac }))
+      }
+    })()
+    const { key: next } = await generateKey(keeper, { ref: key, algorithm: 'AES-128', ...people })
+    expect(next.version).toBe(2)
+    expect(await stateOf(key)).toEqual(['active', 'pending'])
+    await rotateKey(keeper, { ref: key, graceSeconds: 3, ...people })
+    while (text(await hsm.generateMac({ key, data })) === text(old)) await wait(50)
+    // A peer that is behind still seals with the old key, and is believed for as long as the grace lasts.
+    expect(await hsm.verifyMac({ key, data, mac: old })).toBe(true)
+    while (await hsm.verifyMac({ key, data, mac: old })) await wait(100)
+    stop.abort()
+    await traffic
+    expect(results.length).toBeGreaterThan(20)
+    expect(new Set(results)).toEqual(new Set([true]))
+    await hsm.close()
+  })
+
+  test('inbound PINs under the previous key are opened during the grace', async () => {
+    const hsm = await rooms.open({ deadlineMs: 5_000 })
+    const ref = 'tpk.acq1.in'
+    await generateKey(keeper, { ref, algorithm: 'DES2', ...people })
+    await rotateKey(keeper, { ref, graceSeconds: 600, ...people })
+    await wait(1_500)
+    const request = {
+      from: ref,
+      to: 'zpk.knet.out',
+      pinBlock: hex('230B4C43B8BA2C5C'),
+      pan: '5555555551234567',
+    }
+    expect(text(await hsm.translatePin(request))).toBe('A5948F55D854BBA4')
+    await retireKey(keeper, { ref, version: 1, destroy: true, ...people })
+    await wait(1_500)
+    expect(await faultOf(hsm.translatePin(request))).toEqual({ kind: 'pinBlock' })
+    expect(await stateOf(ref)).toEqual(['destroyed', 'active'])
+    await hsm.close()
+  })
+
+  test('components make the key that their check values say', async () => {
+    const components = [
+      { value: hex('0123456789ABCDEFFEDCBA9876543210'), kcv: '08D7B4' },
+      { value: hex('00112233445566778899AABBCCDDEEFF'), kcv: '' },
+    ]
+    const { kcvOf } = await import('../../hsm/kcv.ts')
+    components[1]!.kcv = kcvOf('DES2', components[1]!.value)
+    const whole = Buffer.alloc(16)
+    for (let index = 0; index < 16; index++)
+      whole[index] = components[0]!.value[index]! ^ components[1]!.value[index]!
+    const kcv = kcvOf('DES2', whole)
+    const request = { ref: 'zpk.peer.out', algorithm: 'DES2', ...people } as const
+    const copies = () => components.map((one) => ({ ...one, value: Buffer.from(one.value) }))
+    const wrong = importComponents(keeper, { ...request, components: copies(), kcv: '000000' })
+    await expect(wrong).rejects.toMatchObject({ code: 'kcvDiffers' })
+    const typo = copies()
+    typo[0]!.value[3]! ^= 0x10
+    await expect(importComponents(keeper, { ...request, components: typo, kcv })).rejects.toMatchObject({
+      code: 'kcvDiffers',
+    })
+    const key = await importComponents(keeper, { ...request, components: copies(), kcv })
+    expect(key).toMatchObject({ version: 1, usage: 'P0', mode: 'E', kcv })
+  })
+
+  test('a key block is imported for the use it names, and for no other', async () => {
+    const request = { kbpk: 'kbpk.knet.both', block, ...people }
+    const key = await importBlock(keeper, { ...request, ref: 'zpk.net4.out', kcv: '08793E' })
+    expect(key).toMatchObject({ usage: 'P0', mode: 'E', algorithm: 'AES-128' })
+    const refusals = [
+      importBlock(keeper, { ...request, ref: 'zpk.net4.in' }),
+      importBlock(keeper, { ...request, ref: 'zak.net4.both' }),
+    ]
+    for (const refusal of refusals) await expect(refusal).rejects.toMatchObject({ code: 'wrongUsage' })
+    const tampered = importBlock(keeper, {
+      ...request,
+      block: block.replace('P0AE', 'P0AD'),
+      ref: 'zpk.net5.in',
+    })
+    expect(await faultOf(tampered)).toEqual({ kind: 'refused', why: 'badRequest' })
+    expect(
+      await faultOf(importBlock(keeper, { ...request, block: 'D0144P0', ref: 'zpk.net5.in' })),
+    ).toMatchObject({
+      kind: 'refused',
+    })
+  })
+
+  test('what is generated for a peer comes out as a key block that the peer can open', async () => {
+    const made = await generateKey(keeper, {
+      ...{ ref: 'zpk.peer2.out', algorithm: 'AES-128', kbpk: 'kbpk.knet.both', peer: 'peer2' },
+      ...people,
+    })
+    expect(made.block).toMatch(/^D\d{4}P0AD/)
+    const theirs = await importBlock(keeper, {
+      ...{ ref: 'zpk.mirror.in', kbpk: 'kbpk.knet.both', block: made.block!, kcv: made.key.kcv },
+      ...people,
+    })
+    expect(theirs.kcv).toBe(made.key.kcv)
+  })
+
+  test.each([
+    ['one person twice', { by: 'first keeper', witness: ' First Keeper' }, 'samePerson'],
+    ['a role there is not', { ref: 'xyz.knet.out' }, 'badReference'],
+    ['a PIN key for both ways', { ref: 'zpk.knet.both' }, 'badReference'],
+    ['an algorithm the role does not have', { algorithm: 'HMAC' }, 'badReference'],
+  ] as const)('%s is refused', async (_, change, code) => {
+    const request = { ref: 'zpk.knet.out', algorithm: 'DES2', ...people, ...change } as const
+    await expect(generateKey(keeper, request)).rejects.toMatchObject({ code })
+  })
+
+  test.each([
+    ['equal halves', '0123456789ABCDEF0123456789ABCDEF', '00'.repeat(16)],
+    ['a weak half', '0101010101010101FEDCBA9876543210', '00'.repeat(16)],
+  ])('a DES key with %s is refused', async (_, one, other) => {
+    const { kcvOf } = await import('../../hsm/kcv.ts')
+    const components = [one, other].map((value) => ({ value: hex(value), kcv: kcvOf('DES2', hex(value)) }))
+    const kcv = kcvOf('DES2', hex(one))
+    const request = { ref: 'zpk.weak.out', algorithm: 'DES2', components, kcv, ...people } as const
+    await expect(importComponents(keeper, request)).rejects.toMatchObject({ code: 'weakKey' })
+  })
+
+  test('an active key cannot be retired, nor one that is not there', async () => {
+    const active = retireKey(keeper, { ref: 'zpk.knet.out', version: 1, destroy: true, ...people })
+    await expect(active).rejects.toMatchObject({ code: 'wrongState' })
+    const missing = retireKey(keeper, { ref: 'zpk.knet.out', version: 9, destroy: true, ...people })
+    await expect(missing).rejects.toMatchObject({ code: 'noSuchKey' })
+    await expect(
+      rotateKey(keeper, { ref: 'zpk.knet.out', graceSeconds: 1, ...people }),
+    ).rejects.toMatchObject({
+      code: 'wrongState',
+    })
+  })
+
+  test('the check finds an unknown object, an extractable key and a missing one', async () => {
+    const { token, database } = keeper
+    const value = hex('00112233445566778899AABBCCDDEEFF')
+    const rights = { kind: 'AES', value, grants: ['encrypt'], mechanisms: ['aes-ecb'] } as const
+    token.create({ ...rights, label: 'stray', id: 'stray' })
+    token.create({ ...rights, label: 'zpk.stray.out.v001', id: 'P0E:000000', extractable: true })
+    await database.query("UPDATE vault.key SET version = 77 WHERE ref = 'zpk.mirror.in'")
+    const found = await checkInventory(keeper)
+    expect(found).toContain('stray: an object of nobody’s')
+    expect(found).toContain('zpk.stray.out.v001: not in the inventory')
+    expect(found).toContain('zpk.stray.out.v001: extractable')
+    expect(found).toContain('zpk.mirror.in.v077: missing from the token')
+    token.destroy('stray')
+    token.destroy('zpk.stray.out.v001')
+    await database.query("UPDATE vault.key SET version = 1 WHERE ref = 'zpk.mirror.in'")
+    expect(await checkInventory(keeper)).toEqual([])
+  })
+})
