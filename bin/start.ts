@@ -29,6 +29,8 @@ const couldNotCheck = 3
 /** What is still owed when the traffic ends has this long to be delivered: for the proof, and at Ctrl-C. */
 const settleMs = 120_000
 const drainMs = 30_000
+/** A system that approves nothing for so long is not well. */
+const approvedWithinMs = 30_000
 
 const launchedAt = Number(process.env['MAFRAQ_LAUNCHED_AT'] ?? Date.now())
 
@@ -72,7 +74,7 @@ async function use(system: System, options: Options, ended: Promise<undefined>):
   await system.startTerminals({ rate: options.rate, ...(options.once ? { seconds: options.seconds } : {}) })
   say(`terminals offer ${options.rate} purchases a second`)
   const rrn = await Promise.race([firstApproved(system), ended])
-  if (rrn !== undefined) say(`first approved purchase: RRN ${rrn}`)
+  say(rrn === undefined ? 'no purchase was approved yet' : `first approved purchase: RRN ${rrn}`)
   if (options.once) return prove(system, options, ended)
   greet(system, rrn)
   await ended
@@ -125,12 +127,13 @@ function warnOfTwin({ endpoints }: System): void {
   console.log([rule, ...lines.map((line) => `* ${line.padEnd(width)} *`), rule].join('\n'))
 }
 
-async function firstApproved(system: System): Promise<string> {
-  for (;;) {
+/** undefined: none was in time. */
+async function firstApproved(system: System): Promise<string | undefined> {
+  for (const giveUpAt = performance.now() + approvedWithinMs; performance.now() < giveUpAt; await sleep(50)) {
     const rrn = (await system.terminals())?.firstApproved?.rrn
     if (rrn !== undefined) return rrn
-    await sleep(50)
   }
+  return undefined
 }
 
 function greet(system: System, rrn: string | undefined): void {
@@ -179,11 +182,11 @@ async function prove(system: System, options: Options, ended: Promise<undefined>
     say(settled ? 'no transaction is open, no reversal is owed' : 'not everything came to its end')
     const { ok, lines } = await runReconcile({ stateFolder: system.stateFolder, final: true })
     say('books compared, state folder and database searched for card data')
-    return {
-      ok,
-      lines: [...summaryOf(terminals), ...lines.slice(0, -1)],
-      result: lines.at(-1) ?? 'RESULT nothing was found out',
-    }
+    const summary = [...summaryOf(terminals), ...lines.slice(0, -1)]
+    // Books that agree on nothing prove nothing.
+    if (terminals.approved === 0)
+      return { ok: false, lines: summary, result: 'RESULT no purchase was approved' }
+    return { ok, lines: summary, result: lines.at(-1) ?? 'RESULT nothing was found out' }
   }
 }
 

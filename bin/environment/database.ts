@@ -44,6 +44,10 @@ export async function prepareDatabase(
   if (postgres.origin === 'given') {
     const { url } = postgres
     const migrations = await migrateRooms(url)
+    // Whoever may create a role may give it to himself, but has to (PostgreSQL manual, "Role Attributes").
+    await withClient(url, async (client) => {
+      for (const { role } of Object.values(users)) await client.query(`GRANT ${role} TO CURRENT_USER`)
+    })
     return { urls: { url, vaultUrl: url, writerUrl: url, readerUrl: url }, migrations }
   }
   await withClient(postgres.url, async (client) => {
