@@ -88,8 +88,8 @@ class Client implements Hsm, IssuerHsm {
     this.#driver = driver
   }
 
-  async translatePin({ from, to, pinBlock, pan }: PinTranslation): Promise<Uint8Array> {
-    return bytesOf(await this.#ask('translatePin', { from, to, pinBlock, pan }), 'pinBlock')
+  async translatePin({ from, to, pinBlock, pan, source }: PinTranslation): Promise<Uint8Array> {
+    return bytesOf(await this.#ask('translatePin', { from, to, pinBlock, pan, source }), 'pinBlock')
   }
 
   async generateMac({ key, data }: Parameters<Hsm['generateMac']>[0]): Promise<Uint8Array> {

@@ -31,6 +31,8 @@ export interface PinTranslation {
   readonly to: KeyRef
   readonly pinBlock: Uint8Array
   readonly pan: string
+  /** Who sent the block, a terminal or a peer (never a card): their faults are counted, and too many are `shed`. */
+  readonly source?: string
 }
 
 export interface HsmStatus {
@@ -56,6 +58,7 @@ export interface PinInput {
   /** DUKPT key serial number: 10 bytes for TDES, 12 for AES. */
   readonly ksn?: Uint8Array
   readonly pan: string
+  readonly source?: string
 }
 
 /** How an issuer knows a PIN that it does not keep. */

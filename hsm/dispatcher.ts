@@ -294,7 +294,7 @@ const whys = ['unknownKey', 'wrongUsage', 'badRequest', 'unknownToken'] as const
 function faultOf(fields: Fields): HsmFault | undefined {
   const kind = fields['fault']
   if (kind === undefined) return undefined
-  if (kind === 'pinBlock') return { kind }
+  if (kind === 'pinBlock' || kind === 'shed') return { kind }
   if (kind === 'refused') {
     return { kind, why: whys.find((why) => why === fields['why']) ?? 'badRequest' }
   }

@@ -31,6 +31,6 @@ export function legacyKcv(cipher: 'des3' | 'aes', value: Uint8Array): string {
   return encipher({ cipher, chaining: 'ecb', key: value, input }).toString('hex', 0, 3).toUpperCase()
 }
 
-export function cmacKcv(value: Uint8Array, bytes: number): string {
+function cmacKcv(value: Uint8Array, bytes: number): string {
   return cmac('aes', value, Buffer.alloc(16)).toString('hex', 0, bytes).toUpperCase()
 }

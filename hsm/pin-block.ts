@@ -18,12 +18,8 @@ export function pinBlockBytes(format: PinFormat): 8 | 16 {
   return format === 4 ? 16 : 8
 }
 
-export function isPan(pan: string): boolean {
-  return /^[0-9]{12,19}$/.test(pan)
-}
-
 /** Formats 0 and 3: four zero nibbles and the twelve PAN digits before the check digit. */
-export function panField0(pan: string): Buffer {
+function panField0(pan: string): Buffer {
   const field = Buffer.alloc(8)
   const digits = pan.slice(-13, -1).padStart(12, '0')
   for (let index = 0; index < 12; index++) putNibble(field, 4 + index, digits.charCodeAt(index) - 48)

@@ -6,8 +6,9 @@ import { connect } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Socket } from 'node:net'
 import { commandNamed } from './commands/commands.ts'
+import type { Command } from './commands/commands.ts'
 import type { Context } from './commands/context.ts'
-import { panText, Request } from './commands/request.ts'
+import { panText, refText, Request } from './commands/request.ts'
 import { deviceLostExit, StartError, startExit } from './config.ts'
 import type { ProcessConfig } from './config.ts'
 import { HsmError } from './fault.ts'
@@ -21,6 +22,7 @@ import { openPkcs11Token } from './pkcs11/token.ts'
 import { classOf } from './refusal.ts'
 import { selfTest } from './self-test.ts'
 import type { Capabilities } from './self-test.ts'
+import { PinFaultThrottle, pinFaultLimits } from './throttle.ts'
 import { TokenError } from './token.ts'
 import type { Token } from './token.ts'
 import { openTwin } from './twin/token.ts'
@@ -94,6 +96,7 @@ class Server {
   readonly #socket: Socket
   readonly #reader = new FrameReader()
   readonly #health: HealthCheck
+  readonly #pinFaults = new PinFaultThrottle(pinFaultLimits, () => performance.now())
   #states = new KeyStates([])
   #context: Context
   #idle: NodeJS.Timeout | undefined
@@ -215,8 +218,21 @@ class Server {
       default: {
         const command = commandNamed(name)
         if (command === undefined) throw new HsmError({ kind: 'refused', why: 'badRequest' })
-        return command(this.#context, request)
+        return isPinCommand(name) ? this.#throttled(command, request) : command(this.#context, request)
       }
+    }
+  }
+
+  #throttled(command: Command, request: Request): Fields {
+    const key = request.text(request.has('from') ? 'from' : 'key', refText)
+    const source = request.has('source') ? request.text('source', sourceText) : undefined
+    // Too many faults look as a full queue does: nothing is asked of the token.
+    if (!this.#pinFaults.allows(key, source)) throw new HsmError({ kind: 'shed' })
+    try {
+      return command(this.#context, request)
+    } catch (error) {
+      if (error instanceof HsmError && error.fault.kind === 'pinBlock') this.#pinFaults.fault(key, source)
+      throw error
     }
   }
 
@@ -270,6 +286,12 @@ class Server {
     this.#idle.unref()
   }
 }
+
+const isPinCommand = (name: string): boolean =>
+  name === 'translatePin' || name === 'verifyPin' || name === 'pinReference'
+
+/** Whatever the caller counts by: a terminal, a peer. Never a card number. */
+const sourceText = /^[A-Za-z0-9._:-]{1,40}$/
 
 const healthMs = 5_000
 const inventoryMs = 1_000

@@ -9,7 +9,7 @@ export type Chaining = 'ecb' | 'cbc'
 
 const zeroIv = { des3: Buffer.alloc(8), aes: Buffer.alloc(16) } as const
 
-export const blockBytes = { des3: 8, aes: 16 } as const
+const blockBytes = { des3: 8, aes: 16 } as const
 
 export interface Enciphering {
   readonly cipher: Cipher

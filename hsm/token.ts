@@ -3,7 +3,7 @@
  * two forms. (A payment HSM stands one level up, in place of the commands, see `commands/commands.ts`.)
  * Everything is synchronous and writes into buffers of the caller's, so that the caller can wipe them.
  */
-import type { Mechanism, ObjectKind, ObjectSpec } from './objects.ts'
+import type { ObjectKind, ObjectSpec } from './objects.ts'
 
 /** An object on a token. `handle` means something to the token only, and may be renewed under the same object. */
 export interface TokenObject {
@@ -105,5 +105,3 @@ export class TokenError extends Error {
     this.code = code
   }
 }
-
-export type { Mechanism }

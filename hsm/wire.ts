@@ -15,7 +15,7 @@ export interface Fields {
 }
 
 /** No request or answer is longer; data to be sealed may have 64 KiB. */
-export const frameBytesMax = 128 * 1024
+const frameBytesMax = 128 * 1024
 
 export class WireError extends Error {
   override readonly name = 'WireError'

@@ -129,7 +129,7 @@ export function withDukptPinKey<Result>(
   )
 }
 
-export function pinKey(context: Context, { key, format }: PinTarget, mode: 'D' | 'E'): LoadedKey {
+function pinKey(context: Context, { key, format }: PinTarget, mode: 'D' | 'E'): LoadedKey {
   const loaded = context.keys.active(key, ['P0'], [mode])
   const cipher = cipherOf(loaded.name.algorithm)
   if (cipher !== (format === 4 ? 'aes' : 'des3')) throw wrongUsage()

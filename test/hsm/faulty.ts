@@ -4,6 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ScratchToken } from '../support/softhsm.ts'
 
+const compiler = process.env['CC'] ?? 'gcc'
+
 export interface FaultyModule {
   readonly module: string
   /** `none`, `slow MS`, `hang SECONDS`, `error CODE`, `half CODE`. */
@@ -14,7 +16,7 @@ export interface FaultyModule {
 /** Why the proxy cannot be compiled here; undefined when it can. */
 export function compilerMissing(): string | undefined {
   try {
-    execFileSync('gcc', ['--version'], { stdio: 'ignore' })
+    execFileSync(compiler, ['--version'], { stdio: 'ignore' })
     return undefined
   } catch {
     if (process.env['CI'] === 'true') throw new Error('CI=true and there is no gcc')
@@ -25,7 +27,7 @@ export function compilerMissing(): string | undefined {
 export function faultyModule(token: ScratchToken): FaultyModule {
   const module = join(token.folder, 'proxy.so')
   const [fault, logins] = [join(token.folder, 'fault'), join(token.folder, 'logins')]
-  execFileSync('gcc', [
+  execFileSync(compiler, [
     ...['-shared', '-fPIC', '-O1', '-o', module, join(import.meta.dirname, 'proxy.c'), '-ldl'],
     ...[`-DREAL="${token.module}"`, `-DFAULT="${fault}"`, `-DLOGINS="${logins}"`],
   ])
