@@ -6,24 +6,28 @@ import type { Command, Condition, Leg, SqlValue, Unit } from './contract.ts'
  * hashed as JSON, whose spaces and order of names no standard fixes.
  */
 export class Bytes {
-  #buffer = Buffer.allocUnsafe(1_024)
+  #buffer = Buffer.alloc(1_024)
+  #view = new DataView(this.#buffer.buffer)
   #length = 0
 
   u8(value: number): this {
     this.#room(1)
-    this.#length = this.#buffer.writeUInt8(value, this.#length)
+    this.#view.setUint8(this.#length, value)
+    this.#length += 1
     return this
   }
 
   u32(value: number): this {
     this.#room(4)
-    this.#length = this.#buffer.writeUInt32BE(value, this.#length)
+    this.#view.setUint32(this.#length, value)
+    this.#length += 4
     return this
   }
 
   i64(value: bigint | number): this {
     this.#room(8)
-    this.#length = this.#buffer.writeBigInt64BE(BigInt(value), this.#length)
+    this.#view.setBigInt64(this.#length, BigInt(value))
+    this.#length += 8
     return this
   }
 
@@ -62,9 +66,10 @@ export class Bytes {
 
   #room(bytes: number): void {
     if (this.#length + bytes <= this.#buffer.length) return
-    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#length + bytes))
+    const larger = Buffer.alloc(Math.max(this.#buffer.length * 4, this.#length + bytes))
     this.#buffer.copy(larger, 0, 0, this.#length)
     this.#buffer = larger
+    this.#view = new DataView(larger.buffer)
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Statement } from './session.ts'
+
 /**
  * Every statement of the writer, by the name it is prepared under. Sets of rows go in as one array a column, so that
  * a batch of any size is one statement, planned once.
@@ -161,3 +163,7 @@ export const statements = {
 } as const
 
 export type StatementName = keyof typeof statements
+
+export function statement(name: StatementName, values: unknown[]): Statement {
+  return { name, text: statements[name], values }
+}

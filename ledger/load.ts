@@ -1,0 +1,198 @@
+import { DatabaseError } from '../kernel/database.ts'
+import type { Unit } from './contract.ts'
+import { emptyBooks, newAccount } from './decide.ts'
+import type { Account, Books, Hold, Posted } from './decide.ts'
+import { gatherRows } from './rowkinds.ts'
+import type { RowKinds } from './rowkinds.ts'
+import type { Session, Statement } from './session.ts'
+import { statement } from './statements.ts'
+import type { StatementName } from './statements.ts'
+
+export interface Head {
+  readonly seq: bigint
+  readonly hash: Uint8Array
+  readonly lastAccount: bigint
+  /** Never before that of the block before. */
+  readonly recordedAt: number
+}
+
+export interface Loaded {
+  readonly head: Head
+  readonly books: Books
+  /** What the guards refuse, by the unit's place in the batch. */
+  readonly verdicts: ReadonlyMap<number, string>
+  readonly versions: ReadonlyMap<string, bigint>
+  readonly holdVersions: ReadonlyMap<string, bigint>
+}
+
+type Row = Record<string, unknown>
+
+export async function load(
+  session: Session,
+  tasks: readonly { readonly unit: Unit }[],
+  { shard, kinds }: { readonly shard: number; readonly kinds: RowKinds },
+): Promise<Loaded> {
+  const wanted = wantedBy(tasks)
+  const guards = gatherRows(
+    kinds,
+    tasks.map(({ unit }) => unit),
+    () => true,
+  ).filter(({ kind }) => kind.guard !== undefined)
+  const asked: [StatementName, unknown[]][] = [
+    ['lockShard', [shard]],
+    ['knownUnits', [tasks.map(({ unit }) => unit.key)]],
+  ]
+  const ask = (name: StatementName, names: ReadonlySet<string>): void => {
+    if (names.size > 0) asked.push([name, [[...names]]])
+  }
+  ask('accounts', wanted.accounts)
+  ask('postings', wanted.postings)
+  ask('reversals', wanted.reversed)
+  ask('reversedEntries', wanted.reversed)
+  ask('holds', wanted.holds)
+  ask('holdAccounts', wanted.holds)
+
+  const results = await session.trip([
+    'BEGIN',
+    ...asked.map(([name, values]) => statement(name, values)),
+    ...guards.map(({ kind, columns }): Statement => {
+      return { name: `guard ${kind.name}`, text: kind.guard!, values: [...columns] }
+    }),
+  ])
+  const rowsOf = (name: StatementName): Row[] => {
+    const index = asked.findIndex(([askedName]) => askedName === name)
+    return index === -1 ? [] : results[index + 1]!.rows
+  }
+  const verdicts = new Map<number, string>()
+  for (const [index, { owners }] of guards.entries()) {
+    for (const row of results[1 + asked.length + index]!.rows) {
+      const owner = owners[Number(row['ordinal']) - 1]!
+      if (!verdicts.has(owner)) verdicts.set(owner, String(row['reason']))
+    }
+  }
+  return { ...readBooks(rowsOf), verdicts }
+}
+
+/** What the commands of a batch need to see, by name. */
+function wantedBy(
+  tasks: readonly { readonly unit: Unit }[],
+): Record<'accounts' | 'postings' | 'reversed' | 'holds', Set<string>> {
+  const accounts = new Set<string>()
+  const postings = new Set<string>()
+  const reversed = new Set<string>()
+  const holds = new Set<string>()
+  for (const command of tasks.flatMap(({ unit }) => unit.commands)) {
+    postings.add(command.id)
+    switch (command.kind) {
+      case 'post':
+      case 'authorize':
+        for (const { account } of command.legs) accounts.add(account)
+        for (const { account } of command.conditions ?? []) accounts.add(account)
+        break
+      case 'increment':
+        for (const { account } of command.legs) accounts.add(account)
+        holds.add(command.holdId)
+        break
+      case 'capture':
+      case 'void':
+      case 'expire':
+        holds.add(command.holdId)
+        break
+      case 'reverse':
+        postings.add(command.reverses)
+        reversed.add(command.reverses)
+        break
+      case 'close':
+        accounts.add(command.account)
+    }
+  }
+  return { accounts, postings, reversed, holds }
+}
+
+export function readBooks(rowsOf: (name: StatementName) => Row[]): Omit<Loaded, 'verdicts'> {
+  const books = emptyBooks()
+  const [shard] = rowsOf('lockShard')
+  if (shard === undefined) throw new DatabaseError('other', { message: 'the books have no such shard' })
+  books.lastPosting = shard['last_posting'] as bigint
+  for (const row of rowsOf('knownUnits')) {
+    const { key, fingerprint, refusal } = row as { key: string; fingerprint: string; refusal: string | null }
+    books.units.set(key, { fingerprint, refusal: refusal ?? undefined })
+  }
+  const paths = new Map<bigint, string>()
+  for (const row of [...rowsOf('accounts'), ...rowsOf('reversedEntries'), ...rowsOf('holdAccounts')]) {
+    const account = readAccount(row)
+    books.accounts.set(account.path, account)
+    paths.set(account.id, account.path)
+  }
+  const moved = Map.groupBy(rowsOf('reversedEntries'), (row) => row['reference'] as string)
+  const reversed = new Set(rowsOf('reversals').map((row) => row['reverses']))
+  for (const row of rowsOf('postings')) {
+    const { reference, id, kind } = row as unknown as Posted & { reference: string }
+    const entries = (moved.get(reference) ?? []).map((entry) => {
+      return { account: entry['path'] as string, amount: entry['amount'] as bigint }
+    })
+    books.postings.set(reference, { id, kind, reversed: reversed.has(id), moved: entries })
+  }
+  const holdVersions = new Map<string, bigint>()
+  for (const row of rowsOf('holds')) {
+    const hold = readHold(row, paths)
+    books.holds.set(hold.reference, hold)
+    holdVersions.set(hold.reference, row['version'] as bigint)
+  }
+  return {
+    head: {
+      seq: shard['head_seq'] as bigint,
+      hash: shard['head_hash'] as Buffer,
+      lastAccount: shard['last_account'] as bigint,
+      recordedAt: Number(
+        (shard['now_ms'] as bigint) > (shard['recorded_ms'] as bigint)
+          ? shard['now_ms']
+          : shard['recorded_ms'],
+      ),
+    },
+    books,
+    versions: new Map([...books.accounts].map(([path, { version }]) => [path, version])),
+    holdVersions,
+  }
+}
+
+function readAccount(row: Row): Account {
+  const terms = newAccount({
+    id: row['id'] as bigint,
+    path: row['path'] as string,
+    currency: row['currency'] as string,
+    normalSide: row['normal_side'] as Account['normalSide'],
+    limit: row['limit_kind'] as Account['limit'],
+  })
+  return {
+    ...terms,
+    closed: row['closed'] as boolean,
+    debits: row['debits'] as bigint,
+    credits: row['credits'] as bigint,
+    debitsPending: row['debits_pending'] as bigint,
+    creditsPending: row['credits_pending'] as bigint,
+    version: row['version'] as bigint,
+  }
+}
+
+function readHold(row: Row, paths: ReadonlyMap<bigint, string>): Hold {
+  const amounts = row['amounts'] as bigint[]
+  const open = row['open'] as bigint[]
+  const magnitude = (amount: bigint): bigint => (amount < 0n ? -amount : amount)
+  return {
+    id: row['id'] as bigint,
+    reference: row['reference'] as string,
+    state: row['state'] as Hold['state'],
+    currency: row['currency'] as string,
+    amountMinor: row['amount'] as bigint,
+    capturedMinor: row['captured'] as bigint,
+    legs: (row['account_ids'] as bigint[]).map((id, index) => ({
+      account: paths.get(id)!,
+      side: amounts[index]! > 0n ? 'debit' : 'credit',
+      amountMinor: magnitude(amounts[index]!),
+      openMinor: magnitude(open[index]!),
+    })),
+    expiresAt: Number(row['expires_ms']),
+    version: row['version'] as bigint,
+  }
+}

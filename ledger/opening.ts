@@ -1,0 +1,86 @@
+import { commit } from './batch.ts'
+import type { BatchOptions } from './batch.ts'
+import type { Block } from './chain.ts'
+import type { Account } from './decide.ts'
+import { readBooks } from './load.ts'
+import type { Session } from './session.ts'
+import { statement } from './statements.ts'
+import { blockStatements } from './written.ts'
+
+/** Account terms as the caller gave them, and those of an account that exists with others. */
+export interface AccountTerms {
+  readonly path: string
+  readonly currency: string
+  readonly normalSide: Account['normalSide']
+  readonly limit: Account['limit']
+}
+
+/** Opens the accounts that are not open yet, as a block of its own; returns the paths that exist with other terms. */
+export async function openAccountsBatch(
+  session: Session,
+  wanted: readonly AccountTerms[],
+  options: BatchOptions,
+): Promise<string[]> {
+  const { shard } = options
+  const paths = wanted.map(({ path }) => path)
+  const results = await session.trip([
+    'BEGIN',
+    statement('lockShard', [shard]),
+    statement('accounts', [paths]),
+  ])
+  const { head, books } = readBooks((name) => {
+    if (name === 'lockShard') return results[1]!.rows
+    return name === 'accounts' ? results[2]!.rows : []
+  })
+  const different = wanted.filter((terms) => {
+    const account = books.accounts.get(terms.path)
+    return account !== undefined && !sameTerms(account, terms)
+  })
+  const fresh = new Map(
+    wanted.filter(({ path }) => !books.accounts.has(path)).map((terms) => [terms.path, terms]),
+  )
+  if (different.length > 0 || fresh.size === 0) {
+    await session.trip(['ROLLBACK'])
+    return different.map(({ path }) => path)
+  }
+  const accounts = [...fresh.values()].map((terms, index) => {
+    return { id: head.lastAccount + BigInt(index) + 1n, ...terms }
+  })
+  const seq = head.seq + 1n
+  const block: Block = {
+    shard,
+    seq,
+    prev: head.hash,
+    recordedAt: head.recordedAt,
+    accounts,
+    units: [],
+    postings: [],
+  }
+  const sent = [
+    statement('insertAccounts', [
+      accounts.map(({ id }) => id),
+      accounts.map(({ path }) => path),
+      accounts.map(({ currency }) => currency),
+      accounts.map(({ normalSide }) => normalSide),
+      accounts.map(({ limit }) => limit),
+      shard,
+      seq,
+    ]),
+    statement('insertBalances', [
+      accounts.map(({ id }) => id),
+      accounts.map(({ limit }) => limit === 'noOverdraft'),
+      accounts.map(({ normalSide }) => normalSide === 'debit'),
+    ]),
+    ...blockStatements(block, { lastPosting: books.lastPosting, lastAccount: accounts.at(-1)!.id }),
+  ]
+  await commit(session, sent, options)
+  return []
+}
+
+function sameTerms(account: AccountTerms, terms: AccountTerms): boolean {
+  return (
+    account.currency === terms.currency &&
+    account.normalSide === terms.normalSide &&
+    account.limit === terms.limit
+  )
+}
