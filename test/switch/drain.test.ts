@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { cardNamed } from '../../simulators/cards.ts'
+import type { Reply } from '../../simulators/terminals/channel.ts'
+import { openSwitchWorld, type SwitchWorld } from './world.ts'
+
+let world: SwitchWorld
+
+beforeAll(async () => {
+  world = await openSwitchWorld()
+}, 120_000)
+
+afterAll(() => world.close())
+
+const knet = cardNamed('knet')
+
+function code(reply: Reply): string | undefined {
+  return reply.kind === 'answer' ? reply.message.fields[39] : reply.kind
+}
+
+test('operators can ask how it stands, and nothing they read names a card, a terminal or a trace number', async () => {
+  const terminal = await world.terminal()
+  const { purchase } = await terminal.purchase({ card: knet, amountMinor: 7_700n })
+  const { host, port } = world.system.endpoints.switch.http
+  const read = async (path: string): Promise<{ status: number; text: string }> => {
+    const answer = await fetch(`http://${host}:${port}${path}`)
+    return { status: answer.status, text: await answer.text() }
+  }
+  expect((await read('/health/live')).status).toBe(200)
+  expect(await read('/health/ready')).toEqual({ status: 200, text: '{"ready":true,"reasons":[]}' })
+  const status = JSON.parse((await read('/status')).text) as object
+  expect(status).toMatchObject({
+    destinations: [{ name: 'knet', session: 'online', breaker: 'closed' }],
+    ledger: { state: 'up' },
+    hsm: { state: 'up' },
+  })
+  const metrics = await read('/metrics')
+  expect(metrics.text).toContain('switch_txn_total{source="acq1",destination="knet",outcome="approved",rc="00"}')
+  for (const secret of [knet.pan, purchase.rrn, purchase.terminalId]) expect(metrics.text).not.toContain(secret)
+})
+
+test('SIGTERM sees what is under way to its end, refuses what is new, and loses nothing', async () => {
+  const terminal = await world.terminal()
+  const late = await world.terminal()
+  await world.network({ delayMs: 1_500 })
+  const underWay = Array.from({ length: 10 }, () => terminal.begin({ card: knet, amountMinor: 7_000n }))
+  await world.lifeUntil(underWay.at(-1)!.purchase.rrn, ({ state }) => state === 'intent')
+  const stopped = world.system.stop('switch')
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  const refused = await late.purchase({ card: knet, amountMinor: 7_100n })
+  const answers = await Promise.all(underWay.map(({ reply }) => reply))
+  await stopped
+  expect(answers.map(code)).toEqual(Array.from({ length: 10 }, () => '00'))
+  expect(code(refused.answer)).toBe('91')
+  for (const { purchase } of underWay) expect((await world.life(purchase.rrn)).delivery).toBe('delivered')
+}, 60_000)
+
+test('the same node takes up again where it was, with the same numbers never given out twice', async () => {
+  await world.network({ reset: true })
+  await world.system.start('switch')
+  const terminal = await world.terminal()
+  for (let tries = 0; ; tries++) {
+    const { answer } = await terminal.purchase({ card: knet, amountMinor: 7_200n })
+    if (code(answer) === '00') break
+    // The session to the network is being opened.
+    expect(tries).toBeLessThan(50)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+  const { rows } = await world.pool.query<{ twice: number }>(
+    'SELECT count(*)::int - count(DISTINCT stan)::int AS twice FROM switch.leg',
+  )
+  expect(rows[0]!.twice).toBe(0)
+}, 60_000)
