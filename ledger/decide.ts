@@ -120,10 +120,10 @@ export interface Changes {
   readonly postings: Map<string, Posted>
 }
 
-export const amountMax = 2n ** 63n - 1n
+const amountMax = 2n ** 63n - 1n
 
 /** Texts are keys of the books; anything longer is somebody's mistake. */
-export const textMax = 200
+const textMax = 200
 const legsMax = 1_000
 const timeMax = 253_402_300_800_000 // the year 10000
 
@@ -511,7 +511,7 @@ function moved(account: Account, { amount, effect }: Move): Account {
 }
 
 /** What may still be taken from an account: its balance on its normal side, less what is set aside against it. */
-export function available(account: Account): bigint {
+function available(account: Account): bigint {
   return account.normalSide === 'debit'
     ? account.debits - account.credits - account.creditsPending
     : account.credits - account.debits - account.debitsPending
@@ -522,7 +522,7 @@ export function signed(side: Side, amountMinor: bigint): bigint {
 }
 
 /** Legs on the same side of the same account are one leg: what is set aside there is one sum. */
-export function mergeLegs(legs: readonly HoldLeg[], more: readonly Leg[]): HoldLeg[] {
+function mergeLegs(legs: readonly HoldLeg[], more: readonly Leg[]): HoldLeg[] {
   const merged = [...legs]
   for (const { account, side, amountMinor } of more) {
     const index = merged.findIndex((leg) => leg.account === account && leg.side === side)

@@ -20,7 +20,7 @@ const namedPostings = `
      CROSS JOIN LATERAL (SELECT * FROM ledger.posting WHERE reference = wanted.reference OFFSET 0) p`
 
 /** The statement fails unless it touches as many rows as its last parameter says. */
-export function touching(what: string, statement: string, expected: string): string {
+function touching(what: string, statement: string, expected: string): string {
   return `
     WITH done AS (${statement} RETURNING 1)
     SELECT ledger.expect('${what}', (SELECT count(*) FROM done), ${expected})`

@@ -51,6 +51,7 @@ interface Opening {
 /** All the books of a shard are written by one of these, a batch at a time. */
 const shard = 0
 const openingMax = 5_000
+const reconnectMs = 200
 const triesMax = 8
 
 export class Writer implements Ledger {
@@ -138,6 +139,11 @@ export class Writer implements Ledger {
         continue
       }
       if (this.#closing) break
+      // Whoever asks how we are, and brings nothing while we are down, must see it when we are back.
+      if (this.#down) {
+        await this.#reconnect()
+        continue
+      }
       await new Promise<void>((resolve) => (this.#wake = resolve))
       this.#wake = undefined
     }
@@ -238,6 +244,14 @@ export class Writer implements Ledger {
     }
     this.#down = false
     return this.#session
+  }
+
+  async #reconnect(): Promise<void> {
+    try {
+      await this.#connected()
+    } catch {
+      await sleep(this.#options.clock, reconnectMs)
+    }
   }
 
   /** Leaves a connection without a transaction, or no connection. */

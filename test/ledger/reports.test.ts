@@ -12,8 +12,7 @@ import {
   verifyLedger,
 } from '../../ledger/ledger.ts'
 import type { Exchange } from '../../ledger/ledger.ts'
-import * as world_ from './world.ts'
-import { authorize, noon, openWorld, transfer, unit } from './world.ts'
+import { authorize, balanceOf as balancesOf, noon, openWorld, transfer, unit } from './world.ts'
 import type { World } from './world.ts'
 
 const day = 86_400_000
@@ -98,7 +97,7 @@ test('holds whose time has come are let go, once, and others are not', async () 
   expect(await expireHolds(ledger, admin, { nowMs: noon + 2 })).toEqual({ expired: 2, left: 0 })
   expect(await expireHolds(ledger, admin, { nowMs: noon + 3 })).toEqual({ expired: 1, left: 0 })
   expect(await expireHolds(ledger, admin, { nowMs: noon + 3 })).toEqual({ expired: 0, left: 0 })
-  expect((await world_.balanceOf(world, 'wallet:amal')).debitsPending).toBe(100n)
+  expect((await balancesOf(world, 'wallet:amal')).debitsPending).toBe(100n)
 })
 
 test('a hold that is given more time expires at its new time', async () => {

@@ -87,7 +87,7 @@ function present<T extends object>(record: T): T {
 
 const effectiveAt = fc.constant(noon)
 
-export const command: fc.Arbitrary<Command> = fc
+const command: fc.Arbitrary<Command> = fc
   .oneof(
     {
       weight: 6,

@@ -16,7 +16,7 @@ export interface World {
   close(): Promise<void>
 }
 
-export const townAccounts: readonly AccountSpec[] = [
+const townAccounts: readonly AccountSpec[] = [
   { path: 'wallet:amal', currency: 'KWD', normalSide: 'credit', limit: 'noOverdraft' },
   { path: 'wallet:badr', currency: 'KWD', normalSide: 'credit', limit: 'noOverdraft' },
   { path: 'merchant:1', currency: 'KWD', normalSide: 'credit', limit: 'none' },
