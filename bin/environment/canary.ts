@@ -54,6 +54,7 @@ export class Scan {
   #nibbleState = 0
   #digitState = 0
   #separators = 0
+  #before = 0
 
   constructor(canaries: Canaries, file: string, hitsMax = hitsOfFileMax) {
     this.#canaries = canaries
@@ -66,60 +67,51 @@ export class Scan {
       const block = piece.subarray(at, at + zeros.length)
       // Much of a database's files is empty. After so many zeros every search is where more of them would leave it.
       const seen = zeros.equals(block) ? block.subarray(0, longestForm) : block
-      this.#pushBytes(seen)
-      this.#pushNibbles(seen)
-      this.#pushDigits(seen)
+      this.#search(seen)
       this.#bytesRead += block.length
     }
   }
 
-  #pushBytes(piece: Uint8Array): void {
-    const { moves, columnOf } = this.#canaries.bytes
-    let state = this.#byteState
-    for (let index = 0; index < piece.length; index++) {
-      state = moves[state + columnOf[piece[index]!]!]!
-      if (state < 0) this.#found(this.#canaries.bytes.endingAt((state = ~state)), index)
-    }
-    this.#byteState = state
-  }
-
-  #pushNibbles(piece: Uint8Array): void {
-    const { moves, columnOf } = this.#canaries.nibbles
-    let state = this.#nibbleState
-    for (let index = 0; index < piece.length; index++) {
-      const byte = piece[index]!
-      state = moves[state + columnOf[byte >> 4]!]!
-      if (state < 0) this.#found(this.#canaries.nibbles.endingAt((state = ~state)), index)
-      state = moves[state + columnOf[byte & 15]!]!
-      if (state < 0) this.#found(this.#canaries.nibbles.endingAt((state = ~state)), index)
-    }
-    this.#nibbleState = state
-  }
-
-  /** Past single separators; a number without any is the byte search's to find, and is not reported twice. */
-  #pushDigits(piece: Uint8Array): void {
-    const { moves, columnOf } = this.#canaries.digits
-    let state = this.#digitState
+  /**
+   * Three searches in one loop, since they wait for memory and not for each other. The one for digits goes past
+   * single separators; a number without any is the byte search's to find, and is not reported twice.
+   */
+  #search(piece: Uint8Array): void {
+    const { bytes, nibbles, digits } = this.#canaries
+    const { moves: byteMoves, columnOf: byteColumn } = bytes
+    const { moves: nibbleMoves, columnOf: nibbleColumn } = nibbles
+    const { moves: digitMoves, columnOf: digitColumn } = digits
+    let byteState = this.#byteState
+    let nibbleState = this.#nibbleState
+    let digitState = this.#digitState
     let separators = this.#separators
-    let before = 0
+    let before = this.#before
     for (let index = 0; index < piece.length; index++) {
       const byte = piece[index]!
+      byteState = byteMoves[byteState + byteColumn[byte]!]!
+      if (byteState < 0) this.#found(bytes.endingAt((byteState = ~byteState)), index)
+      nibbleState = nibbleMoves[nibbleState + nibbleColumn[byte >> 4]!]!
+      if (nibbleState < 0) this.#found(nibbles.endingAt((nibbleState = ~nibbleState)), index)
+      nibbleState = nibbleMoves[nibbleState + nibbleColumn[byte & 15]!]!
+      if (nibbleState < 0) this.#found(nibbles.endingAt((nibbleState = ~nibbleState)), index)
       if (byte >= 0x30 && byte <= 0x39) {
-        state = moves[state + columnOf[byte & 15]!]!
-        if (state < 0) {
-          state = ~state
-          if (separators > 0) this.#found(this.#canaries.digits.endingAt(state), index)
+        digitState = digitMoves[digitState + digitColumn[byte & 15]!]!
+        if (digitState < 0) {
+          digitState = ~digitState
+          if (separators > 0) this.#found(digits.endingAt(digitState), index)
         }
-      } else if (state !== 0 && (byte === 0x20 || byte === 0x2d) && before !== byte) {
+      } else if (digitState !== 0 && (byte === 0x20 || byte === 0x2d) && before !== byte) {
         separators++
       } else {
-        state = 0
-        separators = 0
+        digitState = separators = 0
       }
       before = byte
     }
-    this.#digitState = state
+    this.#byteState = byteState
+    this.#nibbleState = nibbleState
+    this.#digitState = digitState
     this.#separators = separators
+    this.#before = before
   }
 
   #found(forms: readonly Form[], index: number): void {
