@@ -39,6 +39,7 @@ function reset(folder) {
     'sockets',
     'keys.json',
     'endpoints.json',
+    'database-users.json',
     'lock',
   ]) {
     rmSync(join(folder, name), { recursive: true, force: true })
