@@ -47,6 +47,9 @@ export interface InboundReversal {
   readonly fingerprint: string
   /** The source key of what is to be reversed. */
   readonly originalKey: string
+  /** DE4 and DE37: what the source believes the original to be. */
+  readonly amountMinor: bigint
+  readonly rrn: string
   readonly described: string
 }
 
@@ -147,6 +150,8 @@ function reversalOf(message: Message, receipt: Receipt): InboundReversal {
     }),
     fingerprint: [originalKey, amountMinor].join('|'),
     originalKey,
+    amountMinor,
+    rrn: need(message, 37),
     described: receipt.described,
   }
 }

@@ -61,7 +61,7 @@ export class Deliveries {
     if (connector === undefined) return
     try {
       for (;;) {
-        if (this.#stopped || connector.availability() !== 'available') return
+        if (this.#stopped || !canDeliver(connector)) return
         const claimed = await this.#claim(connector)
         if (claimed.length === 0) return
         await Promise.all(claimed.map((obligation) => this.#deliver(connector, obligation)))
@@ -131,6 +131,12 @@ export class Deliveries {
     const wait = rules.retryAfterMs[Math.min(attempts, rules.retryAfterMs.length) - 1] ?? 60_000
     return Math.round(wait * (0.8 + 0.4 * this.#ports.random.fraction()))
   }
+}
+
+/** What is stored has a reserve in the destination's window, so that live traffic can't crowd it out. */
+function canDeliver(connector: Connector): boolean {
+  const availability = connector.availability()
+  return availability === 'available' || availability === 'congested'
 }
 
 type Verdict =

@@ -6,6 +6,8 @@ import type { Obligation, SourceReversal, Transaction } from './transaction/tran
  * not at all.
  */
 export interface Journal {
+  /** False while the database is known to be away: then nothing new is begun. */
+  readonly available: boolean
   /** One attempt; what makes it happen once is the version it expects. Never rejects. */
   commit(unit: JournalUnit): Promise<CommitOutcome>
   /** Rejects with `JournalUnavailable` when the database can't be asked: then nobody knows, and nobody may guess. */

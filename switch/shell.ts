@@ -102,6 +102,7 @@ export class Shell {
         if (remembered !== undefined) return void this.#tell([waiter], remembered)
         const live = this.#live.get(purchase.sourceKey)
         if (live !== undefined) return this.#again(live, purchase, card, waiter)
+        if (!this.#ports.journal.available) return this.#shed({ purchase, waiters: [waiter] })
         await this.#begin(purchase, card, failure, waiter)
       }),
     )
@@ -309,6 +310,11 @@ export class Shell {
       const event = { kind: 'cancelUnknown', arrival, reversal: entryOf(reversal), at, node, detail } as const
       return this.#advanceStored(undefined, event, { reversal, waiter })
     }
+    const refusal = mismatchOf(reversal, original)
+    if (refusal !== undefined) {
+      this.#ports.observer.alarm('a reversal does not fit its original', original.id)
+      return void this.#tell([waiter], { responseCode: refusal })
+    }
     const event = { kind: 'cancel', reversal: entryOf(reversal), at, node, detail } as const
     if (live !== undefined) return this.#advance(live, event, { reversal, waiter })
     return this.#advanceStored(original, event, { reversal, waiter })
@@ -415,25 +421,25 @@ export class Shell {
   }
 
   /** Nothing was tried, so nothing is known of an earlier life of this request either. */
-  #shed(live: Live | Stored): void {
-    if (live.purchase?.repeat === true) return this.#forget(live)
-    this.#refuseUnrecorded(live, unrecordedResponseCode)
+  #shed(asker: Asker): void {
+    if (asker.purchase?.repeat === true) return this.#forget(asker)
+    this.#refuseUnrecorded(asker, unrecordedResponseCode)
   }
 
   /** Nothing was sent, and nothing could be written: the refusal is kept in memory for the source's repeats. */
-  #refuseUnrecorded(live: Live | Stored, responseCode: string): void {
-    this.#forget(live)
-    const { purchase } = live
+  #refuseUnrecorded(asker: Asker, responseCode: string): void {
+    this.#forget(asker)
+    const { purchase } = asker
     if (purchase === undefined) return
     this.#remembered.set(purchase.sourceKey, { responseCode })
     const forMs = 2 * purchase.source.terminalTimeoutMs
     this.#ports.clock.after(forMs, () => this.#remembered.delete(purchase.sourceKey))
-    void this.#tell(live.waiters, { responseCode })
+    void this.#tell(asker.waiters, { responseCode })
   }
 
-  #forget(live: Live | Stored): void {
-    const key = live.purchase?.sourceKey
-    if (key !== undefined && this.#live.get(key) === live) this.#live.delete(key)
+  #forget(asker: Asker): void {
+    const key = asker.purchase?.sourceKey
+    if (key !== undefined && this.#live.get(key) === asker) this.#live.delete(key)
   }
 
   #act(live: Live | Stored, effects: readonly Effect[], asked?: Asked): void {
@@ -606,6 +612,9 @@ interface Stored {
   answered: boolean
 }
 
+/** Whoever waits for an answer to a purchase, if anybody does. */
+type Asker = Pick<Live | Stored, 'purchase' | 'waiters'>
+
 /** Who asked for a reversal, while it is being recorded. */
 interface Asked {
   readonly reversal: InboundReversal
@@ -626,6 +635,13 @@ function messagesOf(outcome: LegEnd): Readonly<Record<string, string>> {
 
 function isOver(transaction: Transaction | undefined): boolean {
   return transaction?.state === 'reversed' || transaction?.state === 'unknown'
+}
+
+/** A reversal of another amount would be a partial one, which is not served; of another reference, someone else's. */
+function mismatchOf(reversal: InboundReversal, { request }: Transaction): string | undefined {
+  if (request === undefined) return undefined
+  if (request.rrn !== reversal.rrn) return '25'
+  return request.amountMinor === reversal.amountMinor ? undefined : '13'
 }
 
 function entryOf(reversal: InboundReversal): { source: string; sourceKey: string; fingerprint: string } {

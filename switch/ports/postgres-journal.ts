@@ -27,6 +27,9 @@ export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
     (await ask(`${selectTransaction} ${where}`, values)).map(transactionOf)
 
   return {
+    get available() {
+      return ledger.status().state === 'up'
+    },
     async commit(unit: JournalUnit): Promise<CommitOutcome> {
       // The key is the attempt's, for the writer's own retries: two attempts at one version are told apart by the guard.
       const key = `${unit.transaction.id}:${randomUUID()}`

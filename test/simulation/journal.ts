@@ -64,6 +64,7 @@ export class SimulatedDatabase {
         })
       })
     return {
+      available: true,
       commit: (unit) => this.#commit(unit, alive),
       transactionByKey: (key) => read(() => this.#read(this.#byKey.get(key))),
       transactionById: (id) => read(() => this.#read(id)),

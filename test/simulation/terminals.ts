@@ -178,6 +178,8 @@ export class SimulatedTerminals {
       sourceKey: `${told.sourceKey}|reversal`,
       fingerprint: told.sourceKey,
       originalKey: told.sourceKey,
+      amountMinor: told.amountMinor,
+      rrn: told.rrn,
       described: '0420',
     }
   }

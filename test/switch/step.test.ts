@@ -66,7 +66,11 @@ function after(transaction: Transaction, ...events: TransactionEvent[]): ReturnT
 function answered(responseCode: string, extra: object = {}): TransactionEvent {
   return {
     kind: 'legEnded',
-    outcome: { kind: 'answered', answer: { mti: '0210', responseCode, described: '0210', ...extra }, sent: '0200' },
+    outcome: {
+      kind: 'answered',
+      answer: { mti: '0210', responseCode, described: '0210', ...extra },
+      sent: '0200',
+    },
     ...when,
   }
 }

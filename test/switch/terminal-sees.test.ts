@@ -193,6 +193,16 @@ describe("a terminal's own reversal", () => {
     terminal.close()
   })
 
+  test('for another amount or another reference is refused, and changes nothing', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 4_400n })
+    const other = { ...asked.purchase, amountMinor: 4_399n }
+    expect(code(await terminal.reverse({ purchase: other }).reply)).toBe('13')
+    const stranger = { ...asked.purchase, rrn: '999999999999' }
+    expect(code(await terminal.reverse({ purchase: stranger }).reply)).toBe('25')
+    expect((await world.life(asked.purchase.rrn)).state).toBe('approved')
+  })
+
   test('of something declined has nothing to do and says so', async () => {
     const terminal = await world.terminal()
     const asked = await terminal.purchase({ card: knet, amountMinor: 4_300n, pin: '9999' })

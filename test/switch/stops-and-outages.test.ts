@@ -34,8 +34,11 @@ test('operators can ask how it stands, and nothing they read names a card, a ter
     hsm: { state: 'up' },
   })
   const metrics = await read('/metrics')
-  expect(metrics.text).toContain('switch_txn_total{source="acq1",destination="knet",outcome="approved",rc="00"}')
-  for (const secret of [knet.pan, purchase.rrn, purchase.terminalId]) expect(metrics.text).not.toContain(secret)
+  expect(metrics.text).toContain(
+    'switch_txn_total{source="acq1",destination="knet",outcome="approved",rc="00"}',
+  )
+  for (const secret of [knet.pan, purchase.rrn, purchase.terminalId])
+    expect(metrics.text).not.toContain(secret)
 })
 
 test('SIGTERM sees what is under way to its end, refuses what is new, and loses nothing', async () => {
@@ -70,3 +73,23 @@ test('the same node takes up again where it was, with the same numbers never giv
   )
   expect(rows[0]!.twice).toBe(0)
 }, 60_000)
+
+test('while the database is away what is new is refused and what is repeated is met with silence; then all goes on', async () => {
+  const terminal = await world.terminal({ timeoutMs: 3_000 })
+  const before = await terminal.purchase({ card: knet, amountMinor: 7_300n })
+  expect(code(before.answer)).toBe('00')
+  await world.system.kill('postgres')
+  // The first to notice may have to wait for the truth; what comes after is refused at once.
+  await terminal.purchase({ card: knet, amountMinor: 7_400n, timeoutMs: 15_000 })
+  const refused = await terminal.purchase({ card: knet, amountMinor: 7_500n })
+  expect(code(refused.answer)).toBe('91')
+  expect(await terminal.repeat(before)).toEqual({ kind: 'noAnswer', why: 'timeout' })
+  await world.system.start('postgres')
+  for (let tries = 0; ; tries++) {
+    const { answer } = await terminal.purchase({ card: knet, amountMinor: 7_600n })
+    if (code(answer) === '00') break
+    expect(tries).toBeLessThan(100)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  expect(code(await terminal.repeat(before))).toBe('00')
+}, 90_000)
