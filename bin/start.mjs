@@ -8,7 +8,7 @@ const args = process.argv.slice(2)
 if (args.includes('--reset')) {
   reset(stateFolder())
 } else if (args.includes('--doctor')) {
-  process.exitCode = diagnose() ? await run('bin/start.ts', args) : 1
+  process.exitCode = diagnose() ? 0 : 1
 } else {
   await prepare({ apt: !args.includes('--no-apt') })
   process.exitCode = await run('bin/start.ts', args)
