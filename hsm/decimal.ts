@@ -1,5 +1,6 @@
 /** Digits out of ciphertext, in the two ways the card schemes have. */
 import { nibble } from './pin-block.ts'
+import { ownBytes } from './memory.ts'
 
 /**
  * The first `count` digits by the rule of PVV and CVV: the decimal nibbles in order, then, when these don't
@@ -14,7 +15,7 @@ export function scannedDigits(bytes: Uint8Array, count: number): number[] {
 
 /** Writes 16 nibbles given as digits or hexadecimal text. */
 export function packNibbles(text: string): Buffer {
-  const out = Buffer.alloc(text.length / 2)
+  const out = ownBytes(text.length / 2)
   out.write(text, 'hex')
   return out
 }

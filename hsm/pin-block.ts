@@ -3,6 +3,7 @@
  * here makes a string of a PIN, returns its length to a caller outside the HSM process, or tells one fault of a
  * block from another.
  */
+import { ownBytes } from './memory.ts'
 
 export type PinFormat = 0 | 1 | 2 | 3 | 4
 
@@ -20,7 +21,7 @@ export function pinBlockBytes(format: PinFormat): 8 | 16 {
 
 /** Formats 0 and 3: four zero nibbles and the twelve PAN digits before the check digit. */
 function panField0(pan: string): Buffer {
-  const field = Buffer.alloc(8)
+  const field = ownBytes(8)
   const digits = pan.slice(-13, -1).padStart(12, '0')
   for (let index = 0; index < 12; index++) putNibble(field, 4 + index, digits.charCodeAt(index) - 48)
   return field
@@ -28,7 +29,7 @@ function panField0(pan: string): Buffer {
 
 /** Format 4: the length over twelve, the PAN, zeros. */
 export function panField4(pan: string): Buffer {
-  const field = Buffer.alloc(16)
+  const field = ownBytes(16)
   const digits = pan.padStart(12, '0')
   putNibble(field, 0, digits.length - 12)
   for (let index = 0; index < digits.length; index++) {
@@ -43,7 +44,7 @@ export function panField4(pan: string): Buffer {
  * found, so that the time taken says nothing.
  */
 export function readPinBlock(format: PinFormat, block: Buffer, pan: string, pin: Buffer): boolean {
-  const field = Buffer.alloc(block.length)
+  const field = ownBytes(block.length)
   block.copy(field)
   if (format === 0 || format === 3) xorInto(field, panField0(pan))
   const count = nibble(field, 1)

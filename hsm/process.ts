@@ -19,6 +19,7 @@ import { KeyTable } from './key-table.ts'
 import { readKeyFile } from './keys.ts'
 import { objectsOf } from './objects.ts'
 import { openPkcs11Token } from './pkcs11/token.ts'
+import { ownBytes } from './memory.ts'
 import { classOf } from './refusal.ts'
 import { selfTest } from './self-test.ts'
 import type { Capabilities } from './self-test.ts'
@@ -115,7 +116,15 @@ class Server {
       waitMs: Math.round(config.deadlineMs * 0.9),
       alarm: (message) => log('error', message),
     })
-    this.#socket = connect(config.socket)
+    // One buffer for all that is read, wiped each time; streams of the usual kind leave copies behind.
+    const onread = {
+      buffer: ownBytes(65_536),
+      callback: (count: number, buffer: Uint8Array): boolean => {
+        this.#receive(Buffer.from(buffer.buffer, buffer.byteOffset, count))
+        return true
+      },
+    }
+    this.#socket = connect({ path: config.socket, onread })
   }
 
   start(): void {
@@ -131,7 +140,6 @@ class Server {
         keys: this.#context.keys.names().map((key) => `${key.ref} ${key.version} ${key.kcv}`),
       })
     })
-    this.#socket.on('data', (chunk) => this.#receive(chunk))
     this.#socket.on('end', end)
     this.#socket.on('close', end)
     this.#socket.on('error', end)
@@ -201,6 +209,8 @@ class Server {
       )
     } catch (error) {
       this.#refuse(id, error)
+    } finally {
+      wipe(fields)
     }
   }
 
@@ -273,6 +283,7 @@ class Server {
 
   #send(id: number, fields: Fields): void {
     const frame = packFrame(id, fields)
+    wipe(fields)
     this.#socket.write(frame, () => frame.fill(0))
   }
 
@@ -295,6 +306,11 @@ const sourceText = /^[A-Za-z0-9._:-]{1,40}$/
 
 const healthMs = 5_000
 const inventoryMs = 1_000
+/** Requests and answers are read once, and may hold PIN blocks. */
+function wipe(fields: Fields): void {
+  for (const value of Object.values(fields)) if (value instanceof Uint8Array) value.fill(0)
+}
+
 const tokenText = /^tok_[a-z2-7]{26}$/
 
 /** Standard error is the log; the parent reads it line by line. */

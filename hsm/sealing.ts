@@ -1,6 +1,7 @@
 /** How a card number is in the vault: its fingerprint, and its ciphertext bound to its token. */
 import type { LoadedKey } from './key-table.ts'
 import type { Token, TokenObject } from './token.ts'
+import { ownBytes } from './memory.ts'
 
 export const fingerprintKey = 'fpk.vault.both'
 export const wrappingKey = 'kek.vault.both'
@@ -10,7 +11,7 @@ const ivBytes = 12
 /** HMAC-SHA-256 of the number: the same number, the same fingerprint, and no way back without the key. */
 export function fingerprintOf(token: Token, key: LoadedKey, pan: string): Buffer {
   const data = digits(pan)
-  const output = Buffer.alloc(32)
+  const output = ownBytes(32)
   token.sign({ object: key.object, mechanism: 'hmac-sha256', data, output })
   data.fill(0)
   return output
@@ -24,7 +25,7 @@ interface Sealing {
 
 /** Initialisation vector, ciphertext and tag; the card's token is authenticated with them. */
 export function sealCard(hsm: Token, { object, token, pan }: Sealing & { readonly pan: string }): Buffer {
-  const iv = Buffer.alloc(ivBytes)
+  const iv = ownBytes(ivBytes)
   hsm.random(iv)
   const input = digits(pan)
   const sealed = hsm.seal({ object, iv, aad: Buffer.from(token, 'latin1'), input })
@@ -46,14 +47,14 @@ export function unsealCard(
 }
 
 function digits(pan: string): Buffer {
-  const bytes = Buffer.alloc(pan.length)
+  const bytes = ownBytes(pan.length)
   bytes.write(pan, 'latin1')
   return bytes
 }
 
 /** Native code gets memory of its own, not a piece of a shared pool. */
 export function ownMemory(bytes: Uint8Array): Buffer {
-  const copy = Buffer.alloc(bytes.length)
+  const copy = ownBytes(bytes.length)
   copy.set(bytes)
   return copy
 }

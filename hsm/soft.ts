@@ -3,11 +3,12 @@
  * mechanism for, where a derived key is in this process's memory whatever we do.
  */
 import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
+import { ownBytes } from './memory.ts'
 
 export type Cipher = 'des3' | 'aes'
 export type Chaining = 'ecb' | 'cbc'
 
-const zeroIv = { des3: Buffer.alloc(8), aes: Buffer.alloc(16) } as const
+const zeroIv = { des3: ownBytes(8), aes: ownBytes(16) } as const
 
 const blockBytes = { des3: 8, aes: 16 } as const
 
@@ -44,7 +45,7 @@ function run({ cipher, chaining, key, iv, input }: Enciphering, forward: boolean
 
 /** K becomes K‖K‖K, K1‖K2 becomes K1‖K2‖K1 (NIST SP 800-67). */
 function widen(key: Uint8Array): Buffer {
-  const wide = Buffer.alloc(24)
+  const wide = ownBytes(24)
   wide.set(key.subarray(0, 24))
   if (key.length === 8) wide.set(key, 8)
   if (key.length <= 16) wide.set(key.subarray(0, 8), 16)
@@ -54,18 +55,18 @@ function widen(key: Uint8Array): Buffer {
 /** NIST SP 800-38B over either cipher, whole (8 or 16 bytes). */
 export function cmac(cipher: Cipher, key: Uint8Array, data: Uint8Array): Buffer {
   const size = blockBytes[cipher]
-  const l = encipher({ cipher, chaining: 'ecb', key, input: Buffer.alloc(size) })
+  const l = encipher({ cipher, chaining: 'ecb', key, input: ownBytes(size) })
   const k1 = doubled(l)
   const whole = data.length > 0 && data.length % size === 0
   const blocks = whole ? data.length / size : Math.floor(data.length / size) + 1
-  const padded = Buffer.alloc(blocks * size)
+  const padded = ownBytes(blocks * size)
   padded.set(data)
   if (!whole) padded[data.length] = 0x80
   const subkey = whole ? k1 : doubled(k1)
   const last = padded.subarray(-size)
   for (let index = 0; index < size; index++) last[index] = last[index]! ^ subkey[index]!
   const chained = encipher({ cipher, chaining: 'cbc', key, input: padded })
-  const mac = Buffer.alloc(size)
+  const mac = ownBytes(size)
   chained.copy(mac, 0, chained.length - size)
   for (const secret of [l, k1, subkey, padded, chained]) secret.fill(0)
   return mac
@@ -73,7 +74,7 @@ export function cmac(cipher: Cipher, key: Uint8Array, data: Uint8Array): Buffer 
 
 /** Multiplication by x in GF(2^n), as SP 800-38B section 6.1 makes its subkeys. */
 function doubled(block: Buffer): Buffer {
-  const out = Buffer.alloc(block.length)
+  const out = ownBytes(block.length)
   let carry = 0
   for (let index = block.length - 1; index >= 0; index--) {
     out[index] = ((block[index]! << 1) | carry) & 0xff

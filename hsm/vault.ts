@@ -14,6 +14,7 @@ import { classOf } from './refusal.ts'
 import { fingerprintKey, fingerprintOf, ownMemory, sealCard, unsealCard, wrappingKey } from './sealing.ts'
 import { TokenError } from './token.ts'
 import type { Token, TokenObject } from './token.ts'
+import { ownBytes } from './memory.ts'
 
 export interface Vault {
   /** Throws `HsmError` `unavailable` when the database is away and the card is not among the known ones. */
@@ -183,7 +184,7 @@ class DatabaseVault implements Vault {
   }
 
   #newToken(): string {
-    const bytes = Buffer.alloc(17)
+    const bytes = ownBytes(17)
     for (;;) {
       this.#token.random(bytes)
       const text = base32(bytes).slice(0, 26)

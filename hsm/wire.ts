@@ -8,6 +8,7 @@
  *
  * Both ends are ours, yet nothing is believed: a frame that does not parse ends the connection.
  */
+import { ownBytes } from './memory.ts'
 
 export type Value = string | number | boolean | Uint8Array | Fields | readonly Value[]
 export interface Fields {
@@ -24,7 +25,7 @@ export class WireError extends Error {
 const headBytes = 8
 
 // One place to build frames in: growing buffers would leave copies of what passes through all over the heap.
-const scratch = Buffer.alloc(frameBytesMax)
+const scratch = ownBytes(frameBytesMax)
 
 /** A frame of its own memory. Throws `WireError` when the record does not fit. */
 export function packFrame(id: number, fields: Fields): Buffer {
@@ -33,7 +34,7 @@ export function packFrame(id: number, fields: Fields): Buffer {
     end = putRecord(fields, headBytes)
     scratch.writeUInt32BE(end - 4, 0)
     scratch.writeUInt32BE(id, 4)
-    const frame = Buffer.alloc(end)
+    const frame = ownBytes(end)
     scratch.copy(frame, 0, 0, end)
     return frame
   } catch (error) {
@@ -95,7 +96,7 @@ export interface Frame {
 
 /** Cuts a byte stream into frames, and wipes the bytes it was given once they are read. */
 export class FrameReader {
-  #rest = Buffer.alloc(0)
+  #rest = ownBytes(0)
 
   /** The frames that are whole now. Throws `WireError` for a stream that is not ours. */
   push(chunk: Buffer): Frame[] {
@@ -109,7 +110,7 @@ export class FrameReader {
       frames.push(unpack(bytes.subarray(at + 4, at + 4 + length)))
       at += 4 + length
     }
-    const rest = Buffer.alloc(bytes.length - at)
+    const rest = ownBytes(bytes.length - at)
     bytes.copy(rest, 0, at)
     this.#rest.fill(0)
     bytes.fill(0)
@@ -120,7 +121,7 @@ export class FrameReader {
 }
 
 function joined(first: Buffer, second: Buffer): Buffer {
-  const both = Buffer.alloc(first.length + second.length)
+  const both = ownBytes(first.length + second.length)
   first.copy(both)
   second.copy(both, first.length)
   return both
@@ -163,7 +164,7 @@ function takeValue(cursor: Cursor, depth: number): Value {
       return takeSlice(cursor, takeLength(cursor)).toString('utf8')
     case 2: {
       const slice = takeSlice(cursor, takeLength(cursor))
-      const own = Buffer.alloc(slice.length)
+      const own = ownBytes(slice.length)
       slice.copy(own)
       return own
     }

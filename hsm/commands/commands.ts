@@ -17,6 +17,7 @@ import { translatePin } from './pin.ts'
 import type { PinSource } from './pin.ts'
 import { panText, refText } from './request.ts'
 import type { Request } from './request.ts'
+import { ownBytes } from '../memory.ts'
 
 export type Command = (context: Context, request: Request) => Fields
 
@@ -73,7 +74,7 @@ export const commands = {
     const statusUpdate = request.bytes('statusUpdate', { min: 4, max: 4 })
     const proprietary = request.has('proprietary')
       ? request.bytes('proprietary', { min: 0, max: 8 })
-      : Buffer.alloc(0)
+      : ownBytes(0)
     return { arpc: arpc2(context, { ...common, statusUpdate, proprietary }) }
   },
   scriptMac: (context, request) => ({
@@ -84,13 +85,13 @@ export const commands = {
     }),
   }),
   random: (context, request) => {
-    const bytes = Buffer.alloc(request.whole('bytes', { min: 1, max: 1_024 }))
+    const bytes = ownBytes(request.whole('bytes', { min: 1, max: 1_024 }))
     context.random(bytes)
     return { random: bytes }
   },
   sign: (context, request) => {
     const { object } = context.keys.active(request.text('key', refText), ['S0'], ['S'])
-    const output = Buffer.alloc(64)
+    const output = ownBytes(64)
     context.token.sign({ object, mechanism: 'ecdsa', data: request.bytes('data', data), output })
     return { signature: output }
   },

@@ -1,5 +1,6 @@
 import type { KeyTable } from '../key-table.ts'
 import type { Token } from '../token.ts'
+import { ownBytes } from '../memory.ts'
 
 /** What every command works with. */
 export interface Context {
@@ -11,7 +12,7 @@ export interface Context {
 
 /** Runs `use` with a buffer of zeros that is wiped afterwards, whatever happens. */
 export function withSecret<Result>(bytes: number, use: (secret: Buffer) => Result): Result {
-  const secret = Buffer.alloc(bytes)
+  const secret = ownBytes(bytes)
   try {
     return use(secret)
   } finally {

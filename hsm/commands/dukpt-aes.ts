@@ -8,6 +8,7 @@ import type { TokenObject } from '../token.ts'
 import type { Context } from './context.ts'
 import { withSecret } from './context.ts'
 import { badRequest } from './request.ts'
+import { ownBytes } from '../memory.ts'
 
 /** X9.24-3:2017 section 6.3.2: what a working key is for. */
 export const aesUsages = {
@@ -105,7 +106,7 @@ function derivationData({
   readonly ksn: Buffer
   readonly counter: number
 }): Buffer {
-  const data = Buffer.alloc(16)
+  const data = ownBytes(16)
   data[0] = 1
   data[1] = 1
   data.writeUInt16BE(usage, 2)

@@ -9,12 +9,13 @@ import { xorInto } from '../pin-block.ts'
 import type { Context } from './context.ts'
 import { withSecret } from './context.ts'
 import { badRequest } from './request.ts'
+import { ownBytes } from '../memory.ts'
 
 export type TdesVariant = 'transaction' | 'pin' | 'macRequest' | 'macResponse'
 
 /** X9.24-1:2009 table A-1, for each half. */
 const variantMask: Readonly<Record<TdesVariant, Buffer>> = {
-  transaction: Buffer.alloc(8),
+  transaction: ownBytes(8),
   pin: Buffer.from('00000000000000FF', 'hex'),
   macRequest: Buffer.from('000000000000FF00', 'hex'),
   macResponse: Buffer.from('00000000FF000000', 'hex'),
@@ -61,7 +62,7 @@ export function withInitialKey<Result>(
   const right = bdk.parts.get('#c0')
   if (right === undefined) throw badRequest()
   return withSecret(16, (key) => {
-    const serial = Buffer.alloc(8)
+    const serial = ownBytes(8)
     ksn.copy(serial, 0, 0, 8)
     serial[7]! &= 0xe0
     token.encrypt({ object: bdk.object, mechanism: 'des3-ecb', input: serial, output: key.subarray(0, 8) })

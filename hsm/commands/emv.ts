@@ -16,6 +16,7 @@ import { withLent } from './lend.ts'
 import { lentRetailMac, padded } from './mac.ts'
 import type { Padding } from './mac.ts'
 import { badRequest } from './request.ts'
+import { ownBytes } from '../memory.ts'
 
 export interface CardKey {
   /** Issuer master key. */
@@ -61,7 +62,7 @@ export function arpc1(
     readonly under: 'session' | 'card'
   },
 ): Buffer {
-  const mixed = Buffer.alloc(8)
+  const mixed = ownBytes(8)
   mixed.set(request.arqc)
   xorInto(mixed.subarray(0, 2), request.responseCode)
   const seal = (value: Buffer): Buffer =>
@@ -156,7 +157,7 @@ export function withApplicationKey<Result>(
   return withCardKey(context, card, usages, (key) =>
     withCipher(context, key, (object) =>
       withSecret(16, (value) => {
-        const input = Buffer.alloc(8)
+        const input = ownBytes(8)
         diversifier.copy(input)
         input[2] = 0xf0
         enciphered(context, object, input).copy(value, 0)
@@ -170,7 +171,7 @@ export function withApplicationKey<Result>(
 }
 
 function enciphered({ token }: Context, object: TokenObject, input: Buffer): Buffer {
-  const output = Buffer.alloc(8)
+  const output = ownBytes(8)
   token.encrypt({ object, mechanism: 'des3-ecb', input, output })
   return output
 }

@@ -12,6 +12,7 @@ import type { AesKeyType } from './dukpt-aes.ts'
 import { withTdesKey } from './dukpt-tdes.ts'
 import { withLent } from './lend.ts'
 import { badRequest } from './request.ts'
+import { ownBytes } from '../memory.ts'
 
 /** ISO 9797-1 section 6.3: zeros; one bit and zeros; the length in front, and zeros. */
 export type Padding = 1 | 2 | 3
@@ -108,7 +109,7 @@ export function lentRetailMac(context: Context, value: Buffer, blocks: Buffer): 
 
 function truncated(mac: Buffer, bytes: number): Buffer {
   if (bytes > mac.length) throw badRequest()
-  const out = Buffer.alloc(bytes)
+  const out = ownBytes(bytes)
   mac.copy(out, 0, 0, bytes)
   return out
 }
@@ -128,7 +129,7 @@ function signed(
   { object }: Pick<LoadedKey, 'object'>,
   { mechanism, data, bytes }: { mechanism: SignMechanism; data: Buffer; bytes: number },
 ): Buffer {
-  const output = Buffer.alloc(bytes)
+  const output = ownBytes(bytes)
   token.sign({ object, mechanism, data, output })
   return output
 }
@@ -148,7 +149,7 @@ function chainedMac(token: Token, { object }: LoadedKey, input: Buffer): Buffer 
 export function retailMac(token: Token, key: Pick<LoadedKey, 'object' | 'parts'>, input: Buffer): Buffer {
   const headBytes = input.length - 8
   return withSecret(input.length, (output) => {
-    const iv = Buffer.alloc(8)
+    const iv = ownBytes(8)
     if (headBytes > 0) {
       const head = output.subarray(0, headBytes)
       const single = key.parts.get('#k1')
@@ -175,7 +176,7 @@ export function retailMac(token: Token, key: Pick<LoadedKey, 'object' | 'parts'>
 }
 
 function lastBlock(output: Buffer): Buffer {
-  const mac = Buffer.alloc(8)
+  const mac = ownBytes(8)
   output.copy(mac, 0, output.length - 8)
   return mac
 }
@@ -198,7 +199,7 @@ export function padded(data: Buffer, padding: Padding): Buffer {
 }
 
 function filled(data: Buffer, at: number, bytes: number): Buffer {
-  const out = Buffer.alloc(bytes)
+  const out = ownBytes(bytes)
   data.copy(out, at)
   return out
 }

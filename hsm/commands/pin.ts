@@ -19,6 +19,7 @@ import { withAesWorkingKey } from './dukpt-aes.ts'
 import type { AesKeyType } from './dukpt-aes.ts'
 import { withTdesKey } from './dukpt-tdes.ts'
 import { withLent } from './lend.ts'
+import { ownBytes } from '../memory.ts'
 
 export interface PinSource {
   /** A PIN key; or, with a key serial number, a DUKPT base key. */
@@ -164,11 +165,11 @@ export interface PinSealing {
 }
 
 export function sealPin(context: Context, { to, format, pan, pin }: PinSealing): Buffer {
-  const random = Buffer.alloc(randomBytesNeeded(format))
+  const random = ownBytes(randomBytesNeeded(format))
   if (random.length > 0) context.random(random)
   return withSecret(pinBlockBytes(format), (clear) => {
     writePinBlock(format, { pin, pan, random }, clear)
-    const block = Buffer.alloc(clear.length)
+    const block = ownBytes(clear.length)
     if (format !== 4) {
       context.token.encrypt({ object: to.object, mechanism: 'des3-cbc', input: clear, output: block })
       return block

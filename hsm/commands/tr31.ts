@@ -12,6 +12,7 @@ import { cmac, decipher, encipher } from '../soft.ts'
 import type { Context } from './context.ts'
 import { withSecret } from './context.ts'
 import { badRequest } from './request.ts'
+import { ownBytes } from '../memory.ts'
 
 export interface BlockHeader {
   readonly version: 'A' | 'B' | 'C' | 'D'
@@ -92,7 +93,7 @@ export function sealKeyBlock(
   const length = headerChars + 2 * (clearBytes + macBytes)
   const text = `${version}${length.toString().padStart(4, '0')}${header.usage}${algorithmCode(header.algorithm)}${header.mode}${header.keyVersion}${header.exportability}0000`
   return withSecret(clearBytes, (clear) => {
-    const padding = Buffer.alloc(clearBytes - 2 - key.length)
+    const padding = ownBytes(clearBytes - 2 - key.length)
     context.random(padding)
     clear.writeUInt16BE(key.length * 8, 0)
     clear.set(key, 2)
@@ -147,14 +148,14 @@ function openDerived(context: Context, protector: LoadedKey, { text, sealed, mac
 function openVariant({ token }: Context, { parts }: LoadedKey, { text, sealed, mac, clear }: Sealed): void {
   const [sealing, authenticating] = [parts.get('#e'), parts.get('#m')]
   if (sealing === undefined || authenticating === undefined) throw badRequest()
-  const covered = Buffer.alloc(text.length + sealed.length)
+  const covered = ownBytes(text.length + sealed.length)
   covered.write(text, 'latin1')
   covered.set(sealed, text.length)
   if (covered.length % 8 !== 0) throw badRequest()
-  const chained = Buffer.alloc(covered.length)
+  const chained = ownBytes(covered.length)
   token.encrypt({ object: authenticating, mechanism: 'des3-cbc', input: covered, output: chained })
   if (!timingSafeEqual(chained.subarray(-8, -4), mac)) throw badRequest()
-  const iv = Buffer.alloc(8)
+  const iv = ownBytes(8)
   iv.write(text.slice(0, 8), 'latin1')
   token.decrypt({ object: sealing, mechanism: 'des3-cbc', iv, input: own(sealed), output: clear })
 }
@@ -170,7 +171,7 @@ function withDerivedPair<Result>(
   const step = cipher === 'aes' ? 16 : 8
   const fill = (purpose: number, out: Buffer): void => {
     for (let at = 0, counter = 1; at < bytes; at += step, counter++) {
-      const data = Buffer.alloc(8)
+      const data = ownBytes(8)
       data[0] = counter
       data.writeUInt16BE(purpose, 1)
       data.writeUInt16BE(indicator, 4)
@@ -241,13 +242,13 @@ function bodyStart(block: string): number {
 
 function packHex(text: string): Buffer {
   if (!/^([0-9A-Fa-f]{2})+$/.test(text)) throw badRequest()
-  const out = Buffer.alloc(text.length / 2)
+  const out = ownBytes(text.length / 2)
   out.write(text, 'hex')
   return out
 }
 
 function own(bytes: Buffer): Buffer {
-  const copy = Buffer.alloc(bytes.length)
+  const copy = ownBytes(bytes.length)
   copy.set(bytes)
   return copy
 }

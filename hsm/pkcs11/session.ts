@@ -6,6 +6,7 @@ import { StartError } from '../config.ts'
 import type { Grant, Mechanism, ObjectKind, ObjectSpec } from '../objects.ts'
 import type { TokenObject } from '../token.ts'
 import { ckm } from './constants.ts'
+import { ownBytes } from '../memory.ts'
 
 export interface TokenLogin {
   readonly module: string
@@ -194,7 +195,7 @@ export function publicTemplateOf(js: typeof Pkcs11Js, object: ObjectSpec): Pkcs1
 }
 
 function allowed(mechanisms: readonly Mechanism[]): Buffer {
-  const out = Buffer.alloc(mechanisms.length * 8)
+  const out = ownBytes(mechanisms.length * 8)
   mechanisms.forEach((mechanism, index) => out.writeBigUInt64LE(BigInt(ckm[mechanism]), index * 8))
   return out
 }

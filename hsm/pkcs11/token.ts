@@ -7,6 +7,7 @@ import type { BlockRequest, GcmRequest, Token, TokenObject } from '../token.ts'
 import { ckm, tokenError } from './constants.ts'
 import { find, listObjects, openSession, p256, publicTemplateOf, templateOf } from './session.ts'
 import type { Raw, TokenLogin } from './session.ts'
+import { ownBytes } from '../memory.ts'
 
 /** PKCS#11 error numbers this file decides by. */
 const generalError = 0x05
@@ -158,7 +159,7 @@ class Pkcs11Token implements Token {
 
   wrap({ kek, object, mechanism }: Parameters<Token['wrap']>[0]): Buffer {
     return this.#attempt(() => {
-      const output = Buffer.alloc(object.bytes + 16)
+      const output = ownBytes(object.bytes + 16)
       const by = { mechanism: ckm[mechanism] }
       return this.#pkcs11.C_WrapKey(this.#work, by, kek.handle as Buffer, object.handle as Buffer, output)
     })
@@ -209,7 +210,7 @@ class Pkcs11Token implements Token {
 
   seal({ object, iv, aad, input }: GcmRequest): Buffer {
     return this.#attempt(() => {
-      const output = Buffer.alloc(input.length + 16)
+      const output = ownBytes(input.length + 16)
       this.#pkcs11.C_EncryptInit(this.#work, this.#gcm(iv, aad), object.handle as Buffer)
       return this.#pkcs11.C_Encrypt(this.#work, input, output)
     })
@@ -218,7 +219,7 @@ class Pkcs11Token implements Token {
   open({ object, iv, aad, input }: GcmRequest): Buffer {
     try {
       return this.#attempt(() => {
-        const output = Buffer.alloc(input.length)
+        const output = ownBytes(input.length)
         this.#pkcs11.C_DecryptInit(this.#work, this.#gcm(iv, aad), object.handle as Buffer)
         return this.#pkcs11.C_Decrypt(this.#work, input, output)
       })
@@ -349,7 +350,7 @@ class Pkcs11Token implements Token {
     // A token that has lost everything has vanished; a missing key on a token with others was destroyed.
     if (fresh.length === 0 && this.#objects.length > 0) throw new TokenError(generalError)
     const byLabel = new Map(fresh.map((object) => [object.label, object.handle]))
-    for (const object of this.#objects) object.handle = byLabel.get(object.label) ?? Buffer.alloc(8)
+    for (const object of this.#objects) object.handle = byLabel.get(object.label) ?? ownBytes(8)
   }
 }
 
@@ -388,8 +389,8 @@ const plain = {
   ecdsa: { mechanism: ckm.ecdsa },
 } as const
 
-const zero8 = Buffer.alloc(8)
-const zero16 = Buffer.alloc(16)
+const zero8 = ownBytes(8)
+const zero16 = ownBytes(16)
 
 function dataKey(grants: ObjectSpec['grants']): Omit<ObjectSpec, 'value'> {
   return { label: 'vault data key', id: 'D0B', kind: 'AES', grants, mechanisms: ['aes-gcm'] }

@@ -15,6 +15,7 @@ import type { Grant, Mechanism, ObjectSpec } from '../objects.ts'
 import { cmac, decipher, encipher, hmacSha256 } from '../soft.ts'
 import { TokenError } from '../token.ts'
 import type { BlockRequest, GcmRequest, Token, TokenObject } from '../token.ts'
+import { ownBytes } from '../memory.ts'
 
 // The twin refuses in the words of PKCS#11, so that what stands above it needs one set.
 const keyFunctionNotPermitted = 0x68
@@ -80,7 +81,7 @@ class Twin implements Token {
   generateSigner(label: string, id: string): void {
     const pair = createECDH('prime256v1')
     pair.generateKeys()
-    const value = Buffer.alloc(32)
+    const value = ownBytes(32)
     const scalar = pair.getPrivateKey()
     scalar.copy(value, 32 - scalar.length)
     this.create({ label, id, kind: 'EC', value, grants: ['sign'], mechanisms: ['ecdsa'] })
@@ -93,7 +94,7 @@ class Twin implements Token {
   }
 
   derive({ from, data, object }: Parameters<Token['derive']>[0]): TokenObject {
-    const value = Buffer.alloc(16)
+    const value = ownBytes(16)
     this.deriveBytes({ from, data, output: value })
     return held({ ...object, value })
   }

@@ -1,0 +1,81 @@
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Hsm } from '../../hsm/hsm.ts'
+import { softhsmMissing } from '../support/softhsm.ts'
+import { hex, testKeys, world } from './world.ts'
+import type { World } from './world.ts'
+
+/** What must not be found, by its name. A PIN of four digits is too short to be told from chance; its blocks are not. */
+const secrets: Readonly<Record<string, Buffer>> = {
+  ...Object.fromEntries(
+    testKeys
+      .filter(({ ref }) => ref !== 'fpk.vault.both')
+      .map(({ ref, value }) => [`key ${ref}`, hex(value)]),
+  ),
+  'clear PIN block': hex('041261AAAAEDCBA9'),
+  'PIN field': hex('041234FFFFFFFFFF'),
+  'PIN block of the request': hex('230B4C43B8BA2C5C'),
+  'PIN block of the answer': hex('A5948F55D854BBA4'),
+}
+
+/** The names of the secrets that are in the writable memory of a process. */
+function found(pid: number): string[] {
+  const maps = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')
+  const memory = openSync(`/proc/${pid}/mem`, 'r')
+  const names = new Set<string>()
+  for (const line of maps) {
+    const range = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line)
+    if (range === null) continue
+    const [from, to] = [BigInt(`0x${range[1]!}`), BigInt(`0x${range[2]!}`)]
+    const step = 1n << 24n
+    for (let at = from; at < to; at += step) {
+      const bytes = Buffer.alloc(Number(to - at < step ? to - at : step))
+      try {
+        readSync(memory, bytes, 0, bytes.length, at as unknown as number)
+      } catch {
+        continue // Reserved, and never touched.
+      }
+      for (const [name, secret] of Object.entries(secrets)) if (bytes.includes(secret)) names.add(name)
+    }
+  }
+  closeSync(memory)
+  return [...names].sort()
+}
+
+async function traffic(hsm: Hsm): Promise<void> {
+  const pin = { from: 'tpk.acq1.in', to: 'zpk.knet.out', pinBlock: secrets['PIN block of the request']! }
+  for (let index = 0; index < 300; index++) {
+    await hsm.translatePin({ ...pin, pan: '5555555551234567' })
+    await hsm.generateMac({ key: 'tak.acq1.both', data: Buffer.alloc(200, index) })
+    await hsm.tokenise('4111111111111111')
+  }
+}
+
+describe.skipIf(softhsmMissing() !== undefined)('in the memory of the HSM process', () => {
+  let rooms: World
+  beforeAll(async () => {
+    rooms = await world()
+  })
+  afterAll(async () => {
+    await rooms[Symbol.asyncDispose]()
+  })
+
+  test('the scan finds the keys of the twin, which has them in clear', async () => {
+    const hsm = await rooms.open({ driver: 'twin' })
+    await traffic(hsm)
+    const names = found(hsm.status().pids![0]!)
+    expect(names).toEqual(
+      expect.arrayContaining(['key tpk.acq1.in', 'key zpk.knet.out', 'key kek.vault.both']),
+    )
+    await hsm.close()
+  })
+
+  test('there is no key, PIN or PIN block five seconds after traffic', async () => {
+    const hsm = await rooms.open()
+    await traffic(hsm)
+    await wait(5_000)
+    expect(found(hsm.status().pids![0]!)).toEqual([])
+    await hsm.close()
+  })
+})
