@@ -65,6 +65,7 @@ export function diagnose() {
       packages.length === 0 ? 'SoftHSM and its binding' : `missing for the HSM: ${packages.join(' ')}`,
       `apt-get install ${packages.join(' ')}`,
     ],
+    [hasPostgres(), hasPostgres() ? 'a PostgreSQL' : 'no PostgreSQL', 'npm ci, or set DATABASE_URL'],
     [
       isInstalled(),
       isInstalled() ? 'dependencies as in package-lock.json' : 'dependencies not installed',
