@@ -1,17 +1,13 @@
 import assert from 'node:assert'
-import type { Connector, LegAnswer, LegIdentity } from '../connectors/connector.ts'
-import { type Hsm, HsmError } from '../hsm/hsm.ts'
-import { type Clock, sleep } from '../kernel/clock.ts'
+import type { LegAnswer, LegIdentity } from '../connectors/connector.ts'
+import { sleep } from '../kernel/clock.ts'
 import { uuidv7 } from '../kernel/ids.ts'
-import type { Random } from '../kernel/random.ts'
-import type { AccountSpec } from '../ledger/ledger.ts'
 import type { InboundPurchase, InboundReversal } from './arrivals.ts'
 import { businessDateOf } from './business-date.ts'
+import { type CardOnFile, Dispatch, type DispatchPorts } from './dispatch.ts'
 import { type Journal, JournalUnavailable } from './journal.ts'
 import { KeyedLocks } from './locks.ts'
 import type { Observer } from './observer.ts'
-import { purchaseLeg } from './outbound.ts'
-import { accountsOf } from './transaction/postings.ts'
 import {
   type Effect,
   type LegEnd,
@@ -19,7 +15,6 @@ import {
   type Step,
   step,
   type TransactionEvent,
-  type Verdict,
 } from './transaction/step.ts'
 import type { Answer, Leg, StoredCard, Transaction } from './transaction/transaction.ts'
 
@@ -27,18 +22,9 @@ import type { Answer, Leg, StoredCard, Transaction } from './transaction/transac
  * The shell around the pure step: it locks, steps, commits, and only then acts. It waits for ports and knows no time
  * and no chance but theirs, so that the simulation runs this very code.
  */
-export interface ShellPorts {
+export interface ShellPorts extends DispatchPorts {
   readonly node: string
-  readonly clock: Clock
-  readonly random: Random
   readonly journal: Journal
-  readonly hsm: Pick<Hsm, 'translatePin' | 'tokenise'>
-  readonly connectors: ReadonlyMap<string, Connector>
-  /** The destination for a card number, by its range. */
-  readonly route: (pan: string) => string | undefined
-  /** The key under which a destination takes PINs. */
-  readonly pinKeyOf: (destination: string) => string
-  readonly openAccounts: (accounts: readonly AccountSpec[]) => Promise<void>
   readonly observer: Observer
   /** Called when an obligation of the destination became due. */
   readonly wake: (destination: string) => void
@@ -59,8 +45,6 @@ interface Live {
   heard: boolean
 }
 
-/** Between the deadline for our answer and the source's own: serialisation, queueing, the wire. */
-const marginMs = 500
 /** Deliveries are recorded this often. */
 const evidenceMs = 200
 /** What recovery would also say of a commit 1 that shows up after all: a request hears one answer only. */
@@ -70,15 +54,16 @@ const lateMs = 15 * 60_000
 
 export class Shell {
   readonly #ports: ShellPorts
+  readonly #dispatch: Dispatch
   readonly #locks = new KeyedLocks()
   readonly #live = new Map<string, Live>()
   /** Refusals that could not be recorded: nothing was sent, and a repeat must hear the same. */
   readonly #remembered = new Map<string, Answer>()
   readonly #lostLegs = new Map<string, { readonly sourceKey: string; readonly id: string }>()
-  readonly #openAccounts = new Set<string>()
 
   constructor(ports: ShellPorts) {
     this.#ports = ports
+    this.#dispatch = new Dispatch(ports)
     for (const connector of ports.connectors.values()) {
       connector.onLate((identity, answer) => void this.#late(connector.name, identity, answer))
     }
@@ -95,15 +80,15 @@ export class Shell {
 
   /** A purchase, or a repeat of one. The waiter is called at most once, and never when silence is the answer. */
   async purchase(purchase: InboundPurchase, waiter: Waiter): Promise<void> {
-    const { card, failure } = await this.#cardOf(purchase)
+    const file = await this.#dispatch.cardOf(purchase)
     await this.#locks.run(purchase.sourceKey, () =>
       this.#unlessJournalIsAway(async () => {
         const remembered = this.#remembered.get(purchase.sourceKey)
         if (remembered !== undefined) return void this.#tell([waiter], remembered)
         const live = this.#live.get(purchase.sourceKey)
-        if (live !== undefined) return this.#again(live, purchase, card, waiter)
+        if (live !== undefined) return this.#again(live, purchase, file.card, waiter)
         if (!this.#ports.journal.available) return this.#shed({ purchase, waiters: [waiter] })
-        await this.#begin(purchase, card, failure, waiter)
+        await this.#begin(purchase, file, waiter)
       }),
     )
   }
@@ -154,25 +139,11 @@ export class Shell {
     )
   }
 
-  /** The card as it may be stored, and whether its number could not be tokenised although it will be needed. */
-  async #cardOf(purchase: InboundPurchase): Promise<{ card: StoredCard; failure: boolean }> {
-    const { pan } = purchase.secrets.reveal()
-    const mask = purchase.cardMask
-    if (this.#ports.route(pan) === undefined) return { card: { mask }, failure: false }
-    try {
-      return { card: { mask, token: await this.#ports.hsm.tokenise(pan) }, failure: false }
-    } catch (error) {
-      if (!(error instanceof HsmError)) throw error
-      return { card: { mask }, failure: true }
-    }
-  }
-
-  async #begin(purchase: InboundPurchase, card: StoredCard, failure: boolean, waiter: Waiter): Promise<void> {
+  async #begin(purchase: InboundPurchase, file: CardOnFile, waiter: Waiter): Promise<void> {
     const { clock, node, random } = this.#ports
+    const { card } = file
     const businessDate = businessDateOf(clock.wallMs())
-    const verdict = failure
-      ? ({ kind: 'refuse', responseCode: '96', cause: 'hsm' } as const)
-      : await this.#verdict(purchase, businessDate)
+    const verdict = await this.#dispatch.verdict(purchase, file, businessDate)
     const live: Live = {
       transaction: undefined,
       waiters: [waiter],
@@ -192,56 +163,13 @@ export class Shell {
         sourceKey: purchase.sourceKey,
         fingerprint: purchase.fingerprint,
         businessDate,
-        approvableForMs: Math.max(0, Math.floor(this.#answerBy(purchase) - clock.monotonicMs())),
+        approvableForMs: this.#dispatch.answerableForMs(purchase),
       },
       card,
       request: purchase.request,
       verdict,
       detail: { message: purchase.described },
     })
-  }
-
-  /** Where the purchase goes, or why it goes nowhere. Nothing has been sent or written yet. */
-  async #verdict(purchase: InboundPurchase, businessDate: string): Promise<Verdict> {
-    const refuse = (responseCode: string, cause: string): Verdict => ({ kind: 'refuse', responseCode, cause })
-    const destination = this.#ports.route(purchase.secrets.reveal().pan)
-    const connector = destination === undefined ? undefined : this.#ports.connectors.get(destination)
-    if (connector === undefined) return refuse('15', 'no route')
-    const availability = connector.availability()
-    if (availability !== 'available') return refuse('91', availability)
-    if (this.#legTimeMs(purchase, connector) < connector.rules.remainingMinMs) return refuse('91', 'noTime')
-    const { merchantId, currency } = purchase.request
-    if (
-      !(await this.#ensureAccounts(
-        accountsOf({ destination: connector.name, businessDate, merchantId, currency }),
-      ))
-    ) {
-      return refuse('96', 'books')
-    }
-    const identity = connector.identify()
-    if (identity === undefined) return refuse('91', 'noStan')
-    const { clock, random } = this.#ports
-    const leg: Leg = {
-      id: uuidv7(clock, random),
-      destination: connector.name,
-      acquirerId: connector.rules.acquirerId,
-      ...identity,
-      state: 'intent',
-    }
-    return { kind: 'forward', leg }
-  }
-
-  async #ensureAccounts(accounts: readonly AccountSpec[]): Promise<boolean> {
-    const missing = accounts.filter((account) => !this.#openAccounts.has(account.path))
-    if (missing.length === 0) return true
-    try {
-      await this.#ports.openAccounts(missing)
-    } catch {
-      // The books can't be reached: nothing was sent, and the request is refused.
-      return false
-    }
-    for (const account of missing) this.#openAccounts.add(account.path)
-    return true
   }
 
   /** The same request once more while the first is being served (U2), or other data under its key (U4). */
@@ -468,7 +396,7 @@ export class Shell {
   async #send(live: Live, leg: Leg): Promise<void> {
     const { clock } = this.#ports
     const startedAt = clock.monotonicMs()
-    const outcome = await this.#leg(live, leg)
+    const outcome = await this.#dispatch.send(live.purchase, leg)
     const legMs = Math.round(clock.monotonicMs() - startedAt)
     if (outcome.kind === 'maybeSent') this.#expectLate(live, leg)
     await this.#locks.run(live.purchase.sourceKey, () =>
@@ -483,31 +411,6 @@ export class Shell {
         live,
       ),
     )
-  }
-
-  async #leg(live: Live, leg: Leg): Promise<LegEnd> {
-    const connector = this.#ports.connectors.get(leg.destination)
-    assert(connector !== undefined)
-    const secrets = live.purchase.secrets.reveal()
-    let pinBlock: Uint8Array | undefined
-    if (secrets.pinBlock !== undefined) {
-      const to = this.#ports.pinKeyOf(leg.destination)
-      const from = live.purchase.source.keys.pin
-      try {
-        pinBlock = await this.#ports.hsm.translatePin({
-          from,
-          to,
-          pinBlock: secrets.pinBlock,
-          pan: secrets.pan,
-        })
-      } catch (error) {
-        if (!(error instanceof HsmError)) throw error
-        return { kind: 'notSent', reason: error.fault.kind === 'pinBlock' ? 'pinBlock' : 'hsm' }
-      }
-    }
-    const outbound = purchaseLeg({ request: live.purchase.request, leg, secrets, pinBlock })
-    const deadline = this.#ports.clock.monotonicMs() + this.#legTimeMs(live.purchase, connector)
-    return connector.send(outbound, deadline)
   }
 
   async #deliver(live: Live, answer: Answer): Promise<void> {
@@ -576,16 +479,6 @@ export class Shell {
 
   #now(): { readonly at: number; readonly node: string } {
     return { at: this.#ports.clock.wallMs(), node: this.#ports.node }
-  }
-
-  /** The last moment at which an answer is of use to the source. */
-  #answerBy(purchase: InboundPurchase): number {
-    return purchase.receivedMonotonicMs + purchase.source.timeoutMs - marginMs
-  }
-
-  #legTimeMs(purchase: InboundPurchase, connector: Connector): number {
-    const leftMs = this.#answerBy(purchase) - marginMs - this.#ports.clock.monotonicMs()
-    return Math.min(connector.rules.timeoutMs, leftMs)
   }
 
   #profileOf(transaction: Transaction | undefined, event: TransactionEvent): Profile {

@@ -1,0 +1,123 @@
+import assert from 'node:assert'
+import type { Connector } from '../connectors/connector.ts'
+import { type Hsm, HsmError } from '../hsm/hsm.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { uuidv7 } from '../kernel/ids.ts'
+import type { Random } from '../kernel/random.ts'
+import type { AccountSpec } from '../ledger/ledger.ts'
+import type { InboundPurchase } from './arrivals.ts'
+import { purchaseLeg } from './outbound.ts'
+import { accountsOf } from './transaction/postings.ts'
+import type { LegEnd, Verdict } from './transaction/step.ts'
+import type { Leg, StoredCard } from './transaction/transaction.ts'
+
+/** What must be at hand to send a purchase somewhere. */
+export interface DispatchPorts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly hsm: Pick<Hsm, 'translatePin' | 'tokenise'>
+  readonly connectors: ReadonlyMap<string, Connector>
+  /** The destination for a card number, by its range. */
+  readonly route: (pan: string) => string | undefined
+  /** The key under which a destination takes PINs. */
+  readonly pinKeyOf: (destination: string) => string
+  readonly openAccounts: (accounts: readonly AccountSpec[]) => Promise<void>
+}
+
+/** The card as it may be stored; `untokenised` when its number will be needed and could not be put into the vault. */
+export interface CardOnFile {
+  readonly card: StoredCard
+  readonly untokenised: boolean
+}
+
+/** Between the deadline for our answer and the source's own: serialisation, queueing, the wire. */
+const marginMs = 500
+
+/** Where a purchase goes, and its way there: everything about the destination that comes before and after commit 1. */
+export class Dispatch {
+  readonly #ports: DispatchPorts
+  readonly #openAccounts = new Set<string>()
+
+  constructor(ports: DispatchPorts) {
+    this.#ports = ports
+  }
+
+  async cardOf(purchase: InboundPurchase): Promise<CardOnFile> {
+    const { pan } = purchase.secrets.reveal()
+    const mask = purchase.cardMask
+    if (this.#ports.route(pan) === undefined) return { card: { mask }, untokenised: false }
+    try {
+      return { card: { mask, token: await this.#ports.hsm.tokenise(pan) }, untokenised: false }
+    } catch (error) {
+      if (!(error instanceof HsmError)) throw error
+      return { card: { mask }, untokenised: true }
+    }
+  }
+
+  /** Where the purchase goes, or why it goes nowhere. Nothing has been sent or written yet. */
+  async verdict(purchase: InboundPurchase, file: CardOnFile, businessDate: string): Promise<Verdict> {
+    const refuse = (responseCode: string, cause: string): Verdict => ({ kind: 'refuse', responseCode, cause })
+    if (file.untokenised) return refuse('96', 'hsm')
+    const destination = this.#ports.route(purchase.secrets.reveal().pan)
+    const connector = destination === undefined ? undefined : this.#ports.connectors.get(destination)
+    if (connector === undefined) return refuse('15', 'no route')
+    const availability = connector.availability()
+    if (availability !== 'available') return refuse('91', availability)
+    if (this.#legTimeMs(purchase, connector) < connector.rules.remainingMinMs) return refuse('91', 'noTime')
+    const { merchantId, currency } = purchase.request
+    const accounts = accountsOf({ destination: connector.name, businessDate, merchantId, currency })
+    if (!(await this.#ensureOpen(accounts))) return refuse('96', 'books')
+    const identity = connector.identify()
+    if (identity === undefined) return refuse('91', 'noStan')
+    const id = uuidv7(this.#ports.clock, this.#ports.random)
+    const { acquirerId } = connector.rules
+    return {
+      kind: 'forward',
+      leg: { id, destination: connector.name, acquirerId, ...identity, state: 'intent' },
+    }
+  }
+
+  /** The PIN into the destination's zone, then the leg, to its end. Never rejects for a fault of the outside. */
+  async send(purchase: InboundPurchase, leg: Leg): Promise<LegEnd> {
+    const connector = this.#ports.connectors.get(leg.destination)
+    assert(connector !== undefined)
+    const secrets = purchase.secrets.reveal()
+    let pinBlock: Uint8Array | undefined
+    if (secrets.pinBlock !== undefined) {
+      const { pan, pinBlock: block } = secrets
+      const keys = { from: purchase.source.keys.pin, to: this.#ports.pinKeyOf(leg.destination) }
+      try {
+        pinBlock = await this.#ports.hsm.translatePin({ ...keys, pinBlock: block, pan })
+      } catch (error) {
+        if (!(error instanceof HsmError)) throw error
+        return { kind: 'notSent', reason: error.fault.kind === 'pinBlock' ? 'pinBlock' : 'hsm' }
+      }
+    }
+    const outbound = purchaseLeg({ request: purchase.request, leg, secrets, pinBlock })
+    const deadline = this.#ports.clock.monotonicMs() + this.#legTimeMs(purchase, connector)
+    return connector.send(outbound, deadline)
+  }
+
+  /** How long an answer is still of use to the source. */
+  answerableForMs(purchase: InboundPurchase): number {
+    const answerBy = purchase.receivedMonotonicMs + purchase.source.timeoutMs - marginMs
+    return Math.max(0, Math.floor(answerBy - this.#ports.clock.monotonicMs()))
+  }
+
+  #legTimeMs(purchase: InboundPurchase, connector: Connector): number {
+    return Math.min(connector.rules.timeoutMs, this.answerableForMs(purchase) - marginMs)
+  }
+
+  async #ensureOpen(accounts: readonly AccountSpec[]): Promise<boolean> {
+    const missing = accounts.filter((account) => !this.#openAccounts.has(account.path))
+    if (missing.length === 0) return true
+    try {
+      await this.#ports.openAccounts(missing)
+    } catch {
+      // The books can't be reached: nothing was sent, and the request is refused.
+      return false
+    }
+    for (const account of missing) this.#openAccounts.add(account.path)
+    return true
+  }
+}
