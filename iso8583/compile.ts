@@ -26,6 +26,7 @@ import {
   making,
   type Nested,
   packing,
+  shape,
   type Table,
 } from './table.ts'
 
@@ -121,7 +122,7 @@ class Builder {
       },
       settings: { trailing: 'refuse', emptyBitmap: 'accept', emptyFields: 'refuse', ...settings },
       declared,
-      simple: small(isSimple),
+      shape: small(shapeOf),
       lengthKind: small((row) => row.lengthKind),
       lengthBytes: small((row) => row.lengthBytes),
       counting: small((row) => row.counting),
@@ -366,10 +367,17 @@ function fillOf(fill: PlainSpec['fill']): number {
   ]
 }
 
-function isSimple(row: Row): number {
-  const isText = row.making === making.text || row.making === making.amount || row.making === making.parts
-  const isFixed = row.lengthKind === lengthKind.fixed && row.packing === packing.single
-  return Number(isText && isFixed && row.lowest <= row.highest && row.nested === 0 && row.min > 0)
+function shapeOf(row: Row): number {
+  if (row.packing !== packing.single || row.nested !== 0 || row.counting !== counting.units)
+    return shape.other
+  const isWhole = row.lowest <= row.highest
+  const isText = row.making === making.text
+  const isDigits = row.making === making.amount || row.making === making.parts
+  if (row.lengthKind === lengthKind.ascii) return isText && isWhole ? shape.prefixed : shape.other
+  if (row.lengthKind !== lengthKind.fixed) return shape.other
+  if (row.making === making.bytes) return shape.bytes
+  if ((isText || isDigits) && row.check !== 0) return isWhole ? shape.range : shape.table
+  return shape.other
 }
 
 function bytesMaxOf(row: Row): number {

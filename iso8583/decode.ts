@@ -1,20 +1,27 @@
 import { countPresent, readBitmaps, words } from './bitmap.ts'
 import { clearFault, cursor, isFaulty } from './cursor.ts'
+import { decodeQuickly } from './decode-quick.ts'
 import { DecodedMessage, stride } from './decoded.ts'
 import { IsoCodecError, type IsoCodecErrorCode } from './error.ts'
 import type { Irregularity } from './message.ts'
-import { isWithin, readRow } from './read.ts'
+import { readRow } from './read.ts'
 import { lengthKind, type Table } from './table.ts'
 
 const regular: readonly Irregularity[] = Object.freeze([])
 const emptyBitmap: readonly Irregularity[] = Object.freeze([{ code: 'EMPTY_BITMAP', path: 'bitmap' }])
 
 /**
- * Reads a message front to back, once: MTI, bitmaps, elements. What is wrong inside an element whose end is known
+ * Reads a message: the quick way where there is nothing to say about it, else the careful one.
+ *
+ * The careful way reads front to back, once: MTI, bitmaps, elements. What is wrong inside an element whose end is known
  * does not stop the reading, so that the references behind it can still be told to the sender; the first such
  * fault is the answer all the same.
  */
 export function decode(table: Table, bytes: Buffer): DecodedMessage | IsoCodecError {
+  return decodeQuickly(table, bytes) ?? decodeCarefully(table, bytes)
+}
+
+function decodeCarefully(table: Table, bytes: Buffer): DecodedMessage | IsoCodecError {
   const end = bytes.length
   clearFault()
 
@@ -26,7 +33,6 @@ export function decode(table: Table, bytes: Buffer): DecodedMessage | IsoCodecEr
   if (at < 0) return failure(table, bytes, mtiStart, 'bitmap')
   let irregularities = cursor.units === 1 ? emptyBitmap : regular
 
-  const { declared, highest, lowest, min, simple } = table
   const index = new Array<number>(countPresent() * stride)
   let slot = 0
   let first: Fault | undefined
@@ -39,22 +45,10 @@ export function decode(table: Table, bytes: Buffer): DecodedMessage | IsoCodecEr
       left &= ~bit
       const de = word * 32 + lead + 1
 
-      // Most elements are simple, and right.
-      if (simple[de] === 1) {
-        const units = min[de]!
-        if (units <= end - at && isWithin(bytes, at, at + units, lowest[de]!, highest[de]!)) {
-          index[slot] = de
-          index[slot + 1] = at
-          index[slot + 2] = units
-          slot += stride
-          at += units
-          continue
-        }
-      } else if ((declared[word]! & bit) === 0) {
+      if ((table.declared[word]! & bit) === 0) {
         first ??= faultOf('FIELD_NOT_IN_SPEC', at, String(de))
         return thrown(table, bytes, index, slot, mtiStart, first)
       }
-
       const next = readRow(table, de, bytes, at, end)
       if (isFaulty()) {
         first ??= currentFault(String(de))

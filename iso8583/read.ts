@@ -9,14 +9,6 @@ import { counting, lengthKind, making, packing, type Table } from './table.ts'
  */
 export function readRow(table: Table, row: number, bytes: Buffer, at: number, end: number): number {
   let units = table.min[row]!
-  if (table.simple[row] === 1) {
-    const next = at + units
-    if (next > end) return stop('TRUNCATED', at, units, end - at)
-    checkBytes(table, row, bytes, at, next)
-    cursor.start = at
-    cursor.units = units
-    return next
-  }
   let start = at
   const kind = table.lengthKind[row]!
   if (kind !== lengthKind.fixed) {
@@ -84,6 +76,30 @@ export function isWithin(
     sign |= (byte - lowest) | (highest - byte)
   }
   return sign >= 0
+}
+
+/** Whether all bytes are among those that `allowed` flags from `check` on. */
+export function areAllowed(
+  bytes: Buffer,
+  start: number,
+  next: number,
+  allowed: Uint8Array,
+  check: number,
+): boolean {
+  let flags = 1
+  for (let index = start; index < next; index++) flags &= allowed[check + bytes[index]!]!
+  return flags === 1
+}
+
+/** The number that so many ASCII digits say, or -1. */
+export function asciiNumber(bytes: Buffer, at: number, size: number): number {
+  let count = 0
+  for (let index = at; index < at + size; index++) {
+    const digit = bytes[index]! - 0x30
+    if (digit < 0 || digit > 9) return -1
+    count = count * 10 + digit
+  }
+  return count
 }
 
 /** Checks each byte; the first that is not allowed is the fault. */

@@ -19,11 +19,8 @@ export interface Table {
   /** Bit set: the element is declared. Six words of 32. */
   readonly declared: Int32Array
 
-  /**
-   * 1: of fixed size, one byte a unit, its bytes side by side in the charset, nothing nested. Most rows of most
-   * dialects are of this kind, and are read and written without asking the columns below.
-   */
-  readonly simple: Uint8Array
+  /** See `shape`. Most rows of most dialects have one, and are read and written without asking the columns below. */
+  readonly shape: Uint8Array
   readonly lengthKind: Uint8Array
   /** Bytes of the length on the wire. */
   readonly lengthBytes: Uint8Array
@@ -71,6 +68,13 @@ export interface DigitParts {
 }
 
 export const elementsMax = 192
+
+/**
+ * Short ways through the loops for one byte a unit and nothing nested: of fixed size, its bytes side by side in the
+ * charset; of fixed size, its bytes anywhere in it; of fixed size, any bytes; ASCII with a length in ASCII digits, its
+ * bytes side by side.
+ */
+export const shape = { other: 0, range: 1, table: 2, bytes: 3, prefixed: 4 } as const
 
 export const lengthKind = { fixed: 0, ascii: 1, ebcdic: 2, bcd: 3, binary: 4 } as const
 

@@ -9,6 +9,7 @@ import {
   lengthKind,
   making,
   packing,
+  shape,
   type Table,
   type Writer,
 } from './table.ts'
@@ -36,14 +37,7 @@ export class RowWriter implements Writer {
 
   row(row: number, value: FieldValue, path: string): void {
     const { table } = this
-    if (
-      table.simple[row] === 1 &&
-      typeof value === 'string' &&
-      value.length === table.min[row] &&
-      this.#simple(row, value)
-    ) {
-      return
-    }
+    if (typeof value === 'string' && this.#short(row, value)) return
     const refine = table.refine[row]
     if (refine !== undefined && !refine(value)) this.fail('VALUE_REFUSED', path)
     const lengthAt = this.at
@@ -59,21 +53,31 @@ export class RowWriter implements Writer {
     this.#length(row, kind, lengthAt, units, path)
   }
 
-  /** Writes a value of the right size, most often of the right characters; false: another way must say what is wrong. */
-  #simple(row: number, value: string): boolean {
-    const { buffer, table, at } = this
+  /**
+   * The short way of most text: of the right size and, as it turns out on the way, of the right characters. false:
+   * nothing is written, and the long way says what is wrong.
+   */
+  #short(row: number, value: string): boolean {
+    const { buffer, table } = this
+    const kind = table.shape[row]!
+    const units = value.length
+    if (kind !== shape.range && kind !== shape.prefixed) return false
+    if (units > table.max[row]! || units < table.min[row]! || units === 0) return false
+    if (table.making[row] === making.amount || table.refine[row] !== undefined) return false
+    const prefix = kind === shape.prefixed ? table.lengthBytes[row]! : 0
+    const start = this.at + prefix
+    if (units > buffer.length - start) return false
     const lowest = table.lowest[row]!
     const highest = table.highest[row]!
-    if (table.making[row] === making.amount || table.refine[row] !== undefined) return false
-    if (value.length > buffer.length - at) return false
     let sign = 0
-    for (let index = 0; index < value.length; index++) {
+    for (let index = 0; index < units; index++) {
       const code = value.charCodeAt(index)
       sign |= (code - lowest) | (highest - code)
-      buffer[at + index] = code
+      buffer[start + index] = code
     }
     if (sign < 0) return false
-    this.at = at + value.length
+    if (prefix !== 0) this.#length(row, lengthKind.ascii, this.at, units, '')
+    this.at = start + units
     return true
   }
 

@@ -8,8 +8,8 @@ export interface Subject {
   describe: Codec['describe']
 }
 
-/** What must hold for any bytes. Answers what doesn't; undefined when all does. */
-export function judge(subject: Subject, bytes: Buffer): string | undefined {
+/** What must hold for any bytes. Answers what doesn't; undefined when all does. Printing costs the most. */
+export function judge(subject: Subject, bytes: Buffer, alsoPrint = true): string | undefined {
   try {
     const result = subject.tryDecode(bytes)
     if (!result.ok) {
@@ -17,13 +17,15 @@ export function judge(subject: Subject, bytes: Buffer): string | undefined {
       if (!(error instanceof IsoCodecError)) return `refused with ${String(error)}`
       if (error.offset === undefined || error.offset < 0 || error.offset > bytes.length)
         return 'an offset outside'
-      JSON.stringify(error.partial)
+      if (alsoPrint) JSON.stringify(error.partial)
       return undefined
     }
     const { message } = result
-    const described = subject.describe(message)
-    if (described === '[message not describable]') return 'a message that describe cannot show'
-    JSON.stringify(message)
+    if (alsoPrint) {
+      if (subject.describe(message) === '[message not describable]')
+        return 'a message that describe cannot show'
+      JSON.stringify(message)
+    }
     const body = bodyOf(message)
     if (message.irregularities.length > 0) return undefined
     return subject.encode(body).equals(bytes) ? undefined : 'accepted, and written again as other bytes'
