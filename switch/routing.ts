@@ -28,7 +28,7 @@ export function routingTable(
   }
 }
 
-export class RouteError extends Error {
+class RouteError extends Error {
   constructor(what: string) {
     super(`routes: ${what}`)
     this.name = 'RouteError'

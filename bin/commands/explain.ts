@@ -71,7 +71,7 @@ function asText(life: Told): string {
   const lines = [
     `RRN ${life.rrn}  terminal ${life.terminal.trim()}  card ${life.card}  ${amount}`,
     `id ${life.id}  from ${life.source}  business date ${life.businessDate}`,
-    `${life.state.toUpperCase()}  ${answer}  delivery ${life.delivery}  reversal ${life.reversal}`,
+    `${life.state.toUpperCase()}  ${answer}  ${deliveryOf(life)}reversal ${life.reversal}`,
     `received ${life.receivedAt.toISOString()}, approvable until ${after(life.approvableUntil).trim()}`,
     '',
     ...life.legs.map(
@@ -103,6 +103,11 @@ function asText(life: Told): string {
     '',
   ]
   return lines.join('\n')
+}
+
+/** Evidence is kept for approvals alone: whether a decline arrived changes nothing. */
+function deliveryOf({ delivery }: Life): string {
+  return delivery === 'none' ? '' : `${delivery}  `
 }
 
 function money(amountMinor: bigint, currency: string): string {

@@ -10,7 +10,7 @@ import type { Random } from '../../kernel/random.ts'
 import type { FaultRates } from './faults.ts'
 import type { World } from './world.ts'
 
-export const rules: DestinationRules = {
+const rules: DestinationRules = {
   reversalMti: '0420',
   timeoutMs: 4_000,
   remainingMinMs: 500,

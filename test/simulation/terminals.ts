@@ -6,7 +6,7 @@ import type { Answer } from '../../switch/transaction/transaction.ts'
 import type { FaultRates } from './faults.ts'
 import type { World } from './world.ts'
 
-export const source: SourceRules = {
+const source: SourceRules = {
   name: 'acq',
   keys: { pin: 'tpk.acq.in', mac: 'tak.acq.both' },
   timeoutMs: 8_000,

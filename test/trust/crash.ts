@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runReconcile } from '../../bin/commands/reconcile.ts'
 import { type Part, startSystem } from '../../bin/environment/system.ts'
-import type { Goal } from './smoke.ts'
+import type { Goal } from './goal.ts'
 
 /** kill -9 of each process that matters, under load, and what the three books say afterwards. */
 export const crash: Goal = async ({ stateFolder, say }) => {
@@ -38,7 +38,10 @@ export const crash: Goal = async ({ stateFolder, say }) => {
   }
 }
 
-async function untilReplaced(pid: () => Promise<number | undefined>, before: number | undefined): Promise<void> {
+async function untilReplaced(
+  pid: () => Promise<number | undefined>,
+  before: number | undefined,
+): Promise<void> {
   for (let tries = 0; tries < 300; tries++) {
     const now = await pid().catch(() => undefined)
     if (now !== undefined && now !== before) return

@@ -2,14 +2,9 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crash } from './crash.ts'
+import type { Goal } from './goal.ts'
 
-/** `npm run trust:smoke -- NAME`: one drill on the real processes, one line of figures, `RESULT ...`. */
-export type Goal = (room: {
-  /** Empty, private, and removed again when all was well. */
-  readonly stateFolder: string
-  readonly say: (what: string) => void
-}) => Promise<{ readonly ok: boolean; readonly figures: string; readonly lines: readonly string[] }>
-
+/** `npm run trust:smoke -- NAME`: one drill, one line of figures, `RESULT ...`. */
 const goals: Readonly<Record<string, Goal>> = { crash }
 
 const name = process.argv[2] ?? ''
