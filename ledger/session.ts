@@ -26,12 +26,17 @@ export class Session {
   readonly #socket: Socket
   readonly #options: SessionOptions
   #lost = false
+  /** Called when the connection is gone, also while nothing is asked of it. */
+  onLost: (() => void) | undefined
 
   private constructor(client: DatabaseClient, socket: Socket, options: SessionOptions) {
     this.#client = client
     this.#socket = socket
     this.#options = options
-    socket.once('close', () => (this.#lost = true))
+    socket.once('close', () => {
+      this.#lost = true
+      this.onLost?.()
+    })
   }
 
   /** Throws `DatabaseError`; `notDurable` when the server may forget a commit. */

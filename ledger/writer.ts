@@ -69,6 +69,7 @@ export class Writer implements Ledger {
     this.#options = options
     this.#queue = new CommitQueue(options.waitingMax)
     this.#session = session
+    session.onLost = () => this.#wake?.()
     this.#ended = this.#run()
   }
 
@@ -115,7 +116,7 @@ export class Writer implements Ledger {
   }
 
   status(): { readonly waiting: number; readonly writing: number; readonly state: 'up' | 'down' } {
-    return { waiting: this.#queue.length, writing: this.#writing, state: this.#down ? 'down' : 'up' }
+    return { waiting: this.#queue.length, writing: this.#writing, state: this.#isDown() ? 'down' : 'up' }
   }
 
   async close(): Promise<void> {
@@ -140,7 +141,7 @@ export class Writer implements Ledger {
       }
       if (this.#closing) break
       // Whoever asks how we are, and brings nothing while we are down, must see it when we are back.
-      if (this.#down) {
+      if (this.#isDown()) {
         await this.#reconnect()
         continue
       }
@@ -241,9 +242,14 @@ export class Writer implements Ledger {
     if (this.#session === undefined || this.#session.lost) {
       this.#down = true
       this.#session = await Session.open(this.#options)
+      this.#session.onLost = () => this.#wake?.()
     }
     this.#down = false
     return this.#session
+  }
+
+  #isDown(): boolean {
+    return this.#down || this.#session?.lost !== false
   }
 
   async #reconnect(): Promise<void> {

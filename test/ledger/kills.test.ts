@@ -13,7 +13,7 @@ import type { Ledger, Unit } from '../../ledger/ledger.ts'
 import { enterableFolder } from '../support/server.ts'
 import { saleUnit } from './sales-process.ts'
 
-const kills = Number(process.env['LEDGER_KILLS'] ?? 3)
+const kills = Number(process.env['LEDGER_KILLS'] ?? 2)
 const given = process.env['DATABASE_URL'] !== undefined
 
 let folder: string

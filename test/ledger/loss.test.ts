@@ -105,3 +105,23 @@ test('a statement that waits behind a lock is cancelled, and the unit goes throu
   await world.admin.query('ROLLBACK')
   expect(await waiting).toEqual({ kind: 'committed' })
 })
+
+test('a connection that is lost while nobody writes is made again before anybody does', async () => {
+  expect(ledger.status().state).toBe('up')
+  const terminated = await world.admin.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE application_name = 'mafraq-ledger' AND datname = current_database()`,
+  )
+  expect(terminated.rowCount).toBeGreaterThan(0)
+  const backends = async (): Promise<number> => {
+    const { rowCount } = await world.admin.query(
+      `SELECT FROM pg_stat_activity WHERE application_name = 'mafraq-ledger' AND datname = current_database()
+          AND state = 'idle'`,
+    )
+    return rowCount ?? 0
+  }
+  await expect.poll(backends).toBe(terminated.rowCount)
+  await expect.poll(() => ledger.status().state).toBe('up')
+  const [sale] = sales(1)
+  expect(await ledger.commit(sale!)).toEqual({ kind: 'committed' })
+})
