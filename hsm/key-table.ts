@@ -25,8 +25,17 @@ export class KeyTable {
   readonly #byRef = new Map<string, LoadedKey[]>()
   readonly #usable = new Map<string, Usable>()
 
-  /** `state` says what the inventory knows of a key; without one, every version may be used and the newest is active. */
-  constructor(objects: readonly TokenObject[], state: (key: KeyName) => KeyState = () => 'active') {
+  /** References of several versions of which it is not known which one is active. */
+  readonly #undecided = new Set<string>()
+
+  /**
+   * `state` says what the inventory knows of a key; without one, every version may be used and the newest is active.
+   * While the inventory itself is unknown (the database is away), only a key of one version can be used.
+   */
+  constructor(
+    objects: readonly TokenObject[],
+    state: (key: KeyName) => KeyState | 'unknown' = () => 'active',
+  ) {
     const byLabel = new Map(objects.map((object) => [object.label, object]))
     for (const object of objects) {
       const key = read(object, byLabel)
@@ -37,7 +46,10 @@ export class KeyTable {
       this.#byRef.set(key.name.ref, versions)
     }
     for (const [ref, versions] of this.#byRef) {
-      const active = versions.find(({ name }) => state(name) === 'active')
+      const active = versions.find(
+        ({ name }) => state(name) === 'active' || (state(name) === 'unknown' && versions.length === 1),
+      )
+      if (versions.some(({ name }) => state(name) === 'unknown')) this.#undecided.add(ref)
       if (active === undefined) continue
       const previous = versions.filter(
         ({ name }) => state(name) === 'previous' && name.usage === active.name.usage,
@@ -62,6 +74,7 @@ export class KeyTable {
   #find(ref: string, usages: readonly Usage[], modes: readonly Mode[]): Usable {
     const usable = this.#usable.get(ref)
     if (usable === undefined) {
+      if (this.#undecided.has(ref)) throw new HsmError({ kind: 'unavailable' })
       throw new HsmError({ kind: 'refused', why: isKeyRef(ref) ? 'unknownKey' : 'badRequest' })
     }
     const { usage, mode } = usable.active.name

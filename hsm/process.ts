@@ -98,7 +98,7 @@ class Server {
   readonly #reader = new FrameReader()
   readonly #health: HealthCheck
   readonly #pinFaults = new PinFaultThrottle(pinFaultLimits, () => performance.now())
-  #states = new KeyStates([])
+  #states: KeyStates | undefined
   #context: Context
   #idle: NodeJS.Timeout | undefined
 
@@ -129,23 +129,28 @@ class Server {
 
   start(): void {
     const end = (): never => process.exit(0)
-    this.#socket.on('connect', () => {
-      this.#send(0, {
-        event: 'ready',
-        secret: this.#config.secret,
-        driver: this.#token.driver,
-        model: this.#token.model,
-        insecure: this.#token.insecure,
-        capabilities: { ...this.#capabilities },
-        keys: this.#context.keys.names().map((key) => `${key.ref} ${key.version} ${key.kcv}`),
-      })
-    })
+    this.#socket.on('connect', () => void this.#sayReady())
     this.#socket.on('end', end)
     this.#socket.on('close', end)
     this.#socket.on('error', end)
+  }
+
+  /** Ready with what the database knows, or soon without: known cards and decided keys need it no more. */
+  async #sayReady(): Promise<void> {
+    const prepared = Promise.all([this.#readStates(), this.#vault.warm()])
+    prepared.catch(() => log('warn', 'the vault’s database is not there yet'))
+    await Promise.race([prepared.catch(() => undefined), wait(databaseHeadStartMs)])
+    this.#send(0, {
+      event: 'ready',
+      secret: this.#config.secret,
+      driver: this.#token.driver,
+      model: this.#token.model,
+      insecure: this.#token.insecure,
+      capabilities: { ...this.#capabilities },
+      keys: this.#context.keys.names().map((key) => `${key.ref} ${key.version} ${key.kcv}`),
+    })
     setInterval(() => this.#checkHealth(), healthMs)
-    void this.#followInventory()
-    this.#vault.warm().catch(() => log('warn', 'the vault’s database is not there yet'))
+    await this.#followInventory()
   }
 
   #checkHealth(): void {
@@ -167,19 +172,22 @@ class Server {
   /** Key states are changed by the keepers' tool; a database that is away leaves them as they were. */
   async #followInventory(): Promise<never> {
     for (;;) {
-      const states = await this.#vault.keyStates().catch(() => this.#states)
-      if (states.digest !== this.#states.digest) {
-        this.#states = states
-        try {
-          this.#token.refresh()
-          this.#health.choose()
-        } catch (error) {
-          this.#faultOf(error)
-        }
-        this.#context = this.#freshContext()
-      }
       await wait(inventoryMs)
+      await this.#readStates().catch(() => undefined)
     }
+  }
+
+  async #readStates(): Promise<void> {
+    const states = await this.#vault.keyStates()
+    if (states.digest === this.#states?.digest) return
+    this.#states = states
+    try {
+      this.#token.refresh()
+      this.#health.choose()
+    } catch (error) {
+      this.#faultOf(error)
+    }
+    this.#context = this.#freshContext()
   }
 
   #receive(chunk: Buffer): void {
@@ -276,7 +284,7 @@ class Server {
     const token = this.#token
     return {
       token,
-      keys: new KeyTable(token.objects(), (key) => this.#states.of(key)),
+      keys: new KeyTable(token.objects(), (key) => this.#states?.of(key) ?? 'unknown'),
       random: (output) => token.random(output),
     }
   }
@@ -306,6 +314,7 @@ const sourceText = /^[A-Za-z0-9._:-]{1,40}$/
 
 const healthMs = 5_000
 const inventoryMs = 1_000
+const databaseHeadStartMs = 300
 /** Requests and answers are read once, and may hold PIN blocks. */
 function wipe(fields: Fields): void {
   for (const value of Object.values(fields)) if (value instanceof Uint8Array) value.fill(0)

@@ -116,6 +116,24 @@ describe.skipIf(softhsmMissing() !== undefined)('the life of keys', () => {
     await hsm.close()
   })
 
+  test('without the database a fresh process uses no key of which there are two', async () => {
+    const ref = 'zak.two.both'
+    await generateKey(keeper, { ref, algorithm: 'AES-128', ...people })
+    await generateKey(keeper, { ref, algorithm: 'AES-128', ...people })
+    const url = 'postgres://nobody@127.0.0.1:1/none'
+    const apart = await rooms.open({ deadlineMs: 5_000, vaultDatabaseUrl: url })
+    const data = Buffer.from('0200')
+    expect(await faultOf(apart.generateMac({ key: ref, data }))).toEqual({ kind: 'unavailable' })
+    expect(await apart.random(4)).toHaveLength(4)
+    await apart.close()
+    // With it, the pending version is on the token and is not used.
+    const hsm = await rooms.open({ deadlineMs: 5_000 })
+    const mac = await hsm.generateMac({ key: ref, data })
+    await rotateKey(keeper, { ref, graceSeconds: 60, ...people })
+    while (text(await hsm.generateMac({ key: ref, data })) === text(mac)) await wait(50)
+    await hsm.close()
+  })
+
   test('components make the key that their check values say', async () => {
     const components = [
       { value: hex('0123456789ABCDEFFEDCBA9876543210'), kcv: '08D7B4' },
