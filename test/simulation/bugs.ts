@@ -7,6 +7,8 @@ import type { World } from './world.ts'
  */
 export interface Bug {
   readonly journal?: (journal: Journal, world: World) => Journal
+  /** The database commits whatever version a unit expects. */
+  readonly ignoreVersions?: boolean
 }
 
 export const bugs: Readonly<Record<string, Bug>> = {
@@ -20,6 +22,14 @@ export const bugs: Readonly<Record<string, Bug>> = {
         void sleep(world, 20).then(() => journal.commit(unit))
         return Promise.resolve({ kind: 'committed' })
       },
+    }),
+  },
+  'no-row-lock': { ignoreVersions: true },
+  'no-tombstone': {
+    journal: (journal) => ({
+      ...journal,
+      commit: (unit) =>
+        unit.event.kind === 'cancelUnknown' ? Promise.resolve({ kind: 'committed' }) : journal.commit(unit),
     }),
   },
   'no-reversal-on-timeout': {

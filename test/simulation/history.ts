@@ -38,7 +38,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const drawn = drawFaults(world.random('swarm'), options.off ?? new Set())
   let faults: FaultRates = drawn
   const rates = (): FaultRates => faults
-  const database = new SimulatedDatabase(world, rates)
+  const database = new SimulatedDatabase(world, rates, options.bug?.ignoreVersions === true)
   const network = new SimulatedNetwork(world, rates)
   const node = new Node(world, database, network, rates, options.bug)
   const terminals = new SimulatedTerminals(world, rates, () => node.shell)

@@ -43,10 +43,12 @@ export class SimulatedDatabase {
   readonly #world: World
   readonly #random: Random
   readonly #faults: () => FaultRates
+  readonly #ignoreVersions: boolean
   #stan = 0
   #attempts = 0
 
-  constructor(world: World, faults: () => FaultRates) {
+  constructor(world: World, faults: () => FaultRates, ignoreVersions: boolean) {
+    this.#ignoreVersions = ignoreVersions
     this.#world = world
     this.#random = world.random('database')
     this.#faults = faults
@@ -153,7 +155,8 @@ export class SimulatedDatabase {
       return this.#byKey.has(unit.transaction.sourceKey) ? 'exists' : undefined
     }
     const stored = this.transactions.get(unit.transaction.id)
-    if (stored?.transaction.version !== unit.expectedVersion) return 'moved'
+    if (stored === undefined) return 'moved'
+    if (stored.transaction.version !== unit.expectedVersion && !this.#ignoreVersions) return 'moved'
     if (unit.onlyWhileApprovable && stored.approvableUntil <= now) return 'late'
     const change = unit.obligation
     if (change !== undefined && 'fence' in change) {
