@@ -31,7 +31,8 @@ export type { AccountBalance, Difference, HistoryLine, Reader, Statement, When }
 export { expireHolds } from './sweep.ts'
 export type { Sweep } from './sweep.ts'
 export { verifyLedger } from './verify.ts'
-export type { BadPlace, Verification } from './verify.ts'
+export type { BadPlace } from './finding.ts'
+export type { Verification } from './verify.ts'
 export type { LedgerLog } from './writer.ts'
 export type {
   AccountSpec,

@@ -1,21 +1,14 @@
-import type { QueryArrayResult } from 'pg'
 import { databaseError, openClient } from '../kernel/database.ts'
 import type { DatabaseClient } from '../kernel/database.ts'
 import { currencies } from '../kernel/money.ts'
 import { blockHash, genesisHash } from './chain.ts'
 import type { AccountOpened, UnitRecord } from './chain.ts'
-import type { Entry, Posting, PostingKind } from './decide.ts'
+import type { Posting } from './decide.ts'
+import { Bad, bad } from './finding.ts'
+import type { BadPlace } from './finding.ts'
+import { BookPages, ms } from './pages.ts'
+import type { StoredPosting } from './pages.ts'
 import { Replay } from './replay.ts'
-
-/** The first place where the books are not what they were written as. */
-export interface BadPlace {
-  readonly kind: 'altered' | 'missing' | 'extra' | 'reordered' | 'unbalanced'
-  readonly table: string
-  /** For example `posting 12` or `account 7`. */
-  readonly row: string
-  readonly block: bigint | undefined
-  readonly what: string
-}
 
 export interface Verification {
   readonly blocks: bigint
@@ -52,15 +45,6 @@ export function verifyBooks(client: DatabaseClient, shard: number): Promise<Veri
   return new Verifier(client, shard).run()
 }
 
-class Bad extends Error {
-  readonly place: BadPlace
-
-  constructor(place: BadPlace) {
-    super(place.what)
-    this.place = place
-  }
-}
-
 interface BlockRow {
   readonly seq: bigint
   readonly prev: Buffer
@@ -72,7 +56,7 @@ interface BlockRow {
 }
 
 class Verifier {
-  readonly #client: DatabaseClient
+  readonly #pages: BookPages
   readonly #shard: number
   readonly #replay = new Replay()
   #head: { seq: bigint; hash: Uint8Array; recordedAt: bigint } = {
@@ -86,7 +70,7 @@ class Verifier {
   #entries = 0n
 
   constructor(client: DatabaseClient, shard: number) {
-    this.#client = client
+    this.#pages = new BookPages(client, shard)
     this.#shard = shard
   }
 
@@ -115,14 +99,9 @@ class Verifier {
     }
   }
 
-  async #rows<T extends unknown[]>(text: string, values: unknown[] = []): Promise<T[]> {
-    const result: QueryArrayResult<T> = await this.#client.query<T>({ text, values, rowMode: 'array' })
-    return result.rows
-  }
-
   /** A currency that means another number of decimals would make every amount lie. */
   async #currencies(): Promise<void> {
-    const rows = await this.#rows<[string, number]>(
+    const rows = await this.#pages.rows<[string, number]>(
       'SELECT code, exponent FROM ledger.currency ORDER BY code',
     )
     for (const [code, exponent] of rows) {
@@ -139,7 +118,7 @@ class Verifier {
   /** Checks the next blocks; false when there are none. */
   async #page(): Promise<boolean> {
     const blocks = (
-      await this.#rows<[bigint, Buffer, Buffer, number, number, number, bigint]>(
+      await this.#pages.rows<[bigint, Buffer, Buffer, number, number, number, bigint]>(
         `SELECT seq, prev, hash, accounts, units, postings, ${ms('recorded_at')} FROM ledger.block
           WHERE shard = $1 AND seq > $2 ORDER BY seq LIMIT 2000`,
         [this.#shard, this.#head.seq],
@@ -152,9 +131,9 @@ class Verifier {
     const from = page[0]!.seq
     const to = page.at(-1)!.seq
     const lastPosting = this.#lastPosting + BigInt(page.reduce((sum, { postings }) => sum + postings, 0))
-    const accounts = await this.#accounts(from, to)
-    const units = await this.#unitsOf(from, to)
-    const postings = await this.#postings(this.#lastPosting, lastPosting)
+    const accounts = await this.#pages.accounts(from, to)
+    const units = await this.#pages.units(from, to)
+    const postings = await this.#pages.postings(this.#lastPosting, lastPosting)
     for (const block of page) this.#block(block, { accounts, units, postings })
     return true
   }
@@ -263,101 +242,10 @@ class Verifier {
     this.#entries += BigInt(postings.reduce((sum, { entries }) => sum + entries.length, 0))
   }
 
-  async #accounts(from: bigint, to: bigint): Promise<Map<bigint, AccountOpened[]>> {
-    const rows = await this.#rows<[bigint, bigint, string, string, string, string]>(
-      `SELECT block_seq, id, path, currency, normal_side, limit_kind FROM ledger.account
-        WHERE shard = $1 AND block_seq BETWEEN $2 AND $3 ORDER BY id`,
-      [this.#shard, from, to],
-    )
-    const byBlock = new Map<bigint, AccountOpened[]>()
-    for (const [seq, id, path, currency, normalSide, limit] of rows) {
-      add(byBlock, seq, { id, path, currency, normalSide, limit })
-    }
-    return byBlock
-  }
-
-  async #unitsOf(from: bigint, to: bigint): Promise<Map<bigint, (UnitRecord & { ordinal: number })[]>> {
-    const rows = await this.#rows<[bigint, number, string, Buffer, string | null, bigint, number]>(
-      `SELECT block_seq, ordinal, key, body_hash, refusal, first_posting, postings FROM ledger.unit
-        WHERE shard = $1 AND block_seq BETWEEN $2 AND $3 ORDER BY block_seq, ordinal`,
-      [this.#shard, from, to],
-    )
-    const byBlock = new Map<bigint, (UnitRecord & { ordinal: number })[]>()
-    for (const [seq, ordinal, key, hash, refusal, firstPosting, postings] of rows) {
-      const fingerprint = hash.toString('hex')
-      add(byBlock, seq, { key, fingerprint, refusal: refusal ?? undefined, firstPosting, postings, ordinal })
-    }
-    return byBlock
-  }
-
-  async #postings(after: bigint, to: bigint): Promise<Map<bigint, StoredPosting>> {
-    const postings = new Map<bigint, StoredPosting>()
-    const rows = await this.#rows<PostingRow>(
-      `SELECT id, reference, kind, hold_id, reverses, ${ms('effective_at')}, ${ms('expires_at')}, meta,
-              shard, block_seq, ${ms('recorded_at')}
-         FROM ledger.posting WHERE id > $1 AND id <= $2`,
-      [after, to],
-    )
-    for (const row of rows) {
-      const [
-        id,
-        reference,
-        kind,
-        holdId,
-        reverses,
-        effectiveAt,
-        expiresAt,
-        meta,
-        shard,
-        blockSeq,
-        recordedAt,
-      ] = row
-      if (postings.has(id)) throw bad('extra', 'posting', `posting ${id}`, 'is there twice')
-      postings.set(id, {
-        id,
-        reference,
-        kind,
-        holdId: holdId ?? undefined,
-        reverses: reverses ?? undefined,
-        effectiveAt: Number(effectiveAt),
-        expiresAt: expiresAt === null ? undefined : Number(expiresAt),
-        meta: meta ?? undefined,
-        entries: [],
-        seqs: [],
-        shard,
-        blockSeq,
-        recordedAt,
-      })
-    }
-    const entries = await this.#rows<EntryRow>(
-      `SELECT posting_id, seq, layer, account_id, currency, amount, account_version,
-              balance_after, debits_pending_after, credits_pending_after
-         FROM ledger.entry WHERE posting_id > $1 AND posting_id <= $2 ORDER BY posting_id, seq`,
-      [after, to],
-    )
-    for (const row of entries) {
-      const posting = postings.get(row[0])
-      if (posting === undefined)
-        throw bad('missing', 'posting', `posting ${row[0]}`, 'is gone, its entries are not')
-      posting.seqs.push(row[1])
-      posting.entries.push({
-        layer: row[2],
-        accountId: row[3],
-        currency: row[4],
-        amount: row[5],
-        accountVersion: row[6],
-        balanceAfter: row[7],
-        debitsPendingAfter: row[8],
-        creditsPendingAfter: row[9],
-      })
-    }
-    return postings
-  }
-
   /** Rows that no block accounts for. */
   async #nothingElse(): Promise<void> {
     const { seq } = this.#head
-    const [shard, second] = await this.#rows<[bigint, Buffer, bigint, bigint, bigint]>(
+    const [shard, second] = await this.#pages.rows<[bigint, Buffer, bigint, bigint, bigint]>(
       `SELECT head_seq, head_hash, last_posting, last_account, ${ms('recorded_at')} FROM ledger.shard WHERE shard = $1`,
       [this.#shard],
     )
@@ -374,7 +262,10 @@ class Verifier {
       ['shard', 'shard', 'shard <> $1', [this.#shard]],
     ]
     for (const [table, name, where, values] of strays) {
-      const [row] = await this.#rows(`SELECT ${name} FROM ledger.${table} WHERE ${where} LIMIT 1`, values)
+      const [row] = await this.#pages.rows(
+        `SELECT ${name} FROM ledger.${table} WHERE ${where} LIMIT 1`,
+        values,
+      )
       if (row !== undefined) throw bad('extra', table, `${table} ${String(row[0])}`, 'belongs to no block')
     }
     if (
@@ -390,7 +281,7 @@ class Verifier {
 
   async #projections(): Promise<void> {
     for (let after = 0n, full = true; full; ) {
-      const rows = await this.#rows<BalanceRow>(
+      const rows = await this.#pages.rows<BalanceRow>(
         `SELECT account_id, debits, credits, debits_pending, credits_pending, version, closed, no_overdraft, normal_debit
            FROM ledger.balance WHERE account_id > $1 ORDER BY account_id LIMIT ${pageRows}`,
         [after],
@@ -421,7 +312,7 @@ class Verifier {
     if (unseen !== undefined) throw bad('missing', 'balance', `account ${unseen}`, 'has no balance')
 
     for (let after = 0n, full = true; full; ) {
-      const rows = await this.#rows<HoldRow>(
+      const rows = await this.#pages.rows<HoldRow>(
         `SELECT id, state, currency, amount, captured, account_ids, amounts, open, version, ${ms('expires_at')}
            FROM ledger.hold WHERE id > $1 ORDER BY id LIMIT ${pageRows}`,
         [after],
@@ -450,57 +341,8 @@ class Verifier {
   }
 }
 
-interface StoredPosting extends Posting {
-  readonly entries: Entry[]
-  readonly seqs: number[]
-  readonly shard: number
-  readonly blockSeq: bigint
-  readonly recordedAt: bigint
-}
-
-type PostingRow = [
-  id: bigint,
-  reference: string,
-  kind: PostingKind,
-  holdId: bigint | null,
-  reverses: bigint | null,
-  effectiveAt: bigint,
-  expiresAt: bigint | null,
-  meta: Record<string, string> | null,
-  shard: number,
-  blockSeq: bigint,
-  recordedAt: bigint,
-]
-
-type EntryRow = [
-  postingId: bigint,
-  seq: number,
-  layer: 0 | 1,
-  accountId: bigint,
-  currency: string,
-  amount: bigint,
-  accountVersion: bigint,
-  balanceAfter: bigint,
-  debitsPendingAfter: bigint,
-  creditsPendingAfter: bigint,
-]
-
 type BalanceRow = [bigint, bigint, bigint, bigint, bigint, bigint, boolean, boolean, boolean]
 type HoldRow = [bigint, string, string, bigint, bigint, bigint[], bigint[], bigint[], bigint, bigint]
-
-function ms(column: string): string {
-  return `(extract(epoch FROM ${column}) * 1000)::bigint`
-}
-
-function bad(kind: BadPlace['kind'], table: string, row: string, what: string, block?: bigint): Bad {
-  return new Bad({ kind, table, row, block, what })
-}
-
-function add<K, V>(groups: Map<K, V[]>, key: K, value: V): void {
-  const group = groups.get(key)
-  if (group === undefined) groups.set(key, [value])
-  else group.push(value)
-}
 
 /** As many blocks as fill a page, and at least one. */
 function firstOf(blocks: readonly BlockRow[]): readonly BlockRow[] {

@@ -1,7 +1,7 @@
 import { blockHash } from './chain.ts'
 import type { Block, UnitRecord } from './chain.ts'
-import { signed } from './decide.ts'
 import type { Account, Hold, Posting } from './decide.ts'
+import { signed } from './form.ts'
 import type { Statement } from './session.ts'
 import { statement } from './statements.ts'
 
