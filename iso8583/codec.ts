@@ -23,7 +23,17 @@ export interface Codec<Fields = AnyFields> {
   encode(body: MessageBody<Fields>): Buffer
   /** One masked line for people and journals. Fails closed. */
   describe(message: Message | MessageBody): string
+  /** Validates bodies for any tool that takes Standard Schema: a body is valid when it can be encoded. */
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: 'mafraq'
+    readonly validate: (value: unknown) => Validated<Fields>
+  }
 }
+
+export type Validated<Fields = AnyFields> =
+  | { readonly value: MessageBody<Fields>; readonly issues?: undefined }
+  | { readonly issues: readonly { readonly message: string; readonly path: readonly string[] }[] }
 
 export type Decoded<Fields = AnyFields> =
   | { readonly ok: true; readonly message: Message<Fields> }
@@ -65,6 +75,22 @@ class DialectCodec implements Codec {
 
   describe(message: Message | MessageBody): string {
     return describe(this.#table, message)
+  }
+
+  get '~standard'(): Codec['~standard'] {
+    return { version: 1, vendor: 'mafraq', validate: (value) => this.#validate(value) }
+  }
+
+  #validate(value: unknown): Validated {
+    try {
+      this.encode(value as MessageBody)
+      return { value: value as MessageBody }
+    } catch (error) {
+      if (!(error instanceof IsoCodecError)) throw error
+      const isElement = /^\d/.test(error.path)
+      const path = isElement ? ['fields', ...error.path.split('.')] : [error.path]
+      return { issues: [{ message: error.message, path }] }
+    }
   }
 }
 

@@ -136,6 +136,9 @@ class Builder {
       padSide: small((row) => row.padSide),
       padNibble: small((row) => row.padNibble),
       making: small((row) => row.making),
+      cut: small((row) =>
+        Number(row.making === making.text && row.packing === packing.single && row.trim === 0),
+      ),
       charset: small((row) => row.charset),
       fill: small((row) => row.fill),
       trim: small((row) => row.trim),

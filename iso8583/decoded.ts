@@ -145,7 +145,11 @@ export class DecodedMessage implements Message, Source {
 
   #value(at: number, masked: boolean): FieldValue {
     const index = this.#index
-    return valueOf(this, index[at]!, index[at + 1]!, index[at + 2]!, masked)
+    const de = index[at]!
+    const start = index[at + 1]!
+    const units = index[at + 2]!
+    if (this.#table.cut[de] === 1) return this.latin1.substring(start, start + units)
+    return valueOf(this, de, start, units, masked)
   }
 
   /** Where in the index the element is; -1: not present. */

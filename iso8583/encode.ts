@@ -32,8 +32,13 @@ export class Encoder {
   }
 }
 
-function write(table: Table, writer: Writer, { mti, fields }: MessageBody): void {
-  if (typeof mti !== 'string') writer.fail('VALUE_MISSING', 'mti')
+function write(table: Table, writer: Writer, body: MessageBody): void {
+  // A body may come from outside, through `~standard` for one.
+  const given = body as Partial<MessageBody> | undefined | null
+  const mti = given?.mti
+  const fields = given?.fields as MessageBody['fields'] | undefined | null
+  if (typeof fields !== 'object' || fields === null) return writer.fail('VALUE_MISSING', 'fields')
+  if (typeof mti !== 'string') return writer.fail('VALUE_MISSING', 'mti')
   const bitmaps = presentIn(table, writer, fields)
   writer.row(0, mti, 'mti')
   const bitmapAt = writer.at

@@ -1,7 +1,7 @@
 import { characterOf, charsets } from './charset.ts'
 import { mask } from './mask.ts'
 import type { FieldValue } from './message.ts'
-import { elementsMax, making, packing, type Source, type Table } from './table.ts'
+import { making, packing, type Source, type Table } from './table.ts'
 
 /** Bytes of nested data that had to be written anew to be read: hexadecimal digits as the bytes they stand for. */
 export class PlainSource implements Source {
@@ -134,9 +134,4 @@ export function unhex(bytes: Buffer, start: number, end: number, charset: number
 
 function nibbleOf(code: number): number {
   return code < 0x3a ? code - 0x30 : code - 0x37
-}
-
-/** Whether a row number is a data element's. */
-export function isElement(de: number): boolean {
-  return Number.isInteger(de) && de >= 1 && de <= elementsMax
 }

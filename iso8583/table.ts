@@ -43,6 +43,8 @@ export interface Table {
   readonly padSide: Uint8Array
   readonly padNibble: Uint8Array
   readonly making: Uint8Array
+  /** 1: the value is a cut of the message's text, and nothing more is to be done. */
+  readonly cut: Uint8Array
   /** Index into `charsets`, for what is written as characters. */
   readonly charset: Uint8Array
   readonly fill: Uint8Array

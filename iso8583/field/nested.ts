@@ -32,6 +32,6 @@ export function tagOf(name: string): string {
   return at < 0 ? name : name.slice(0, at)
 }
 
-export function isParts(value: FieldValue): value is { readonly [part: string]: FieldValue } {
-  return typeof value === 'object' && !(value instanceof Uint8Array)
+export function isParts(value: FieldValue | null): value is { readonly [part: string]: FieldValue } {
+  return typeof value === 'object' && value !== null && !(value instanceof Uint8Array)
 }

@@ -100,7 +100,7 @@ function tagText(source: Source, row: number): string {
 
 /** Bytes given for nested data, or kept with it since it was read: checked and written as they are. */
 export function writeWire(node: Nested, writer: Writer, value: FieldValue, path: string): boolean {
-  const bytes = value instanceof Uint8Array ? value : typeof value === 'object' ? wireOf(value) : undefined
+  const bytes = value instanceof Uint8Array ? value : isParts(value) ? wireOf(value) : undefined
   if (bytes === undefined) return false
   const copy = Buffer.from(bytes)
   if (!node.check(copy, 0, copy.length)) {

@@ -179,6 +179,26 @@ describe('declaring', () => {
   })
 })
 
+test('a codec validates bodies as a Standard Schema', () => {
+  const { validate, version } = compile(mixed)['~standard']
+  expect(version).toBe(1)
+  expect(validate(body)).toEqual({ value: body })
+  const wrong: readonly (readonly [unknown, readonly string[]])[] = [
+    [null, ['fields']],
+    [{ mti: '0200' }, ['fields']],
+    [{ mti: 200, fields: {} }, ['mti']],
+    [{ mti: '0200', fields: { 4: '1' } }, ['fields', '4']],
+    [{ mti: '0200', fields: { 3: { type: '00', from: '00' } } }, ['fields', '3', 'to']],
+    [{ mti: '0200', fields: { 4: null } }, ['fields', '4']],
+    [{ mti: '0200', fields: { 43: null, 55: { '9F26': null } } }, ['fields', '43']],
+    [{ mti: '0200', fields: { 55: { '9F26': null } } }, ['fields', '55', '9F26']],
+  ]
+  for (const [value, path] of wrong) {
+    const { issues = [] } = validate(value)
+    expect(issues.map((issue) => issue.path)).toEqual([path])
+  }
+})
+
 test('a derived dialect is its base but for its changes, and can tell them', () => {
   const derived = extend(iso87Bcd, {
     name: 'derived',
