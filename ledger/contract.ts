@@ -2,7 +2,8 @@
 export interface Unit {
   /**
    * What makes the unit happen once: the same key again is answered from the record of the first (a refusal by
-   * the books included); the same key with another body is refused as `keyReused`.
+   * the books included); the same key with another body is refused as `keyReused`. The body is
+   * all of the unit: commands with their times, and rows.
    */
   readonly key: string
   readonly commands: readonly Command[]
@@ -140,10 +141,14 @@ export interface RowKind {
   readonly columns: readonly (readonly [name: string, type: string])[]
   /**
    * A statement over `input` that returns `(ordinal, reason)` for each row that must not be written, and takes the
-   * locks that keep its verdict true until the commit. A unit with such a row is refused with the reason.
+   * locks that keep its verdict true until the commit. A unit with such a row is refused with the reason. It looks
+   * its rows up through an index: the writer's connection plans no scans and no hash joins.
    */
   readonly guard?: string
-  /** A statement over `input` that writes the rows; it must affect exactly as many rows as it is given. */
+  /**
+   * A statement over `input` that writes the rows; it must affect exactly as many rows as it is given, which the server
+   * counts by a RETURNING that is added to it: it has none of its own.
+   */
   readonly write: string
   /**
    * Columns whose names and values together say what the row is about, whichever kind has them. Two units that name

@@ -220,6 +220,8 @@ try {
   const naivePoster: Poster = async (posting) => void (await naive.post({ ...posting, amountMinor: 100n }))
   const ours = poster(ledger)
 
+  await drive(ours, uniform, 1, 2, cpu)
+  await drive(naivePoster, uniform, 1, 2, cpu)
   const lone = {
     ours: await drive(ours, uniform, 1, 4, cpu),
     naive: await drive(naivePoster, uniform, 1, 4, cpu),
