@@ -169,6 +169,6 @@ export class DecodedMessage implements Message, Source {
 }
 
 /** How many bytes so many units of a row are. */
-export function bytesOf(packed: number, units: number): number {
+function bytesOf(packed: number, units: number): number {
   return packed === packing.single ? units : packed === packing.nibbles ? (units + 1) >> 1 : units * 2
 }

@@ -30,7 +30,7 @@ function bodyElements(table: Table, { fields }: MessageBody): string[] {
 }
 
 /** A clear value as its element's declaration lets it be shown. */
-export function maskedOf(table: Table, de: number, value: FieldValue): unknown {
+function maskedOf(table: Table, de: number, value: FieldValue): unknown {
   const isDeclared =
     de >= 1 && de <= elementsMax && (table.declared[(de - 1) >> 5]! & (0x80000000 >>> ((de - 1) & 31))) !== 0
   if (!isDeclared) return hidden('private')

@@ -6,7 +6,6 @@ import type {
   BitmappedSpec,
   DatasetsSpec,
   Field,
-  FieldSpec,
   LengthSpec,
   PlainSpec,
   PositionalSpec,
@@ -205,5 +204,3 @@ export function originalData() {
 export function signedAmount(size: number) {
   return positional({ sign: creditOrDebit(1), amount: amount(size) })
 }
-
-export type { FieldSpec }

@@ -4,7 +4,7 @@ import type { FieldValue } from './message.ts'
 import { making, packing, type Source, type Table } from './table.ts'
 
 /** Bytes of nested data that had to be written anew to be read: hexadecimal digits as the bytes they stand for. */
-export class PlainSource implements Source {
+class PlainSource implements Source {
   readonly table: Table
   readonly bytes: Buffer
 

@@ -23,7 +23,7 @@ export function loadSeeds(): readonly Seed[] {
   })
 }
 
-export function dialectOf(name: string) {
+function dialectOf(name: string) {
   const file = new URL(`${name}.json`, folder)
   const bundled = bundledDialects[name]
   if (bundled !== undefined) return bundled

@@ -126,3 +126,91 @@ test('a message is also read from base64 and from files', async () => {
     expect((await run('decode', '--dialect', 'iso87-bcd', '--file', file)).code).toBe(0)
   }
 })
+
+test('kat runs the known answers: none fails, and what is skipped is named', async () => {
+  const vectors = new URL('../vectors/iso8583.json', import.meta.url).pathname
+  const { code, out } = await run('kat', vectors, '--json')
+  const result = JSON.parse(out) as { passed: number; failed: number; skips: { id: string; why: string }[] }
+  expect(code).toBe(0)
+  expect(result).toMatchObject({ failed: 0, failures: [] })
+  expect(result.passed).toBeGreaterThanOrEqual(37)
+  expect(result.skips.every(({ id }) => id.startsWith('frame-vml'))).toBe(true)
+  expect((await run('kat', vectors)).out.trim().split('\n').at(-1)).toMatch(
+    /^\d+ passed, 0 failed, \d+ skipped$/,
+  )
+})
+
+test('kat fails a vector whose values, bytes or error are others', async () => {
+  const file = join(folder, 'vectors.json')
+  const vectors = [
+    { id: 'value', kind: 'message', hex, dialectName: 'iso87-bcd', fields: { 0: '0200', 3: '111111' } },
+    { id: 'accepted', kind: 'malformed', hex, dialectName: 'iso87-bcd', mustReject: true },
+    {
+      id: 'code',
+      kind: 'malformed',
+      hex: '02',
+      dialectName: 'iso87-bcd',
+      mustReject: true,
+      expectedError: 'BAD_BITMAP at offset 1',
+    },
+    { id: 'nobody', kind: 'message', hex, dialectName: 'nobody-knows' },
+  ]
+  writeFileSync(file, JSON.stringify({ vectors }))
+  const { code, out } = await run('kat', file, '--json')
+  expect(code).toBe(1)
+  expect(JSON.parse(out)).toMatchObject({
+    passed: 0,
+    failed: 3,
+    skipped: 1,
+    failures: [{ id: 'value' }, { id: 'accepted' }, { id: 'code' }],
+  })
+  expect(out).not.toContain(pan)
+})
+
+test('explain shows every byte range once, in order, and no sensitive byte', async () => {
+  const { code, out } = await run('explain', '--dialect', 'iso87-bcd', '--json', hex)
+  expect(code).toBe(0)
+  const { spans } = JSON.parse(out) as { spans: { path: string; start: number; end: number }[] }
+  const elements = spans.filter(({ path }) => !path.includes('.'))
+  let at = 0
+  for (const { start, end } of elements) {
+    expect(start).toBe(at)
+    at = end
+  }
+  expect(at).toBe(hex.length / 2)
+  expect(spans.map(({ path }) => path)).toContain('55.9F26')
+
+  const text = await run('explain', '--dialect', 'iso87-bcd', hex)
+  expect(text.out).not.toMatch(/4000000000|DEADBEEF/)
+  const one = await run('explain', '--dialect', 'iso87-bcd', '--at', '0', hex)
+  expect(one.out.trim().split('\n')).toHaveLength(2)
+  const cut = await run('explain', '--dialect', 'iso87-bcd', hex.slice(0, 60))
+  expect(cut.code).toBe(1)
+  expect(cut.out).toContain('DE7 needs 5 bytes at offset 28, 2 left')
+})
+
+test('diff names the elements that differ, masked; describe prints one masked line', async () => {
+  const other = compile(iso87Bcd)
+    .encode(purchase({ 4: 1n, 2: '4000000000000010' }))
+    .toString('hex')
+  const { code, out } = await run('diff', '--dialect', 'iso87-bcd', '--json', hex, other)
+  expect(code).toBe(1)
+  expect(JSON.parse(out)).toEqual({
+    differences: [
+      { path: '2', left: '400000******0002', right: '400000******0010' },
+      { path: '4', left: '000000012500', right: '000000000001' },
+    ],
+  })
+  expect((await run('diff', '--dialect', 'iso87-bcd', hex, hex)).code).toBe(0)
+  const described = await run('describe', '--dialect', 'iso87-bcd', hex)
+  expect(described.out).toMatch(/^0200 2=400000\*{6}0002 /)
+})
+
+test('dialects lists what is known, and what each changes in its base', async () => {
+  const { out } = await run('dialects', '--json')
+  const { dialects } = JSON.parse(out) as { dialects: { name: string; base?: string }[] }
+  expect(dialects.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['iso87-ascii', 'iso87-bcd', 'iso93-bcd', 'extra-dialect']),
+  )
+  expect((await run('dialects')).out).toContain('iso87-bcd but for its name')
+})
