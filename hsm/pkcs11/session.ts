@@ -83,8 +83,10 @@ function slotOf(pkcs11: Pkcs11Js.PKCS11, tokenLabel: string): Pkcs11Js.Handle {
 /** One search over everything: a search costs milliseconds on a token of some hundred objects. */
 export function listObjects(raw: Raw): TokenObject[] {
   const { js } = raw
+  // What this process has lent itself is still there when the token is not.
+  const stored = { type: js.CKA_TOKEN, value: true }
   return [js.CKO_SECRET_KEY, js.CKO_PRIVATE_KEY]
-    .flatMap((value) => find(raw, [{ type: js.CKA_CLASS, value }]))
+    .flatMap((value) => find(raw, [{ type: js.CKA_CLASS, value }, stored]))
     .map((handle) => describe(raw, handle))
 }
 

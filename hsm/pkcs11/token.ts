@@ -244,7 +244,9 @@ class Pkcs11Token implements Token {
   }
 
   refresh(): void {
-    this.#objects = this.#attempt(() => listObjects(this.#raw))
+    const fresh = this.#attempt(() => listObjects(this.#raw))
+    if (fresh.length === 0 && this.#objects.length > 0) throw new TokenError(generalError)
+    this.#objects = fresh
   }
 
   unsafe(object: TokenObject): readonly string[] {

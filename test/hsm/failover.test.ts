@@ -136,9 +136,12 @@ describe.skipIf(softhsmMissing() !== undefined || compilerMissing() !== undefine
         string,
       ]
       renameSync(here, away)
-      expect(await faultOf(hsm.generateMac(request))).toEqual({ kind: 'deadline' })
-      while (!rooms.log.join('\n').includes('noToken')) await wait(20)
-      renameSync(away, here)
+      try {
+        expect(await faultOf(hsm.generateMac(request))).toEqual({ kind: 'deadline' })
+        while (!rooms.log.join('\n').includes('noToken')) await wait(20)
+      } finally {
+        renameSync(away, here)
+      }
       while (hsm.status().state !== 'up') await wait(20)
       expect(text(await hsm.generateMac(request))).toBe(mac)
       await hsm.close()
