@@ -21,7 +21,11 @@ import { openTwin } from '../../hsm/twin/token.ts'
 import type { Fields } from '../../hsm/wire.ts'
 
 const { values } = parseArgs({
-  options: { json: { type: 'boolean' }, seconds: { type: 'string', default: '3' }, driver: { type: 'string' } },
+  options: {
+    json: { type: 'boolean' },
+    seconds: { type: 'string', default: '3' },
+    driver: { type: 'string' },
+  },
 })
 const seconds = Number(values.seconds)
 const driver = values.driver === 'twin' || findSofthsm() === undefined ? 'twin' : 'pkcs11'
@@ -40,7 +44,12 @@ const data = Buffer.alloc(200, 0x31)
 const work: Readonly<Record<string, { command: keyof typeof commands; fields: Fields }>> = {
   pinTranslate: {
     command: 'translatePin',
-    fields: { from: 'tpk.acq1.in', to: 'zpk.knet.out', pinBlock: Buffer.from('230B4C43B8BA2C5C', 'hex'), pan },
+    fields: {
+      from: 'tpk.acq1.in',
+      to: 'zpk.knet.out',
+      pinBlock: Buffer.from('230B4C43B8BA2C5C', 'hex'),
+      pan,
+    },
   },
   cmac200: { command: 'generateMac', fields: { key: 'zak.knet.both', data } },
   retail200: { command: 'generateMac', fields: { key: 'tak.acq1.both', data } },
@@ -70,7 +79,11 @@ if (scratch !== undefined) process.env['SOFTHSM2_CONF'] = scratch.softhsmConf
 const specs = readKeyFile(keyFile).flatMap(objectsOf)
 const token = scratch === undefined ? openTwin(specs) : await openPkcs11Token(scratch)
 if (scratch !== undefined) for (const spec of specs) token.create(spec)
-const context: Context = { token, keys: new KeyTable(token.objects()), random: (output) => token.random(output) }
+const context: Context = {
+  token,
+  keys: new KeyTable(token.objects()),
+  random: (output) => token.random(output),
+}
 const hsm = await openHsm({
   driver,
   ...(scratch === undefined
@@ -94,10 +107,15 @@ const results: Record<string, Figures> = {}
 for (const [name, { command, fields }] of Object.entries(work)) {
   const inProcess = alone(command, fields)
   const call = callOf(hsm, command, fields)
-  await loaded(call, 0.5)
+  await loaded(call, 1.5)
   const client = await loaded(call, seconds)
   const single = await idle(call)
-  results[name] = { client, process: inProcess.perSecond, ...single, overheadUs: single.p50us - inProcess.p50us }
+  results[name] = {
+    client,
+    process: inProcess.perSecond,
+    ...single,
+    overheadUs: single.p50us - inProcess.p50us,
+  }
 }
 await hsm.close()
 token.close()
