@@ -52,7 +52,7 @@ function settings(options: DatabaseOptions): pg.ClientConfig {
     application_name: options.applicationName,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
     keepAlive: true,
-    types: { getTypeParser },
+    types: typeParsers,
     ...(options.pipeline === true ? { pipeline: true } : {}),
     ...(options.socket === undefined ? {} : { stream: () => options.socket! }),
   }
@@ -67,6 +67,9 @@ const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: 'tex
   if (format !== 'binary' && oid === int8Array) return parseBigints
   return driverParser(oid, format)
 }
+
+/** For whoever reads rows past the driver. */
+export const typeParsers: pg.CustomTypesConfig = { getTypeParser }
 
 const driverParser = pg.types.getTypeParser as (oid: number, format?: string) => (value: string) => unknown
 

@@ -8,7 +8,8 @@ import { load } from './load.ts'
 import type { Loaded } from './load.ts'
 import { gatherRows } from './rowkinds.ts'
 import type { RowKinds } from './rowkinds.ts'
-import type { Session, Statement } from './session.ts'
+import type { Session } from './session.ts'
+import type { Statement } from './trip.ts'
 import {
   balancesStatement,
   blockStatements,

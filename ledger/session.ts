@@ -1,15 +1,9 @@
 import { Socket } from 'node:net'
-import type { QueryResult } from 'pg'
 import type { Clock } from '../kernel/clock.ts'
-import { DatabaseError, checkDurability, databaseError, openClient } from '../kernel/database.ts'
+import { DatabaseError, checkDurability, databaseError, openClient, typeParsers } from '../kernel/database.ts'
 import type { DatabaseClient } from '../kernel/database.ts'
-
-/** One statement of a trip. `name` makes it a prepared one. */
-export interface Statement {
-  readonly name: string
-  readonly text: string
-  readonly values: unknown[]
-}
+import { Prepared, Trip } from './trip.ts'
+import type { Statement, TripResult } from './trip.ts'
 
 export interface SessionOptions {
   readonly databaseUrl: string
@@ -25,6 +19,7 @@ export class Session {
   readonly #client: DatabaseClient
   readonly #socket: Socket
   readonly #options: SessionOptions
+  readonly #prepared = new Prepared()
   #lost = false
   /** Called when the connection is gone, also while nothing is asked of it. */
   onLost: (() => void) | undefined
@@ -45,7 +40,6 @@ export class Session {
     const client = await openClient({
       databaseUrl: options.databaseUrl,
       applicationName: 'mafraq-ledger',
-      pipeline: true,
       connectTimeoutMs: options.statementDeadlineMs,
       socket,
     })
@@ -66,26 +60,21 @@ export class Session {
     return this.#lost
   }
 
-  /** Throws the first error that is one of its own, once all statements have been answered. */
-  async trip(statements: readonly (Statement | string)[]): Promise<QueryResult<Record<string, unknown>>[]> {
+  /** Throws the error of the first statement that fails; those after it were not run. */
+  async trip(statements: readonly (Statement | string)[]): Promise<TripResult[]> {
     if (this.#lost) throw new DatabaseError('lost')
     // The server cancels a slow statement at the deadline; whoever has not even said so by now is not there.
     const deadline = this.#options.clock.after(1.5 * this.#options.statementDeadlineMs, () => this.cut())
-    // One write to the socket for all of them.
-    this.#socket.cork()
-    const answers = statements.map((statement) =>
-      typeof statement === 'string' ? this.#client.query(statement) : this.#client.query({ ...statement }),
-    )
-    this.#socket.uncork()
-    const settled = await Promise.allSettled(answers)
-    deadline.cancel()
-    if (this.lost) throw new DatabaseError('lost')
-    const results: QueryResult<Record<string, unknown>>[] = []
-    for (const answer of settled) {
-      if (answer.status === 'rejected') throw databaseError(answer.reason)
-      results.push(answer.value as QueryResult<Record<string, unknown>>)
+    const trip = new Trip(statements.map(asStatement), this.#prepared, typeParsers)
+    this.#client.query(trip)
+    try {
+      return await trip.done
+    } catch (error) {
+      if (this.lost) throw new DatabaseError('lost')
+      throw databaseError(error)
+    } finally {
+      deadline.cancel()
     }
-    return results
   }
 
   cut(): void {
@@ -96,6 +85,11 @@ export class Session {
   async close(): Promise<void> {
     if (!this.#lost) await this.#client.end().catch(() => undefined)
   }
+}
+
+/** A statement without values is named by its own text: `BEGIN`, `COMMIT`, `ROLLBACK`. */
+function asStatement(statement: Statement | string): Statement {
+  return typeof statement === 'string' ? { name: statement, text: statement, values: [] } : statement
 }
 
 /**

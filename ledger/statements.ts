@@ -1,4 +1,4 @@
-import type { Statement } from './session.ts'
+import type { Statement } from './trip.ts'
 
 /**
  * Every statement of the writer, by the name it is prepared under. Sets of rows go in as one array a column, so that

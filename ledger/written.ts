@@ -2,7 +2,7 @@ import { blockHash } from './chain.ts'
 import type { Block, UnitRecord } from './chain.ts'
 import type { Account, Hold, Posting } from './decide.ts'
 import { signed } from './form.ts'
-import type { Statement } from './session.ts'
+import type { Statement } from './trip.ts'
 import { statement } from './statements.ts'
 
 /**

@@ -52,11 +52,13 @@ test('a commit that cannot be found out about in time is unknown, and is told ap
   const impatient = await world.open({ databaseUrl: proxy.url, outcomeDeadlineMs: 50 })
   const [sale] = sales(1)
   proxy.arm('afterCommit', 1)
+  const cutsBefore = proxy.cuts
   const slow = impatient.commit(sale!)
-  // Every further connection is cut as well, until the time is up.
-  proxy.arm('afterCommit', 1_000)
+  while (proxy.cuts === cutsBefore) await sleep(systemClock, 1)
+  // Every further connection is cut before it can look, until the time is up.
+  proxy.arm('beforeLoad', 1_000)
   expect(await slow).toEqual({ kind: 'unknown' })
-  proxy.arm('afterCommit', 0)
+  proxy.arm('beforeLoad', 0)
   const before = await ownedBy(world, 'merchant:1')
   expect(await impatient.commit(sale!)).toEqual({ kind: 'committed' })
   expect(await ownedBy(world, 'merchant:1')).toBe(before)

@@ -23,8 +23,13 @@ const marks: Readonly<Record<Cut, string>> = {
   silentAtCommit: 'COMMIT\0',
 }
 
-/** The type and length in front of the text of a query (PostgreSQL protocol, Query). */
-const queryHeaderBytes = 5
+/**
+ * What stands in front of a statement's name: type and length (PostgreSQL protocol, Parse), and the name of a portal,
+ * which is empty (Bind).
+ */
+function headerBytes(bytes: Buffer, at: number): number {
+  return bytes[at - 6] === 'B'.charCodeAt(0) ? 6 : 5
+}
 
 export interface CuttingProxy {
   readonly url: string
@@ -70,7 +75,7 @@ export async function openCuttingProxy(databaseUrl: string): Promise<CuttingProx
           cut()
           break
         case 'beforeCommit':
-          far.write(bytes.subarray(0, at - queryHeaderBytes), () => setTimeout(cut, 20))
+          far.write(bytes.subarray(0, at - headerBytes(bytes, at)), () => setTimeout(cut, 20))
           silent = true
           break
         case 'afterCommit':

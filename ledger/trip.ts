@@ -1,0 +1,142 @@
+import { createRequire } from 'node:module'
+import pg from 'pg'
+import type { QueryResult } from 'pg'
+
+/** One statement of a trip, prepared under its name the first time. */
+export interface Statement {
+  readonly name: string
+  readonly text: string
+  readonly values: readonly unknown[]
+}
+
+export type TripResult = QueryResult<Record<string, unknown>>
+
+/** What a connection has been told once and need not be told again. */
+export class Prepared {
+  readonly parsed = new Set<string>()
+  /** Columns by statement: a statement that is known is not described again. */
+  readonly columns = new Map<string, readonly Column[]>()
+}
+
+/**
+ * Several statements and one Sync (PostgreSQL protocol, "Pipelining"): the server answers all of them in one piece, and
+ * after the first that fails it skips the rest. The driver's own pipelining sends a Sync with each statement, which
+ * costs a flush on the server and a wake-up here for every one of them.
+ */
+export class Trip {
+  readonly results: TripResult[] = []
+  readonly done: Promise<TripResult[]>
+  readonly #statements: readonly Statement[]
+  readonly #prepared: Prepared
+  readonly #types: pg.CustomTypesConfig
+  /** Names in the order in which their parsing will be acknowledged. */
+  readonly #parsing: string[] = []
+  readonly #settle: PromiseWithResolvers<TripResult[]>
+  #current: RowReader | undefined
+
+  constructor(statements: readonly Statement[], prepared: Prepared, types: pg.CustomTypesConfig) {
+    this.#statements = statements
+    this.#prepared = prepared
+    this.#types = types
+    this.#settle = Promise.withResolvers()
+    this.done = this.#settle.promise
+  }
+
+  /** The driver calls it when the connection is free. */
+  submit(connection: pg.Connection): null {
+    const wire = connection as unknown as Wire
+    const onParsed = (): void => {
+      const name = this.#parsing.shift()
+      if (name !== undefined) this.#prepared.parsed.add(name)
+    }
+    wire.on('parseComplete', onParsed)
+    const stop = (): void => wire.off('parseComplete', onParsed)
+    this.done.then(stop, stop)
+    wire.stream.cork()
+    const asked = new Set<string>()
+    for (const { name, text, values } of this.#statements) {
+      if (!this.#prepared.parsed.has(name) && !asked.has(name)) {
+        asked.add(name)
+        this.#parsing.push(name)
+        wire.parse({ name, text })
+      }
+      wire.bind({ statement: name, values, valueMapper: prepareValue })
+      if (!this.#prepared.columns.has(name)) wire.describe({ type: 'P', name: '' })
+      wire.execute({ rows: 0 })
+    }
+    wire.sync()
+    wire.stream.uncork()
+    return null
+  }
+
+  handleRowDescription({ fields }: { fields: readonly Column[] }): void {
+    this.#prepared.columns.set(this.#nameNow(), fields)
+  }
+
+  handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
+    this.#reader().addRow(this.#reader().parseRow(fields))
+  }
+
+  handleCommandComplete(message: { readonly text: string }): void {
+    const reader = this.#reader()
+    reader.addCommandComplete(message)
+    // A statement without rows has no columns, and that is known now too.
+    if (!this.#prepared.columns.has(this.#nameNow())) this.#prepared.columns.set(this.#nameNow(), [])
+    this.results.push(reader as unknown as TripResult)
+    this.#current = undefined
+  }
+
+  handleError(error: Error): void {
+    this.#settle.reject(error)
+  }
+
+  handleReadyForQuery(): void {
+    this.#settle.resolve(this.results)
+  }
+
+  #nameNow(): string {
+    return this.#statements[this.results.length]!.name
+  }
+
+  #reader(): RowReader {
+    if (this.#current === undefined) {
+      this.#current = new Result(undefined, this.#types)
+      this.#current.addFields(this.#prepared.columns.get(this.#nameNow()) ?? [])
+    }
+    return this.#current
+  }
+}
+
+interface Column {
+  readonly name: string
+  readonly dataTypeID: number
+}
+
+/** The parts of the driver's connection that its declared types leave out. */
+interface Wire {
+  readonly stream: { cork(): void; uncork(): void }
+  on(event: 'parseComplete', listener: () => void): void
+  off(event: 'parseComplete', listener: () => void): void
+  parse(statement: { name: string; text: string }): void
+  bind(portal: {
+    statement: string
+    values: readonly unknown[]
+    valueMapper: (value: unknown) => unknown
+  }): void
+  describe(portal: { type: 'P'; name: string }): void
+  execute(portal: { rows: number }): void
+  sync(): void
+}
+
+interface RowReader {
+  addFields(columns: readonly Column[]): void
+  parseRow(fields: readonly (string | null)[]): Record<string, unknown>
+  addRow(row: Record<string, unknown>): void
+  addCommandComplete(message: { readonly text: string }): void
+}
+
+const Result = (pg as unknown as { Result: new (mode: undefined, types: pg.CustomTypesConfig) => RowReader })
+  .Result
+const { prepareValue } = createRequire(import.meta.url)('pg/lib/utils') as {
+  prepareValue: (value: unknown) => unknown
+}
