@@ -1,4 +1,10 @@
-import { createCipheriv, createDecipheriv, timingSafeEqual } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  type KeyObject,
+  timingSafeEqual,
+} from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { SimulatorError } from './fault.ts'
 
@@ -126,19 +132,31 @@ function panField(pan: string): Buffer {
   return Buffer.from(pan.slice(-13, -1).padStart(16, '0'), 'hex')
 }
 
+const secrets = new Map<string, KeyObject>()
+
+/** Node takes a key object in a fifth of the time that it takes bytes (36 us and 7 us for one AES block). */
+function secret(key: Buffer): KeyObject {
+  const name = key.toString('latin1')
+  const known = secrets.get(name) ?? createSecretKey(key)
+  secrets.set(name, known)
+  return known
+}
+
 function tripleDes(key: Buffer, block: Uint8Array, direction: 'encrypt' | 'decrypt'): Buffer {
   const make = direction === 'encrypt' ? createCipheriv : createDecipheriv
-  const cipher = make(key.length === 16 ? 'des-ede' : 'des-ede3', key, null).setAutoPadding(false)
+  const cipher = make(key.length === 16 ? 'des-ede' : 'des-ede3', secret(key), null).setAutoPadding(false)
   return Buffer.concat([cipher.update(block), cipher.final()])
 }
 
 function cbcTail(key: Buffer, data: Uint8Array): Buffer {
-  const cipher = createCipheriv('des-ede3-cbc', key, Buffer.alloc(8)).setAutoPadding(false)
+  const cipher = createCipheriv('des-ede3-cbc', secret(key), Buffer.alloc(8)).setAutoPadding(false)
   return Buffer.concat([cipher.update(data), cipher.final()]).subarray(-8)
 }
 
 function aesCbc(key: Buffer, data: Uint8Array): Buffer {
-  const cipher = createCipheriv(`aes-${key.length * 8}-cbc`, key, Buffer.alloc(16)).setAutoPadding(false)
+  const cipher = createCipheriv(`aes-${key.length * 8}-cbc`, secret(key), Buffer.alloc(16)).setAutoPadding(
+    false,
+  )
   return Buffer.concat([cipher.update(data), cipher.final()])
 }
 
