@@ -223,6 +223,9 @@ function settings(programs: Programs, account: Account | undefined): string {
     'synchronous_commit = on',
     `wal_compression = ${lz4.stderr.includes('wal_compression') ? 'off' : 'lz4'}`,
     'max_wal_size = 1GB',
+    // Two system calls for each statement, for a title that nobody reads here.
+    'update_process_title = off',
+    'jit = off',
     "timezone = 'UTC'",
     "log_timezone = 'UTC'",
     // A statement in the log could carry what a row holds; what failed is known to whoever sent it.
