@@ -87,7 +87,9 @@ export class Dispatch {
       const { pan, pinBlock: block } = secrets
       const keys = { from: purchase.source.keys.pin, to: this.#ports.pinKeyOf(leg.destination) }
       try {
-        pinBlock = await this.#ports.hsm.translatePin({ ...keys, pinBlock: block, pan })
+        // Whoever sends one bad PIN block after another is slowed down in the HSM, and nobody else.
+        const source = `${purchase.source.name}:${purchase.request.terminalId}`
+        pinBlock = await this.#ports.hsm.translatePin({ ...keys, pinBlock: block, pan, source })
       } catch (error) {
         if (!(error instanceof HsmError)) throw error
         return { kind: 'notSent', reason: error.fault.kind === 'pinBlock' ? 'pinBlock' : 'hsm' }
