@@ -101,8 +101,11 @@ class Desk {
 
   async #serve(line: Line, message: Message, receivedMonotonicMs: number): Promise<void> {
     const { observer, rules } = this.#options
-    if (this.#draining || line.inFlight >= inFlightMax) {
+    const busy = this.#draining || line.inFlight >= inFlightMax
+    if (busy && !isReversal(message.mti)) {
       observer.refused(rules.name, 'overload')
+      // What is asked again may have been approved: only silence is true of it without looking.
+      if (isRepeat(message.mti)) return
       return void (await this.#reply(line.link, message, { responseCode: '91' }))
     }
     line.inFlight++
@@ -193,6 +196,15 @@ function copy(message: Message, de: number, fields: Record<number, FieldValue>):
 /** Functions are even when they need an answer: request, advice, notification. */
 function isResponse(mti: string): boolean {
   return (mti.charCodeAt(2) - 48) % 2 === 1
+}
+
+/** Reversals are never turned away: each undoes something that may have happened. */
+function isReversal(mti: string): boolean {
+  return mti[1] === '4'
+}
+
+function isRepeat(mti: string): boolean {
+  return (mti.charCodeAt(3) - 48) % 2 === 1
 }
 
 /** The request's type with function + 1 and the repeat flag cleared (M2). */

@@ -43,17 +43,22 @@ test('operators can ask how it stands, and nothing they read names a card, a ter
 
 test('SIGTERM sees what is under way to its end, refuses what is new, and loses nothing', async () => {
   const terminal = await world.terminal()
-  const late = await world.terminal()
+  const late = await world.terminal({ timeoutMs: 1_000 })
+  const before = await late.purchase({ card: knet, amountMinor: 7_050n })
+  expect(code(before.answer)).toBe('00')
   await world.network({ delayMs: 1_500 })
   const underWay = Array.from({ length: 10 }, () => terminal.begin({ card: knet, amountMinor: 7_000n }))
   await world.lifeUntil(underWay.at(-1)!.purchase.rrn, ({ state }) => state === 'intent')
   const stopped = world.system.stop('switch')
   await new Promise((resolve) => setTimeout(resolve, 300))
   const refused = await late.purchase({ card: knet, amountMinor: 7_100n })
+  const repeated = late.repeat(before, { timeoutMs: 500 })
   const answers = await Promise.all(underWay.map(({ reply }) => reply))
   await stopped
   expect(answers.map(code)).toEqual(Array.from({ length: 10 }, () => '00'))
   expect(code(refused.answer)).toBe('91')
+  // Approved before: a decline now would be false.
+  expect((await repeated).kind).toBe('noAnswer')
   for (const { purchase } of underWay) expect((await world.life(purchase.rrn)).delivery).toBe('delivered')
 }, 60_000)
 
