@@ -1,7 +1,8 @@
 import type { HsmLog } from './backend.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { faultOf } from './fault-fields.ts'
 import { HsmError } from './fault.ts'
-import type { Hsm, HsmStatus, IssuerHsm, PinTranslation } from './contract.ts'
+import type { Hsm, HsmStatus, IssuerHsm, PinTranslation, SealedCard, SealedCardAnswer } from './contract.ts'
 import type { Fields } from './wire.ts'
 
 export interface HsmOptions {
@@ -100,8 +101,17 @@ class Client implements Hsm, IssuerHsm {
     return isVerified(await this.#ask('verifyMac', { key, data, mac }))
   }
 
-  async tokenise(pan: string): Promise<string> {
-    return textOf(await this.#ask('tokenise', { pan }), 'token')
+  async tokenise(pan: string, expiry?: string): Promise<string> {
+    return textOf(await this.#ask('tokenise', { pan, expiry }), 'token')
+  }
+
+  async verifyThenTokenise(request: SealedCard): Promise<SealedCardAnswer> {
+    const answer = await this.#ask('verifyThenTokenise', { ...request })
+    if (!isVerified(answer)) return { verified: false }
+    const fault = faultOf((answer['tokenFault'] as Fields | undefined) ?? {})
+    return fault === undefined
+      ? { verified: true, token: textOf(answer, 'token') }
+      : { verified: true, fault }
   }
 
   async detokenise(token: string): Promise<string> {

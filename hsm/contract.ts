@@ -1,4 +1,5 @@
 /** The words of the front door; they are exported there. */
+import type { HsmFault } from './fault.ts'
 
 /** `role.zone.direction`, for example `zpk.knet.out`: the active version of that key. Never the key itself. */
 export type KeyRef = string
@@ -17,14 +18,37 @@ export interface Hsm {
     readonly data: Uint8Array
     readonly mac: Uint8Array
   }): Promise<boolean>
-  /** The random token that stands for a card number everywhere outside this room. The same number, the same token. */
-  tokenise(pan: string): Promise<string>
+  /**
+   * The random token that stands for a card number everywhere outside this room. The same number, the same token.
+   * `expiry` (YYMM) is kept with it.
+   */
+  tokenise(pan: string, expiry?: string): Promise<string>
+  /**
+   * `verifyMac`, and only when the seal is right `tokenise`, in one round trip: what a message whose seal is wrong
+   * claims to be a card number never reaches the vault. Rejects only where `verifyMac` would.
+   */
+  verifyThenTokenise(request: SealedCard): Promise<SealedCardAnswer>
   /** The card number behind a token, for a message that must carry it. Each look-up is logged in the vault. */
   detokenise(token: string): Promise<string>
   /** What is behind this door, for `status` and the banner. */
   status(): HsmStatus
   close(): Promise<void>
 }
+
+export interface SealedCard {
+  readonly key: KeyRef
+  readonly data: Uint8Array
+  readonly mac: Uint8Array
+  readonly pan: string
+  /** YYMM. */
+  readonly expiry?: string
+}
+
+/** `fault`: the seal is right, and `tokenise` failed with this. */
+export type SealedCardAnswer =
+  | { readonly verified: false }
+  | { readonly verified: true; readonly token: string }
+  | { readonly verified: true; readonly token?: undefined; readonly fault: HsmFault }
 
 export interface PinTranslation {
   readonly from: KeyRef

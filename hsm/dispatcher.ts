@@ -9,6 +9,7 @@ import type { HsmLog } from './backend.ts'
 import { startExit } from './config.ts'
 import type { ProcessConfig, StartFault } from './config.ts'
 import { HsmError } from './fault.ts'
+import { faultOf } from './fault-fields.ts'
 import type { HsmFault } from './fault.ts'
 import { FrameReader, packFrame, WireError } from './wire.ts'
 import type { Fields, Frame } from './wire.ts'
@@ -287,16 +288,4 @@ export class Dispatcher {
 
 function rank(backend: Backend): number {
   return backend.outstanding + (backend.suspect ? inFlightMax : 0)
-}
-
-const whys = ['unknownKey', 'wrongUsage', 'badRequest', 'unknownToken'] as const
-
-function faultOf(fields: Fields): HsmFault | undefined {
-  const kind = fields['fault']
-  if (kind === undefined) return undefined
-  if (kind === 'pinBlock' || kind === 'shed') return { kind }
-  if (kind === 'refused') {
-    return { kind, why: whys.find((why) => why === fields['why']) ?? 'badRequest' }
-  }
-  return { kind: 'unavailable' }
 }

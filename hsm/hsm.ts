@@ -18,6 +18,8 @@ export type {
   PinInput,
   PinMethod,
   PinTranslation,
+  SealedCard,
+  SealedCardAnswer,
 } from './contract.ts'
 export { HsmError } from './fault.ts'
 export type { HsmFault } from './fault.ts'

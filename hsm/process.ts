@@ -5,12 +5,13 @@
 import { connect } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Socket } from 'node:net'
-import { commandNamed } from './commands/commands.ts'
+import { commandNamed, commands } from './commands/commands.ts'
 import type { Command } from './commands/commands.ts'
 import type { Context } from './commands/context.ts'
-import { panText, refText, Request } from './commands/request.ts'
+import { expiryText, panText, refText, Request } from './commands/request.ts'
 import { deviceLostExit, StartError, startExit } from './config.ts'
 import type { ProcessConfig } from './config.ts'
+import { fieldsOf } from './fault-fields.ts'
 import { HsmError } from './fault.ts'
 import type { HsmFault } from './fault.ts'
 import { HealthCheck } from './health.ts'
@@ -230,7 +231,9 @@ class Server {
       case 'ping':
         return {}
       case 'tokenise':
-        return this.#vault.tokenise(request.text('pan', panText)).then((token) => ({ token }))
+        return this.#tokenise(request)
+      case 'verifyThenTokenise':
+        return this.#verifyThenTokenise(request)
       case 'detokenise':
         return this.#vault.detokenise(request.text('token', tokenText)).then((pan) => ({ pan }))
       default: {
@@ -238,6 +241,21 @@ class Server {
         if (command === undefined) throw new HsmError({ kind: 'refused', why: 'badRequest' })
         return isPinCommand(name) ? this.#throttled(command, request) : command(this.#context, request)
       }
+    }
+  }
+
+  async #tokenise(request: Request): Promise<Fields> {
+    const expiry = request.has('expiry') ? request.text('expiry', expiryText) : undefined
+    return { token: await this.#vault.tokenise(request.text('pan', panText), expiry) }
+  }
+
+  /** The verdict about the seal stands whatever becomes of the token. */
+  async #verifyThenTokenise(request: Request): Promise<Fields> {
+    if (!commands.verifyMac(this.#context, request).verified) return { verified: false }
+    try {
+      return { verified: true, ...(await this.#tokenise(request)) }
+    } catch (error) {
+      return { verified: true, tokenFault: fieldsOf(this.#faultOf(error)) }
     }
   }
 
@@ -255,8 +273,7 @@ class Server {
   }
 
   #refuse(id: number, error: unknown): void {
-    const fault = this.#faultOf(error)
-    this.#send(id, { fault: fault.kind, ...('why' in fault ? { why: fault.why } : {}) })
+    this.#send(id, fieldsOf(this.#faultOf(error)))
   }
 
   #faultOf(error: unknown): HsmFault {

@@ -18,7 +18,7 @@ import { ownBytes } from './memory.ts'
 
 export interface Vault {
   /** Throws `HsmError` `unavailable` when the database is away and the card is not among the known ones. */
-  tokenise(pan: string): Promise<string>
+  tokenise(pan: string, expiry?: string): Promise<string>
   /** Throws `HsmError`: `refused` (`unknownToken`), or `unavailable`: nothing is given out that cannot be logged. */
   detokenise(token: string): Promise<string>
   /** Known cards, so that they need no database. */
@@ -50,6 +50,19 @@ interface DataKey {
   readonly object: TokenObject
 }
 
+/** A card as it is known here. */
+interface Known {
+  readonly token: string
+  expiry: string | null
+}
+
+interface Card {
+  readonly pan: string
+  readonly expiry: string | undefined
+  /** The fingerprint's. */
+  readonly key: LoadedKey
+}
+
 class DatabaseVault implements Vault {
   readonly #pool: DatabasePool
   readonly #token: Token
@@ -57,9 +70,9 @@ class DatabaseVault implements Vault {
   readonly #actor: string
   readonly #alarm: (message: string) => void
   readonly #waitMs: number
-  /** Fingerprint to token. No card number stays here. */
-  readonly #known: Lru<string, string>
-  readonly #coming = new Map<string, Promise<string>>()
+  /** By fingerprint. No card number stays here. */
+  readonly #known: Lru<string, Known>
+  readonly #coming = new Map<string, Promise<Known>>()
   readonly #dataKeys = new Map<number, DataKey>()
   #active: DataKey | undefined
 
@@ -78,7 +91,14 @@ class DatabaseVault implements Vault {
     this.#known = new Lru(options.knownMax ?? 100_000)
   }
 
-  async tokenise(pan: string): Promise<string> {
+  async tokenise(pan: string, expiry?: string): Promise<string> {
+    const known = await this.#knownOf(pan, expiry)
+    // A card that was renewed keeps its number. Nobody waits for this to be written, and it is tried again if it fails.
+    if (expiry !== undefined && expiry > (known.expiry ?? '')) void this.#renew(known, expiry)
+    return known.token
+  }
+
+  async #knownOf(pan: string, expiry: string | undefined): Promise<Known> {
     const versions = this.#keys().accepted(fingerprintKey, ['M7'], ['C'])
     const fingerprints = versions.map((key) => fingerprintOf(this.#token, key, pan))
     const name = fingerprints[0]!.toString('base64')
@@ -86,12 +106,12 @@ class DatabaseVault implements Vault {
     if (known !== undefined) return known
     const coming = this.#coming.get(name)
     if (coming !== undefined) return coming
-    const finding = this.#inTime(this.#findOrAdd(pan, versions[0]!, fingerprints))
+    const finding = this.#inTime(this.#findOrAdd({ pan, expiry, key: versions[0]! }, fingerprints))
     this.#coming.set(name, finding)
     try {
-      const token = await finding
-      this.#known.set(name, token)
-      return token
+      const found = await finding
+      this.#known.set(name, found)
+      return found
     } finally {
       this.#coming.delete(name)
     }
@@ -118,11 +138,14 @@ class DatabaseVault implements Vault {
 
   async warm(): Promise<void> {
     const key = this.#keys().active(fingerprintKey, ['M7'], ['C'])
-    const { rows } = await this.#pool.query<{ fingerprint: Buffer; token: string }>(
-      'SELECT fingerprint, token FROM vault.card WHERE fingerprint_key = $1 ORDER BY created_at DESC LIMIT $2',
+    const { rows } = await this.#pool.query<{ fingerprint: Buffer } & Known>(
+      `SELECT fingerprint, token, expiry FROM vault.card WHERE fingerprint_key = $1
+        ORDER BY created_at DESC LIMIT $2`,
       [label(key), this.#known.max],
     )
-    for (const row of rows.reverse()) this.#known.set(row.fingerprint.toString('base64'), row.token)
+    for (const { fingerprint, token, expiry } of rows.reverse()) {
+      this.#known.set(fingerprint.toString('base64'), { token, expiry })
+    }
     await this.#activeDataKey()
   }
 
@@ -134,43 +157,56 @@ class DatabaseVault implements Vault {
     await this.#pool.end()
   }
 
-  async #findOrAdd(pan: string, key: LoadedKey, fingerprints: readonly Buffer[]): Promise<string> {
+  async #renew(known: Known, expiry: string): Promise<void> {
+    const before = known.expiry
+    known.expiry = expiry
+    try {
+      await this.#pool.query(
+        'UPDATE vault.card SET expiry = $2 WHERE token = $1 AND (expiry IS NULL OR expiry < $2)',
+        [known.token, expiry],
+      )
+    } catch {
+      known.expiry = before
+    }
+  }
+
+  async #findOrAdd(card: Card, fingerprints: readonly Buffer[]): Promise<Known> {
     const there = await this.#find(fingerprints)
     if (there !== undefined) return there
-    const token = this.#newToken()
-    if (await this.#add(pan, { key, fingerprint: fingerprints[0]!, token })) return token
+    const known = { token: this.#newToken(), expiry: card.expiry ?? null }
+    if (await this.#add(card, { fingerprint: fingerprints[0]!, token: known.token })) return known
     // Another process added the same card a moment ago, and its token is the card's; or the data key was replaced.
     const theirs = await this.#find(fingerprints)
     if (theirs !== undefined) return theirs
     this.#active = undefined
-    if (await this.#add(pan, { key, fingerprint: fingerprints[0]!, token })) return token
+    if (await this.#add(card, { fingerprint: fingerprints[0]!, token: known.token })) return known
     throw new HsmError({ kind: 'unavailable' })
   }
 
   /** The data key is held against a rewrap for as long as the row is written, so no row comes late under an old one. */
   async #add(
-    pan: string,
-    { key, fingerprint, token }: { key: LoadedKey; fingerprint: Buffer; token: string },
+    { pan, expiry, key }: Card,
+    { fingerprint, token }: { fingerprint: Buffer; token: string },
   ): Promise<boolean> {
     const dataKey = await this.#activeDataKey()
     const { rowCount } = await this.#pool.query(
       `WITH held AS (SELECT id FROM vault.data_key WHERE id = $5 AND state = 'active' FOR SHARE)
-       INSERT INTO vault.card (token, fingerprint, fingerprint_key, sealed, data_key, mask, bin)
-       SELECT $1, $2, $3, $4, held.id, $6, $7 FROM held ON CONFLICT (fingerprint) DO NOTHING`,
+       INSERT INTO vault.card (token, fingerprint, fingerprint_key, sealed, data_key, mask, bin, expiry)
+       SELECT $1, $2, $3, $4, held.id, $6, $7, $8 FROM held ON CONFLICT (fingerprint) DO NOTHING`,
       [
         ...[token, fingerprint, label(key), sealCard(this.#token, { object: dataKey.object, token, pan })],
-        ...[dataKey.id, maskOf(pan), pan.slice(0, 8)],
+        ...[dataKey.id, maskOf(pan), binOf(pan), expiry ?? null],
       ],
     )
     return rowCount === 1
   }
 
-  async #find(fingerprints: readonly Buffer[]): Promise<string | undefined> {
-    const { rows } = await this.#pool.query<{ token: string }>(
-      'SELECT token FROM vault.card WHERE fingerprint = ANY ($1::bytea[]) LIMIT 1',
+  async #find(fingerprints: readonly Buffer[]): Promise<Known | undefined> {
+    const { rows } = await this.#pool.query<Known>(
+      'SELECT token, expiry FROM vault.card WHERE fingerprint = ANY ($1::bytea[]) LIMIT 1',
       [fingerprints],
     )
-    return rows[0]?.token
+    return rows[0]
   }
 
   #unseal(object: TokenObject, token: string, sealed: Buffer): Buffer {
@@ -255,6 +291,11 @@ function label(key: LoadedKey): string {
 /** First six and last four, the most that may be shown (PCI DSS 3.4.1). */
 function maskOf(pan: string): string {
   return pan.slice(0, 6) + '*'.repeat(pan.length - 10) + pan.slice(-4)
+}
+
+/** Beside the last four, eight digits may be shown of 16 or more, and six of fewer (PCI DSS, truncation of PANs). */
+function binOf(pan: string): string {
+  return pan.slice(0, pan.length < 16 ? 6 : 8)
 }
 
 /** RFC 4648 section 6, in lower case. */

@@ -59,3 +59,5 @@ export class Request {
 /** What names a key. */
 export const refText = /^[a-z0-9.-]{5,60}$/
 export const panText = /^[0-9]{12,19}$/
+/** YYMM. */
+export const expiryText = /^[0-9]{2}(0[1-9]|1[0-2])$/

@@ -1,0 +1,20 @@
+/** How a fault travels in an answer of the HSM process. */
+import type { HsmFault } from './fault.ts'
+import type { Fields } from './wire.ts'
+
+const whys = ['unknownKey', 'wrongUsage', 'badRequest', 'unknownToken'] as const
+
+export function fieldsOf(fault: HsmFault): Fields {
+  return { fault: fault.kind, ...('why' in fault ? { why: fault.why } : {}) }
+}
+
+/** Undefined for an answer that is none of a fault. One that we don't know is `unavailable`. */
+export function faultOf(fields: Fields): HsmFault | undefined {
+  const kind = fields['fault']
+  if (kind === undefined) return undefined
+  if (kind === 'pinBlock' || kind === 'shed') return { kind }
+  if (kind === 'refused') {
+    return { kind, why: whys.find((why) => why === fields['why']) ?? 'badRequest' }
+  }
+  return { kind: 'unavailable' }
+}
