@@ -4,11 +4,13 @@ import type { Block, UnitRecord } from './chain.ts'
 import type { Unit, UnitOutcome } from './contract.ts'
 import { apply, decide } from './decide.ts'
 import type { Account, Decision, Hold, Posting } from './decide.ts'
+import type { KnownBooks, KnownHead } from './known.ts'
 import { load } from './load.ts'
 import type { Loaded } from './load.ts'
 import { gatherRows } from './rowkinds.ts'
 import type { RowKinds } from './rowkinds.ts'
 import type { Session } from './session.ts'
+import { statement } from './statements.ts'
 import type { Statement } from './trip.ts'
 import {
   balancesStatement,
@@ -29,15 +31,71 @@ export interface Task {
 export interface BatchOptions {
   readonly shard: number
   readonly kinds: RowKinds
+  readonly known: KnownBooks
   /** Called just before the COMMIT goes out: from here on a lost connection leaves the outcome unknown. */
   readonly committing: () => void
+  /** Called when the server has said that this COMMIT did not happen. */
+  readonly notCommitted: () => void
 }
 
 /**
- * One try at a batch: lock and load, decide in order, write, commit. Returns the answers in order, all of them
- * durable. Throws `DatabaseError`; then nothing was written unless `committing` had been called.
+ * One try at a batch: lock and load, decide in order, write, commit; or all of it in one trip where nothing need be
+ * loaded. Returns the answers in order, all of them durable. Throws `DatabaseError`; then nothing was written unless
+ * `committing` had been called.
  */
 export async function commitBatch(
+  session: Session,
+  tasks: readonly Task[],
+  options: BatchOptions,
+): Promise<UnitOutcome[]> {
+  return (await commitAtOnce(session, tasks, options)) ?? (await commitLoaded(session, tasks, options))
+}
+
+/**
+ * On the strength of what is known, and only when all of it can be accepted: whether a key is new and a guard content
+ * is not asked beforehand, since the writes fail where they are not. Undefined when it could not be done this way;
+ * then nothing was written, and the batch is loaded and judged unit by unit.
+ */
+async function commitAtOnce(
+  session: Session,
+  tasks: readonly Task[],
+  options: BatchOptions,
+): Promise<UnitOutcome[] | undefined> {
+  const { known, shard } = options
+  const loaded = known.loadedFor(tasks.map(({ unit }) => unit))
+  if (loaded === undefined) return undefined
+  const decisions: Decision[] = []
+  for (const { unit, fingerprint } of tasks) {
+    const decision = decide(loaded.books, unit, fingerprint)
+    if (decision.kind !== 'accepted') return undefined
+    apply(loaded.books, unit, fingerprint, decision)
+    decisions.push(decision)
+  }
+  const { statements, head } = written(tasks, decisions, loaded, options)
+  options.committing()
+  known.asked()
+  try {
+    const results = await session.trip([
+      'BEGIN',
+      statement('lockHead', [shard, loaded.head.seq]),
+      ...statements,
+      'COMMIT',
+    ])
+    known.told(results[1]!.rows[0]!['now_ms'] as bigint)
+  } catch (thrown) {
+    if (!(thrown instanceof DatabaseError)) throw thrown
+    const { fault, constraint } = thrown
+    if (constraint === 'lockHead') known.distrust()
+    if (fault !== 'duplicate' && fault !== 'conflict') throw thrown
+    options.notCommitted()
+    await session.trip(['ROLLBACK'])
+    return undefined
+  }
+  known.moved(loaded.head, head, loaded.books.accounts.values())
+  return decisions.map(outcomeOf)
+}
+
+async function commitLoaded(
   session: Session,
   tasks: readonly Task[],
   options: BatchOptions,
@@ -57,7 +115,9 @@ export async function commitBatch(
     await session.trip(['ROLLBACK'])
     return outcomes
   }
-  await commit(session, written(tasks, decisions, loaded, options), options)
+  const { statements, head } = written(tasks, decisions, loaded, options)
+  await commit(session, statements, options)
+  options.known.moved(loaded.head, head, books.accounts.values())
   return outcomes
 }
 
@@ -85,13 +145,14 @@ function outcomeOf(decision: Decision | Guarded): UnitOutcome {
 function isRecorded(decision: Decision | Guarded): boolean {
   return decision.kind === 'accepted' || (decision.kind === 'refused' && decision.stored)
 }
-/** The statements that make the decisions true. */
+
+/** The statements that make the decisions true, and where the head is after them. */
 function written(
   tasks: readonly Task[],
   decisions: readonly (Decision | Guarded)[],
-  { head, books, versions, holdVersions }: Loaded,
+  { head, books, versions, holdVersions }: Omit<Loaded, 'verdicts'>,
   { shard, kinds }: BatchOptions,
-): Statement[] {
+): { readonly statements: Statement[]; readonly head: KnownHead } {
   const seq = head.seq + 1n
   const postings: Posting[] = []
   const units: UnitRecord[] = []
@@ -141,8 +202,10 @@ function written(
   for (const { kind, columns } of rows) {
     sent.push({ name: `write ${kind.name}`, text: kind.write, values: [...columns] })
   }
-  sent.push(...blockStatements(block, { lastPosting: books.lastPosting, lastAccount: head.lastAccount }))
-  return sent
+  const ids = { lastPosting: books.lastPosting, lastAccount: head.lastAccount }
+  const link = blockStatements(block, ids)
+  sent.push(...link.statements)
+  return { statements: sent, head: link.head }
 }
 
 function count(decisions: readonly (Decision | Guarded)[]): number {
@@ -151,6 +214,7 @@ function count(decisions: readonly (Decision | Guarded)[]): number {
     0,
   )
 }
+
 /**
  * The statements and the COMMIT in one trip: a statement that fails, or that touches other rows than it was meant to,
  * makes a ROLLBACK of it.
@@ -158,7 +222,7 @@ function count(decisions: readonly (Decision | Guarded)[]): number {
 export async function commit(
   session: Session,
   sent: readonly Statement[],
-  options: BatchOptions,
+  options: Pick<BatchOptions, 'committing'>,
 ): Promise<void> {
   options.committing()
   const results: QueryResult[] = await session.trip([...sent, 'COMMIT'])

@@ -140,14 +140,16 @@ export interface RowKind {
   /** Column name and PostgreSQL type, in the order of `UnitRow.values`. */
   readonly columns: readonly (readonly [name: string, type: string])[]
   /**
-   * A statement over `input` that returns `(ordinal, reason)` for each row that must not be written, and takes the
-   * locks that keep its verdict true until the commit. A unit with such a row is refused with the reason. It looks
-   * its rows up through an index: the writer's connection plans no scans and no hash joins.
+   * A statement over `input` that returns `(ordinal, reason)` for each row that must not be written. A unit with such a
+   * row is refused with the reason. It looks its rows up through an index, as the writer's own statements do: plans
+   * are made once, and may be made on an empty table.
    */
   readonly guard?: string
   /**
    * A statement over `input` that writes the rows; it must affect exactly as many rows as it is given, which the server
-   * counts by a RETURNING that is added to it: it has none of its own.
+   * counts by a RETURNING that is added to it: it has none of its own. It asks everything again that the guard asks,
+   * and fails or leaves out the row that the guard would refuse: between the two another process may have written,
+   * and a batch that can be decided from what the writer knows is written without asking the guards first.
    */
   readonly write: string
   /**

@@ -125,7 +125,7 @@ export function emptyBooks(): Books {
   return { accounts: new Map(), holds: new Map(), postings: new Map(), units: new Map(), lastPosting: 0n }
 }
 
-/** Books in memory have no statement to open an account with. */
+/** As it is when it has just been opened. */
 export function newAccount(
   terms: Pick<Account, 'id' | 'path' | 'currency' | 'normalSide' | 'limit'>,
 ): Account {

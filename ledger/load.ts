@@ -2,6 +2,7 @@ import { DatabaseError } from '../kernel/database.ts'
 import type { Unit } from './contract.ts'
 import { emptyBooks, newAccount } from './decide.ts'
 import type { Account, Books, Hold, Posted } from './decide.ts'
+import type { KnownBooks } from './known.ts'
 import { gatherRows } from './rowkinds.ts'
 import type { RowKinds } from './rowkinds.ts'
 import type { Session } from './session.ts'
@@ -31,7 +32,7 @@ type Row = Record<string, unknown>
 export async function load(
   session: Session,
   tasks: readonly { readonly unit: Unit }[],
-  { shard, kinds }: { readonly shard: number; readonly kinds: RowKinds },
+  { shard, kinds, known }: { readonly shard: number; readonly kinds: RowKinds; readonly known: KnownBooks },
 ): Promise<Loaded> {
   const wanted = wantedBy(tasks)
   const guards = gatherRows(
@@ -53,6 +54,7 @@ export async function load(
   ask('holds', wanted.holds)
   ask('holdAccounts', wanted.holds)
 
+  known.asked()
   const results = await session.trip([
     'BEGIN',
     ...asked.map(([name, values]) => statement(name, values)),
@@ -71,6 +73,7 @@ export async function load(
       if (!verdicts.has(owner)) verdicts.set(owner, String(row['reason']))
     }
   }
+  known.told(results[1]!.rows[0]!['now_ms'] as bigint)
   return { ...readBooks(rowsOf), verdicts }
 }
 

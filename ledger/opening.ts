@@ -1,6 +1,7 @@
 import { commit } from './batch.ts'
 import type { BatchOptions } from './batch.ts'
 import type { Block } from './chain.ts'
+import { newAccount } from './decide.ts'
 import type { Account } from './decide.ts'
 import { readBooks } from './load.ts'
 import type { Session } from './session.ts'
@@ -19,7 +20,7 @@ export interface AccountTerms {
 export async function openAccountsBatch(
   session: Session,
   wanted: readonly AccountTerms[],
-  options: BatchOptions,
+  options: Pick<BatchOptions, 'shard' | 'known' | 'committing'>,
 ): Promise<string[]> {
   const { shard } = options
   const paths = wanted.map(({ path }) => path)
@@ -56,6 +57,8 @@ export async function openAccountsBatch(
     units: [],
     postings: [],
   }
+  const ids = { lastPosting: books.lastPosting, lastAccount: accounts.at(-1)!.id }
+  const link = blockStatements(block, ids)
   const sent = [
     statement('insertAccounts', [
       accounts.map(({ id }) => id),
@@ -71,9 +74,10 @@ export async function openAccountsBatch(
       accounts.map(({ limit }) => limit === 'noOverdraft'),
       accounts.map(({ normalSide }) => normalSide === 'debit'),
     ]),
-    ...blockStatements(block, { lastPosting: books.lastPosting, lastAccount: accounts.at(-1)!.id }),
+    ...link.statements,
   ]
   await commit(session, sent, options)
+  options.known.moved(head, link.head, accounts.map(newAccount))
   return []
 }
 

@@ -33,6 +33,12 @@ export const statements = {
            (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms
       FROM ledger.shard WHERE shard = $1 FOR UPDATE`,
 
+  // The same lock, for who already knows what is there: fails unless the head is still in its place.
+  lockHead: `
+    SELECT ledger.expect('lockHead', (SELECT count(*) FROM (
+             SELECT FROM ledger.shard WHERE shard = $1 AND head_seq = $2 FOR UPDATE) head), 1),
+           (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms`,
+
   knownUnits: `
     SELECT u.key, encode(u.body_hash, 'hex') AS fingerprint, u.refusal
       FROM unnest($1::text[]) AS wanted(key)

@@ -8,6 +8,7 @@ import type { Task } from './batch.ts'
 import { fingerprintOf } from './canonical.ts'
 import type { AccountSpec, Ledger, Unit, UnitOutcome } from './contract.ts'
 import { inputFault } from './form.ts'
+import { KnownBooks } from './known.ts'
 import { openAccountsBatch } from './opening.ts'
 import { CommitQueue } from './queue.ts'
 import type { Waiting } from './queue.ts'
@@ -58,6 +59,7 @@ export class Writer implements Ledger {
   readonly #options: WriterOptions
   readonly #queue: CommitQueue<WaitingUnit>
   readonly #openings: Opening[] = []
+  #known: KnownBooks
   #session: Session | undefined
   #writing = 0
   #down = false
@@ -68,6 +70,7 @@ export class Writer implements Ledger {
   private constructor(options: WriterOptions, session: Session) {
     this.#options = options
     this.#queue = new CommitQueue(options.waitingMax)
+    this.#known = new KnownBooks(options.clock)
     this.#session = session
     session.onLost = () => this.#wake?.()
     this.#ended = this.#run()
@@ -179,23 +182,26 @@ export class Writer implements Ledger {
   /** One try; the fault, or undefined when everything is answered. */
   async #try(units: readonly WaitingUnit[]): Promise<DatabaseFault | undefined> {
     const committingBefore = units.map(({ committing }) => committing)
+    const notCommitted = (): void => {
+      for (const [place, unit] of units.entries()) unit.committing = committingBefore[place]!
+    }
     try {
       const session = await this.#connected()
       const outcomes = await commitBatch(session, units, {
         shard,
         kinds: this.#options.kinds,
+        known: this.#known,
         committing: () => {
           for (const unit of units) unit.committing = true
         },
+        notCommitted,
       })
       for (const [place, unit] of units.entries()) unit.settle(outcomes[place]!)
       return undefined
     } catch (thrown) {
       const error = this.#failure(thrown, units.length)
       // The server said no to the COMMIT itself: that is an answer.
-      if (isAnswer(error.fault)) {
-        for (const [place, unit] of units.entries()) unit.committing = committingBefore[place]!
-      }
+      if (isAnswer(error.fault)) notCommitted()
       await this.#afterFailure(error)
       return error.fault
     }
@@ -219,7 +225,7 @@ export class Writer implements Ledger {
       try {
         const different = await openAccountsBatch(await this.#connected(), opening.accounts, {
           shard,
-          kinds: this.#options.kinds,
+          known: this.#known,
           committing: () => undefined,
         })
         if (different.length === 0) opening.done()
@@ -242,6 +248,7 @@ export class Writer implements Ledger {
     if (this.#session === undefined || this.#session.lost) {
       this.#down = true
       this.#session = await Session.open(this.#options)
+      this.#known = new KnownBooks(this.#options.clock)
       this.#session.onLost = () => this.#wake?.()
     }
     this.#down = false

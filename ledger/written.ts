@@ -2,6 +2,7 @@ import { blockHash } from './chain.ts'
 import type { Block, UnitRecord } from './chain.ts'
 import type { Account, Hold, Posting } from './decide.ts'
 import { signed } from './form.ts'
+import type { KnownHead } from './known.ts'
 import type { Statement } from './trip.ts'
 import { statement } from './statements.ts'
 
@@ -119,15 +120,19 @@ export function balancesStatement(
   ])
 }
 
+/** The next link of the chain, and the head that it makes. */
 export function blockStatements(
   block: Block,
   { lastPosting, lastAccount }: { lastPosting: bigint; lastAccount: bigint },
-): Statement[] {
+): { readonly statements: Statement[]; readonly head: KnownHead } {
   const { shard, seq, prev, recordedAt, accounts, units, postings } = block
   const hash = blockHash(block)
   const counts = [accounts.length, units.length, postings.length]
-  return [
-    statement('insertBlock', [shard, seq, prev, hash, ...counts, recordedAt]),
-    statement('moveHead', [shard, seq, hash, lastPosting, lastAccount, recordedAt]),
-  ]
+  return {
+    statements: [
+      statement('insertBlock', [shard, seq, prev, hash, ...counts, recordedAt]),
+      statement('moveHead', [shard, seq, hash, lastPosting, lastAccount, recordedAt]),
+    ],
+    head: { seq, hash, lastAccount, recordedAt, lastPosting },
+  }
 }

@@ -29,7 +29,8 @@ export const journalRows: readonly RowKind[] = [
       ['reversal', 'text'],
     ],
     claims: ['source_key'],
-    guard: `SELECT i.ordinal, 'exists' AS reason FROM input i JOIN switch.transaction t ON t.source_key = i.source_key`,
+    guard: `SELECT i.ordinal, 'exists' AS reason FROM input i
+      CROSS JOIN LATERAL (SELECT FROM switch.transaction WHERE source_key = i.source_key OFFSET 0) t`,
     write: `INSERT INTO switch.transaction (id, version, state, source, source_key, fingerprint, node, business_date,
         received_at, approvable_until, card_token, card_mask, rrn, terminal_id, amount_minor, currency, request,
         response_code, delivery, reversal)
@@ -52,14 +53,21 @@ export const journalRows: readonly RowKind[] = [
       ['only_while_approvable', 'boolean'],
     ],
     claims: ['id'],
-    guard: `SELECT ordinal, CASE WHEN version <> expected_version THEN 'moved' ELSE 'late' END AS reason
-      FROM (SELECT i.ordinal, i.expected_version, i.only_while_approvable, t.version, t.approvable_until
-              FROM input i JOIN switch.transaction t ON t.id = i.id ORDER BY t.id FOR UPDATE OF t) locked
-      WHERE version <> expected_version OR (only_while_approvable AND approvable_until <= clock_timestamp())`,
+    // Without a lock: whoever else would move the transaction waits for the shard, and the write asks again.
+    guard: `SELECT i.ordinal, CASE WHEN t.version <> i.expected_version THEN 'moved' ELSE 'late' END AS reason
+      FROM input i
+      CROSS JOIN LATERAL (SELECT version, approvable_until FROM switch.transaction WHERE id = i.id OFFSET 0) t
+      WHERE t.version <> i.expected_version
+        OR (i.only_while_approvable AND t.approvable_until <= clock_timestamp())`,
     write: `UPDATE switch.transaction t
       SET version = i.version, state = i.state, response_code = i.response_code, auth_id = i.auth_id,
         delivery = i.delivery, reversal = i.reversal
-      FROM input i WHERE t.id = i.id AND t.version = i.expected_version`,
+      FROM (SELECT input.*, found.place FROM input
+             CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
+                                  WHERE id = input.id AND version = input.expected_version
+                                    AND (NOT input.only_while_approvable OR approvable_until > clock_timestamp())
+                                 OFFSET 0) found) i
+      WHERE t.ctid = i.place`,
   },
   {
     name: 'switch.leg.new',
@@ -84,7 +92,9 @@ export const journalRows: readonly RowKind[] = [
       ['auth_id', 'text'],
     ],
     write: `UPDATE switch.leg l SET state = i.state, response_code = i.response_code, auth_id = i.auth_id
-      FROM input i WHERE l.id = i.id`,
+      FROM (SELECT input.*, found.place FROM input
+             CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.leg WHERE id = input.id OFFSET 0) found) i
+      WHERE l.ctid = i.place`,
   },
   {
     name: 'switch.event',
@@ -110,8 +120,8 @@ export const journalRows: readonly RowKind[] = [
       ['response_code', 'text'],
     ],
     claims: ['source_key'],
-    guard: `SELECT i.ordinal, 'exists' AS reason
-      FROM input i JOIN switch.source_reversal r ON r.source_key = i.source_key`,
+    guard: `SELECT i.ordinal, 'exists' AS reason FROM input i
+      CROSS JOIN LATERAL (SELECT FROM switch.source_reversal WHERE source_key = i.source_key OFFSET 0) r`,
     write: `INSERT INTO switch.source_reversal (source_key, source, fingerprint, transaction_id, response_code)
       SELECT source_key, source, fingerprint, transaction_id, response_code FROM input`,
   },
@@ -137,17 +147,21 @@ export const journalRows: readonly RowKind[] = [
       ['response_code', 'text'],
     ],
     claims: ['id'],
-    guard: `SELECT ordinal, 'fenced' AS reason
-      FROM (SELECT i.ordinal, i.fence AS held, o.fence, o.state
-              FROM input i JOIN switch.obligation o ON o.id = i.id ORDER BY o.id FOR UPDATE OF o) locked
-      WHERE held IS NOT NULL AND (held <> fence OR state <> 'due')`,
+    guard: `SELECT i.ordinal, 'fenced' AS reason FROM input i
+      CROSS JOIN LATERAL (SELECT fence, state FROM switch.obligation WHERE id = i.id OFFSET 0) o
+      WHERE i.fence IS NOT NULL AND (o.fence <> i.fence OR o.state <> 'due')`,
     write: `UPDATE switch.obligation o
       SET state = CASE WHEN i.change = 'due' OR o.state <> 'due' THEN o.state ELSE i.change END,
         next_at = CASE WHEN i.change = 'due' THEN least(o.next_at, clock_timestamp()) ELSE o.next_at END,
         lease_until = CASE WHEN i.change = 'due' THEN o.lease_until END,
         response_code = coalesce(i.response_code, o.response_code),
         closed_at = CASE WHEN i.change = 'due' THEN o.closed_at ELSE clock_timestamp() END
-      FROM input i WHERE o.id = i.id`,
+      FROM (SELECT input.*, found.place FROM input
+             CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.obligation
+                                  WHERE id = input.id
+                                    AND (input.fence IS NULL OR (fence = input.fence AND state = 'due'))
+                                 OFFSET 0) found) i
+      WHERE o.ctid = i.place`,
   },
 ]
 

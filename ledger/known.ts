@@ -1,0 +1,99 @@
+import type { Clock } from '../kernel/clock.ts'
+import type { Unit } from './contract.ts'
+import { emptyBooks } from './decide.ts'
+import type { Account } from './decide.ts'
+import type { Head, Loaded } from './load.ts'
+
+/**
+ * What the writer knows of the books without asking: the head of the chain, and accounts as they were at that head.
+ * Every change of an account moves the head, so as long as the head is where we left it, all of it is still true, and a
+ * batch may be decided and written in one trip that begins by locking the head *at that place*. If somebody else has
+ * written, that trip fails as a whole and nothing of what is known is believed any more.
+ */
+export class KnownBooks {
+  readonly #clock: Clock
+  readonly #accounts = new Map<string, Account>()
+  #head: KnownHead | undefined
+  /** The server's clock less our monotonic one, in ms. */
+  #serverAhead = Number.NEGATIVE_INFINITY
+  #askedAt = 0
+  /** Batches that must find the head in its place before it is counted on again: another writer may be at work. */
+  #wary = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** All that the units need in order to be decided; undefined when something would have to be asked for. */
+  loadedFor(units: readonly Unit[]): Omit<Loaded, 'verdicts'> | undefined {
+    const head = this.#head
+    if (head === undefined || this.#wary > 0) return undefined
+    const books = emptyBooks()
+    books.lastPosting = head.lastPosting
+    for (const { commands } of units) {
+      for (const command of commands) {
+        // The others need postings or holds of the past.
+        if (command.kind !== 'post' && command.kind !== 'authorize') return undefined
+        for (const { account } of [...command.legs, ...(command.conditions ?? [])]) {
+          const known = this.#accounts.get(account)
+          if (known === undefined) return undefined
+          books.accounts.set(account, known)
+        }
+      }
+    }
+    const serverNow = Math.floor(this.#clock.monotonicMs() + this.#serverAhead)
+    return {
+      head: { ...head, recordedAt: Math.max(head.recordedAt, serverNow) },
+      books,
+      versions: new Map([...books.accounts].map(([path, { version }]) => [path, version])),
+      holdVersions: new Map(),
+    }
+  }
+
+  /** The books at a head that has just been written: what is known of other accounts holds there as well. */
+  moved(from: Head, to: KnownHead, accounts: Iterable<Account>): void {
+    if (this.#head !== undefined && this.#head.seq !== from.seq) this.distrust()
+    else if (this.#wary > 0) this.#wary--
+    this.#head = to
+    for (const account of accounts) {
+      this.#accounts.delete(account.path)
+      this.#accounts.set(account.path, account)
+    }
+    for (const path of this.#accounts.keys()) {
+      if (this.#accounts.size <= accountsMax) break
+      this.#accounts.delete(path)
+    }
+  }
+
+  /** Called when a trip goes out on which the server is asked what time it is. */
+  asked(): void {
+    this.#askedAt = this.#clock.monotonicMs()
+  }
+
+  /**
+   * What the server said. So much at least had passed by then, so the least of what such words say is the nearest: it
+   * creeps up, to follow a clock that runs otherwise than ours, and a clock that was set is believed at once.
+   */
+  told(serverMs: bigint): void {
+    const ahead = Number(serverMs) - this.#askedAt
+    const crept = this.#serverAhead + 0.02
+    const prompt = this.#clock.monotonicMs() - this.#askedAt < 50
+    const wasSet = ahead > crept + 100 && prompt
+    this.#serverAhead = wasSet || crept === Number.NEGATIVE_INFINITY ? ahead : Math.min(ahead, crept)
+  }
+
+  /** Somebody else has written, or nobody can say. */
+  distrust(): void {
+    this.#head = undefined
+    this.#accounts.clear()
+    this.#wary = waryBatches
+  }
+}
+
+export interface KnownHead extends Head {
+  readonly lastPosting: bigint
+}
+
+/** About 300 bytes each. */
+const accountsMax = 50_000
+const waryBatches = 4
