@@ -6,8 +6,9 @@ export class Numbering {
   #rrnCounter: number
   readonly #stans = new Map<string, number>()
 
-  constructor(startedAt: number) {
-    this.#rrnCounter = startedAt % 86_400_000
+  /** Reference numbers are counted from here. */
+  constructor(start: number) {
+    this.#rrnCounter = start % 86_400_000
   }
 
   /** Twelve digits; `madeAt` is wall clock ms. */

@@ -58,7 +58,7 @@ const kuwaitiDinar = '414'
 /** One terminal that does exactly what it is told, for acceptance tests and fault drills. Keeps no book. */
 export class Terminal {
   readonly #options: TerminalOptions
-  readonly #numbering = new Numbering(Date.now())
+  readonly #numbering: Numbering
   readonly #timeoutMs: number
   readonly channel: Channel
   /** Answers that nobody waited for, and answers whose seal was wrong. */
@@ -68,6 +68,8 @@ export class Terminal {
   private constructor(options: TerminalOptions, onUp: () => void) {
     this.#options = options
     this.#timeoutMs = options.timeoutMs ?? 30_000
+    // Two terminals that are opened one after the other must not count through the same reference numbers.
+    this.#numbering = new Numbering((options.random ?? systemRandom).below(86_400_000))
     this.channel = new Channel({
       host: options.host,
       port: options.port,
