@@ -26,7 +26,12 @@ export class Bytes {
 
   i64(value: bigint | number): this {
     this.#room(8)
-    this.#view.setBigInt64(this.#length, BigInt(value))
+    if (typeof value === 'number' && Number.isSafeInteger(value)) {
+      this.#view.setInt32(this.#length, Math.floor(value / 4_294_967_296))
+      this.#view.setUint32(this.#length + 4, value)
+    } else {
+      this.#view.setBigInt64(this.#length, BigInt(value))
+    }
     this.#length += 8
     return this
   }
@@ -60,6 +65,42 @@ export class Bytes {
     return this
   }
 
+  /** Bytes that already are as they are to be hashed, from where they were read. */
+  copy(source: DataView, from: number, bytes: number): this {
+    this.#room(bytes)
+    let at = 0
+    // Most are a few words long, and a call into native code for each would take longer than this.
+    for (; at + 4 <= bytes; at += 4) this.#view.setInt32(this.#length + at, source.getInt32(from + at))
+    for (; at < bytes; at++) this.#view.setUint8(this.#length + at, source.getUint8(from + at))
+    this.#length += bytes
+    return this
+  }
+
+  /** The bytes as the text of their hexadecimal digits. */
+  hex(source: DataView, from: number, bytes: number): this {
+    this.u32(2 * bytes)
+    this.#room(2 * bytes)
+    for (let at = 0; at < bytes; at++) {
+      this.#view.setUint16(this.#length + 2 * at, hexDigits[source.getUint8(from + at)]!)
+    }
+    this.#length += 2 * bytes
+    return this
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** For a number that is known only when what it counts has been written. */
+  replaceU32(at: number, value: number): void {
+    this.#view.setUint32(at, value)
+  }
+
+  clear(): this {
+    this.#length = 0
+    return this
+  }
+
   sha256(): Buffer {
     return hash('sha256', this.#buffer.subarray(0, this.#length), 'buffer')
   }
@@ -72,6 +113,10 @@ export class Bytes {
     this.#view = new DataView(larger.buffer)
   }
 }
+
+const hexDigits = Uint16Array.from({ length: 256 }, (_, byte) =>
+  Buffer.from(byte.toString(16).padStart(2, '0')).readUInt16BE(),
+)
 
 export function metaBytes(bytes: Bytes, meta: Readonly<Record<string, string>>): void {
   const names = Object.keys(meta).sort()

@@ -35,7 +35,7 @@ export interface UnitRecord {
 
 export const genesisHash: Uint8Array = new Uint8Array(32)
 
-const blockVersion = 1
+export const blockVersion = 1
 
 export function blockHash(block: Block): Buffer {
   const bytes = new Bytes().u8(blockVersion)

@@ -1,159 +1,119 @@
-import type { QueryArrayResult } from 'pg'
 import type { DatabaseClient } from '../kernel/database.ts'
-import type { AccountOpened, UnitRecord } from './chain.ts'
-import { bad } from './finding.ts'
-import type { Entry, Posting, PostingKind } from './decide.ts'
+import { copyOut } from './copied.ts'
+import type { CopiedRows } from './copied.ts'
 
-/** The rows of a shard's books, a page of blocks at a time, as verify reads them. */
+/** A page ends with the block that brings any of its tables to this many rows. */
+const pageRows = 16_000
+/** Blocks are small, and asked for before it is known how many make a page. */
+const blocksAtOnce = 4_000
+
+export interface BlockRow {
+  readonly seq: number
+  readonly prev: Buffer
+  readonly hash: Buffer
+  readonly accounts: number
+  readonly units: number
+  readonly postings: number
+  readonly recordedAt: number
+}
+
+/** Consecutive blocks and the rows that should be theirs, each table in the order of the chain. */
+export interface Page {
+  readonly blocks: readonly BlockRow[]
+  readonly accounts: CopiedRows
+  readonly units: CopiedRows
+  readonly postings: CopiedRows
+  readonly entries: CopiedRows
+}
+
+/**
+ * The books of a shard, a page at a time. What a block says of itself is believed here as far as where the next page
+ * begins; whoever checks the page sees to it that it was true.
+ */
 export class BookPages {
   readonly #client: DatabaseClient
   readonly #shard: number
+  #blocks: BlockRow[] = []
+  #lastSeq = 0
+  #lastPosting = 0
 
   constructor(client: DatabaseClient, shard: number) {
     this.#client = client
     this.#shard = shard
   }
 
-  async rows<T extends unknown[]>(text: string, values: unknown[] = []): Promise<T[]> {
-    const result: QueryArrayResult<T> = await this.#client.query<T>({ text, values, rowMode: 'array' })
-    return result.rows
+  /** Undefined after the last. */
+  async next(): Promise<Page | undefined> {
+    if (this.#blocks.length === 0) this.#blocks = await this.#nextBlocks()
+    const blocks = firstOf(this.#blocks)
+    if (blocks.length === 0) return undefined
+    this.#blocks = this.#blocks.slice(blocks.length)
+    const [from, to] = [blocks[0]!.seq, blocks.at(-1)!.seq]
+    const after = this.#lastPosting
+    this.#lastPosting += blocks.reduce((sum, { postings }) => sum + postings, 0)
+    this.#lastSeq = to
+    const ofBlocks = `shard = ${this.#shard} AND block_seq BETWEEN ${from} AND ${to}`
+    const [accounts, units, postings, entries] = await copyOut(this.#client, [
+      {
+        table: 'account',
+        text: `SELECT block_seq, id, path, currency, normal_side, limit_kind
+                 FROM ledger.account WHERE ${ofBlocks} ORDER BY block_seq, id`,
+      },
+      {
+        table: 'unit',
+        text: `SELECT block_seq, ordinal, first_posting, postings, key, body_hash, refusal
+                 FROM ledger.unit WHERE ${ofBlocks} ORDER BY block_seq, ordinal`,
+      },
+      {
+        table: 'posting',
+        text: `SELECT id, shard, block_seq, recorded_at, effective_at, expires_at, hold_id, reverses, reference, kind, meta
+                 FROM ledger.posting WHERE id > ${after} AND id <= ${this.#lastPosting} ORDER BY id`,
+      },
+      {
+        table: 'entry',
+        text: `SELECT posting_id, seq, layer, account_id, amount, account_version,
+                      balance_after, debits_pending_after, credits_pending_after, currency
+                 FROM ledger.entry WHERE posting_id > ${after} AND posting_id <= ${this.#lastPosting}
+                ORDER BY posting_id, seq`,
+      },
+    ])
+    return { blocks, accounts: accounts!, units: units!, postings: postings!, entries: entries! }
   }
 
-  async accounts(from: bigint, to: bigint): Promise<Map<bigint, AccountOpened[]>> {
-    const rows = await this.rows<[bigint, bigint, string, string, string, string]>(
-      `SELECT block_seq, id, path, currency, normal_side, limit_kind FROM ledger.account
-        WHERE shard = $1 AND block_seq BETWEEN $2 AND $3 ORDER BY id`,
-      [this.#shard, from, to],
-    )
-    const byBlock = new Map<bigint, AccountOpened[]>()
-    for (const [seq, id, path, currency, normalSide, limit] of rows) {
-      add(byBlock, seq, { id, path, currency, normalSide, limit })
-    }
-    return byBlock
-  }
-
-  async units(from: bigint, to: bigint): Promise<Map<bigint, (UnitRecord & { ordinal: number })[]>> {
-    const rows = await this.rows<[bigint, number, string, Buffer, string | null, bigint, number]>(
-      `SELECT block_seq, ordinal, key, body_hash, refusal, first_posting, postings FROM ledger.unit
-        WHERE shard = $1 AND block_seq BETWEEN $2 AND $3 ORDER BY block_seq, ordinal`,
-      [this.#shard, from, to],
-    )
-    const byBlock = new Map<bigint, (UnitRecord & { ordinal: number })[]>()
-    for (const [seq, ordinal, key, hash, refusal, firstPosting, postings] of rows) {
-      const fingerprint = hash.toString('hex')
-      add(byBlock, seq, { key, fingerprint, refusal: refusal ?? undefined, firstPosting, postings, ordinal })
-    }
-    return byBlock
-  }
-
-  async postings(after: bigint, to: bigint): Promise<Map<bigint, StoredPosting>> {
-    const postings = new Map<bigint, StoredPosting>()
-    const rows = await this.rows<PostingRow>(
-      `SELECT id, reference, kind, hold_id, reverses, ${ms('effective_at')}, ${ms('expires_at')}, meta,
-              shard, block_seq, ${ms('recorded_at')}
-         FROM ledger.posting WHERE id > $1 AND id <= $2`,
-      [after, to],
-    )
-    for (const row of rows) {
-      const [
-        id,
-        reference,
-        kind,
-        holdId,
-        reverses,
-        effectiveAt,
-        expiresAt,
-        meta,
-        shard,
-        blockSeq,
-        recordedAt,
-      ] = row
-      if (postings.has(id)) throw bad('extra', 'posting', `posting ${id}`, 'is there twice')
-      postings.set(id, {
-        id,
-        reference,
-        kind,
-        holdId: holdId ?? undefined,
-        reverses: reverses ?? undefined,
-        effectiveAt: Number(effectiveAt),
-        expiresAt: expiresAt === null ? undefined : Number(expiresAt),
-        meta: meta ?? undefined,
-        entries: [],
-        seqs: [],
-        shard,
-        blockSeq,
-        recordedAt,
+  async #nextBlocks(): Promise<BlockRow[]> {
+    const [rows] = await copyOut(this.#client, [
+      {
+        table: 'block',
+        // From the last one again, so that a second row of that number is not stepped over.
+        text: `SELECT seq, prev, hash, accounts, units, postings, recorded_at FROM ledger.block
+                WHERE shard = ${this.#shard} AND seq >= ${Math.max(this.#lastSeq, 1)} ORDER BY seq
+               OFFSET ${this.#lastSeq === 0 ? 0 : 1} LIMIT ${blocksAtOnce}`,
+      },
+    ])
+    const blocks: BlockRow[] = []
+    while (rows!.more) {
+      rows!.next()
+      blocks.push({
+        seq: rows!.int8(),
+        prev: rows!.bytes(),
+        hash: rows!.bytes(),
+        accounts: rows!.int4(),
+        units: rows!.int4(),
+        postings: rows!.int4(),
+        recordedAt: rows!.ms(),
       })
     }
-    const entries = await this.rows<EntryRow>(
-      `SELECT posting_id, seq, layer, account_id, currency, amount, account_version,
-              balance_after, debits_pending_after, credits_pending_after
-         FROM ledger.entry WHERE posting_id > $1 AND posting_id <= $2 ORDER BY posting_id, seq`,
-      [after, to],
-    )
-    for (const row of entries) {
-      const posting = postings.get(row[0])
-      if (posting === undefined)
-        throw bad('missing', 'posting', `posting ${row[0]}`, 'is gone, its entries are not')
-      posting.seqs.push(row[1])
-      posting.entries.push({
-        layer: row[2],
-        accountId: row[3],
-        currency: row[4],
-        amount: row[5],
-        accountVersion: row[6],
-        balanceAfter: row[7],
-        debitsPendingAfter: row[8],
-        creditsPendingAfter: row[9],
-      })
-    }
-    return postings
+    return blocks
   }
 }
 
-/** A posting with what says where it stands. */
-export interface StoredPosting extends Posting {
-  readonly entries: Entry[]
-  readonly seqs: number[]
-  readonly shard: number
-  readonly blockSeq: bigint
-  readonly recordedAt: bigint
-}
-
-type PostingRow = [
-  id: bigint,
-  reference: string,
-  kind: PostingKind,
-  holdId: bigint | null,
-  reverses: bigint | null,
-  effectiveAt: bigint,
-  expiresAt: bigint | null,
-  meta: Record<string, string> | null,
-  shard: number,
-  blockSeq: bigint,
-  recordedAt: bigint,
-]
-
-type EntryRow = [
-  postingId: bigint,
-  seq: number,
-  layer: 0 | 1,
-  accountId: bigint,
-  currency: string,
-  amount: bigint,
-  accountVersion: bigint,
-  balanceAfter: bigint,
-  debitsPendingAfter: bigint,
-  creditsPendingAfter: bigint,
-]
-
-/** A timestamp column as wall clock ms. */
-export function ms(column: string): string {
-  return `(extract(epoch FROM ${column}) * 1000)::bigint`
-}
-
-function add<K, V>(groups: Map<K, V[]>, key: K, value: V): void {
-  const group = groups.get(key)
-  if (group === undefined) groups.set(key, [value])
-  else group.push(value)
+/** As many blocks as fill a page, and at least one. */
+function firstOf(blocks: readonly BlockRow[]): readonly BlockRow[] {
+  let rows = 0
+  let count = 0
+  while (count < blocks.length && rows < pageRows) {
+    const block = blocks[count++]!
+    rows += Math.max(block.accounts, block.units, block.postings)
+  }
+  return blocks.slice(0, count)
 }

@@ -1,28 +1,11 @@
 import type { AccountOpened } from './chain.ts'
-import type { Entry, Posting } from './decide.ts'
+import { Counters } from './counters.ts'
+import type { Finding } from './finding.ts'
 
 /**
  * The projections, computed anew from the postings alone, and apart from `decide`: that one says what should be
  * written, this one what follows from what was.
  */
-
-export interface Finding {
-  readonly kind: 'altered' | 'missing' | 'extra' | 'unbalanced'
-  readonly table: string
-  readonly row: string
-  readonly what: string
-}
-
-export interface BalanceState {
-  readonly debits: bigint
-  readonly credits: bigint
-  readonly debitsPending: bigint
-  readonly creditsPending: bigint
-  readonly version: bigint
-  readonly closed: boolean
-  readonly limit: string
-  readonly normalSide: string
-}
 
 export interface HoldState {
   readonly state: string
@@ -36,15 +19,23 @@ export interface HoldState {
   readonly expiresAt: number
 }
 
-interface AccountNow {
-  readonly terms: AccountOpened
-  debits: bigint
-  credits: bigint
-  debitsPending: bigint
-  creditsPending: bigint
-  version: bigint
-  closed: boolean
-  seen: boolean
+/** What a posting about a hold did to it, entry by entry. */
+export interface HoldEntry {
+  readonly layer: number
+  readonly accountId: bigint
+  readonly currency: string
+  readonly amount: bigint
+}
+
+/** What a posting says besides its entries. */
+export interface PostingFacts {
+  readonly id: number
+  readonly kind: string
+  readonly holdId: number | undefined
+  readonly reverses: number | undefined
+  readonly expiresAt: number | undefined
+  /** The account that is closed. */
+  readonly account: string | undefined
 }
 
 interface HoldNow {
@@ -61,86 +52,36 @@ interface HoldNow {
 }
 
 export class Replay {
-  readonly #accounts = new Map<bigint, AccountNow>()
-  readonly #paths = new Map<string, bigint>()
-  readonly #holds = new Map<bigint, HoldNow>()
-  readonly #reversed = new Set<bigint>()
+  readonly counters = new Counters()
+  readonly #paths = new Map<string, number>()
+  readonly #holds = new Map<number, HoldNow>()
+  readonly #reversed = new Set<number>()
 
   open(terms: AccountOpened): void {
-    const none = { debits: 0n, credits: 0n, debitsPending: 0n, creditsPending: 0n, version: 0n }
-    this.#accounts.set(terms.id, { terms, ...none, closed: false, seen: false })
-    this.#paths.set(terms.path, terms.id)
+    this.counters.open(terms)
+    this.#paths.set(terms.path, Number(terms.id))
   }
 
-  /** What is wrong with the posting, given all before it. */
-  post(posting: Posting): Finding | undefined {
-    const unbalanced = sumsToZero(posting)
-    if (unbalanced !== undefined) return unbalanced
-    const takesBack = posting.kind === 'capture' || posting.kind === 'void' || posting.kind === 'expire'
-    for (const [seq, entry] of posting.entries.entries()) {
-      const wrong = this.#enter(entry, takesBack)
-      if (wrong !== undefined) {
-        return { kind: 'altered', table: 'entry', row: `entry ${seq} of posting ${posting.id}`, what: wrong }
-      }
-    }
-    const wrong = this.#facts(posting)
-    return wrong === undefined
-      ? undefined
-      : { kind: 'altered', table: 'posting', row: `posting ${posting.id}`, what: wrong }
-  }
-
-  #enter(entry: Entry, takesBack: boolean): string | undefined {
-    const account = this.#accounts.get(entry.accountId)
-    if (account === undefined) return 'is on an account that was never opened'
-    if (account.closed) return 'is on an account that was closed'
-    if (account.terms.currency !== entry.currency) return 'is in another currency than its account'
-    const { amount } = entry
-    if (entry.layer === 0) {
-      if (amount > 0n) account.debits += amount
-      else account.credits -= amount
-    } else if (takesBack) {
-      if (amount > 0n) account.creditsPending -= amount
-      else account.debitsPending += amount
-    } else if (amount > 0n) {
-      account.debitsPending += amount
-    } else {
-      account.creditsPending -= amount
-    }
-    account.version += 1n
-    if (entry.accountVersion !== account.version)
-      return `is number ${entry.accountVersion} of its account, not ${account.version}`
-    if (entry.balanceAfter !== account.debits - account.credits) return 'has a balance that does not follow'
-    if (
-      entry.debitsPendingAfter !== account.debitsPending ||
-      entry.creditsPendingAfter !== account.creditsPending
-    ) {
-      return 'has a pending amount that does not follow'
-    }
-    return undefined
-  }
-
-  #facts(posting: Posting): string | undefined {
+  /** What is wrong with a posting whose entries are in, given all before it. */
+  post(posting: PostingFacts, entries: readonly HoldEntry[]): string | undefined {
     switch (posting.kind) {
-      case 'post':
-        return undefined
       case 'authorize':
-        return this.#authorize(posting)
+        return this.#authorize(posting, entries)
       case 'increment':
       case 'capture':
       case 'void':
       case 'expire':
-        return this.#onHold(posting)
+        return this.#onHold(posting, entries)
       case 'reverse':
-        if (posting.reverses === undefined || posting.reverses >= posting.id) return 'reverses nothing'
-        if (this.#reversed.has(posting.reverses)) return 'reverses what was reversed before'
-        this.#reversed.add(posting.reverses)
-        return undefined
+        return this.#reverse(posting)
       case 'close':
-        return this.#close(posting.meta?.['account'])
+        return this.#close(posting)
+      default:
+        return undefined
     }
   }
 
-  #authorize({ id, entries, expiresAt }: Posting): string | undefined {
+  #authorize({ id, expiresAt }: PostingFacts, entries: readonly HoldEntry[]): string | undefined {
     const [first] = entries
     if (first === undefined || expiresAt === undefined) return 'is a hold of nothing'
     const hold: HoldNow = {
@@ -160,7 +101,7 @@ export class Replay {
     return undefined
   }
 
-  #onHold({ kind, holdId, entries, expiresAt }: Posting): string | undefined {
+  #onHold({ kind, holdId, expiresAt }: PostingFacts, entries: readonly HoldEntry[]): string | undefined {
     const hold = holdId === undefined ? undefined : this.#holds.get(holdId)
     if (hold?.state !== 'open') return 'is about a hold that is not open'
     hold.version += 1n
@@ -176,35 +117,21 @@ export class Replay {
     return undefined
   }
 
-  #close(path: string | undefined): string | undefined {
-    const account = path === undefined ? undefined : this.#accounts.get(this.#paths.get(path) ?? 0n)
-    if (account === undefined) return 'closes no account'
-    account.closed = true
+  #reverse({ id, reverses }: PostingFacts): string | undefined {
+    if (reverses === undefined || reverses < 1 || reverses >= id) return 'reverses nothing'
+    if (this.#reversed.has(reverses)) return 'reverses what was reversed before'
+    this.#reversed.add(reverses)
     return undefined
   }
 
-  balanceDiffers(id: bigint, stored: BalanceState): Finding | undefined {
-    const account = this.#accounts.get(id)
-    const found = { table: 'balance', row: `account ${id}` }
-    if (account === undefined) return { ...found, kind: 'extra', what: 'is of no account' }
-    if (account.seen) return { ...found, kind: 'extra', what: 'is there twice' }
-    account.seen = true
-    const { terms } = account
-    const names = ['debits', 'credits', 'debitsPending', 'creditsPending', 'version', 'closed'] as const
-    const name =
-      names.find((each) => stored[each] !== account[each]) ??
-      (['limit', 'normalSide'] as const).find((each) => stored[each] !== terms[each])
-    return name === undefined
-      ? undefined
-      : { ...found, kind: 'altered', what: `${name} is not what its entries say` }
-  }
-
-  accountWithoutBalance(): bigint | undefined {
-    for (const [id, { seen }] of this.#accounts) if (!seen) return id
+  #close({ account }: PostingFacts): string | undefined {
+    const id = account === undefined ? undefined : this.#paths.get(account)
+    if (id === undefined) return 'closes no account'
+    this.counters.close(id)
     return undefined
   }
 
-  holdDiffers(id: bigint, stored: HoldState): Finding | undefined {
+  holdDiffers(id: number, stored: HoldState): Finding | undefined {
     const hold = this.#holds.get(id)
     const found = { table: 'hold', row: `hold ${id}` }
     if (hold === undefined) return { ...found, kind: 'extra', what: 'was never authorized' }
@@ -220,31 +147,17 @@ export class Replay {
       : { ...found, kind: 'altered', what: `${name} is not what its postings say` }
   }
 
-  holdNotSeen(): bigint | undefined {
+  holdNotSeen(): number | undefined {
     for (const [id, { seen }] of this.#holds) if (!seen) return id
     return undefined
   }
-}
-
-function sumsToZero({ id, entries }: Posting): Finding | undefined {
-  const sums = new Map<string, bigint>()
-  for (const { currency, layer, amount } of entries) {
-    const key = `${currency} ${layer}`
-    sums.set(key, (sums.get(key) ?? 0n) + amount)
-  }
-  for (const [key, sum] of sums) {
-    if (sum === 0n) continue
-    const what = `is off balance by ${sum} in ${key.slice(0, 3)}`
-    return { kind: 'unbalanced', table: 'posting', row: `posting ${id}`, what }
-  }
-  return undefined
 }
 
 function legOf(hold: HoldNow, accountId: bigint, debit: boolean): number {
   return hold.accountIds.findIndex((id, index) => id === accountId && hold.amounts[index]! > 0n === debit)
 }
 
-function raise(hold: HoldNow, { accountId, amount }: Entry): void {
+function raise(hold: HoldNow, { accountId, amount }: HoldEntry): void {
   if (amount > 0n) hold.amount += amount
   const index = legOf(hold, accountId, amount > 0n)
   if (index === -1) {
@@ -258,7 +171,7 @@ function raise(hold: HoldNow, { accountId, amount }: Entry): void {
 }
 
 /** False when the leg has less than that. */
-function lower(hold: HoldNow, { accountId, amount }: Entry): boolean {
+function lower(hold: HoldNow, { accountId, amount }: HoldEntry): boolean {
   const index = legOf(hold, accountId, amount < 0n)
   if (index === -1) return false
   const open = hold.open[index]! + amount
