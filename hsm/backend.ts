@@ -26,9 +26,14 @@ export interface BackendOptions {
   readonly startMaxMs: number
 }
 
+/** `retiring`: it answers what it was asked, and is asked no more. */
+export type BackendState = 'starting' | 'up' | 'retiring' | 'down' | 'stopped'
+
 export interface BackendEvents {
   ready(backend: Backend, hello: Fields): void
   answered(backend: Backend, frame: Frame): void
+  /** The process said something unasked: its keys have changed. */
+  told(backend: Backend, fields: Fields): void
   /** The process is gone; whatever it had not answered is to be asked again. `permanent`: it will not come back. */
   lost(backend: Backend, reason: StartFault | 'gone' | 'hung'): void
 }
@@ -45,8 +50,10 @@ export class Backend {
   #socket: Socket | undefined
   #reader = new FrameReader()
   #secret = ''
-  #state: 'starting' | 'up' | 'down' | 'stopped' = 'down'
+  #state: BackendState = 'down'
   #due = 0
+  #answers = 0
+  #upAt = 0
   #silentTicks = 0
   #startingTicks = 0
   #failures = 0
@@ -62,8 +69,18 @@ export class Backend {
     this.#ticker.unref()
   }
 
-  get state(): 'starting' | 'up' | 'down' | 'stopped' {
+  get state(): BackendState {
     return this.#state
+  }
+
+  /** Answers since the process started. */
+  get answers(): number {
+    return this.#answers
+  }
+
+  /** Milliseconds since the process could serve; 0 while none can. */
+  get ageMs(): number {
+    return this.#state === 'up' ? performance.now() - this.#upAt : 0
   }
 
   /** How often the process was started after the first time. */
@@ -106,17 +123,23 @@ export class Backend {
   }
 
   /** Takes a fresh connection when it is from this backend's process. */
-  adopt(socket: Socket, hello: Fields, reader: FrameReader): boolean {
+  adopt(
+    socket: Socket,
+    { hello, reader, rest }: { hello: Fields; reader: FrameReader; rest: readonly Frame[] },
+  ): boolean {
     if (this.#state !== 'starting' || hello['secret'] !== this.#secret) return false
     this.#socket = socket
     this.#reader = reader
     this.#state = 'up'
     this.#due = 0
+    this.#answers = 0
+    this.#upAt = performance.now()
     this.#silentTicks = 0
     socket.on('data', (chunk: Buffer) => this.#heard(chunk))
     socket.on('error', () => undefined)
     socket.on('close', () => this.#child?.kill('SIGKILL'))
     this.#events.ready(this, hello)
+    for (const frame of rest) this.#take(frame)
     return true
   }
 
@@ -131,6 +154,11 @@ export class Backend {
 
   uncork(): void {
     this.#socket?.uncork()
+  }
+
+  /** From here on it is only waited for. */
+  retire(): void {
+    if (this.#state === 'up') this.#state = 'retiring'
   }
 
   pid(): number | undefined {
@@ -161,11 +189,18 @@ export class Backend {
       this.#child?.kill('SIGKILL')
       return
     }
-    for (const frame of frames) {
-      if (frame.id === heartbeatId) continue
-      this.#due--
-      this.#events.answered(this, frame)
+    for (const frame of frames) this.#take(frame)
+  }
+
+  #take(frame: Frame): void {
+    if (frame.id === heartbeatId) return
+    if (frame.id === unaskedId) {
+      this.#events.told(this, frame.fields)
+      return
     }
+    this.#due--
+    this.#answers++
+    this.#events.answered(this, frame)
   }
 
   /**
@@ -177,7 +212,7 @@ export class Backend {
       if (++this.#startingTicks * tickMs >= this.#options.startMaxMs) this.#kill('did not start in time')
       return
     }
-    if (this.#state !== 'up') return
+    if (this.#state !== 'up' && this.#state !== 'retiring') return
     this.#silentTicks++
     if (this.#silentTicks * tickMs >= this.#options.silenceMaxMs) {
       this.#kill('fell silent')
@@ -196,6 +231,7 @@ export class Backend {
   #ended(child: ChildProcess, code: number | null): void {
     if (child !== this.#child || this.#state === 'stopped') return
     const wasUp = this.#socket !== undefined
+    const isLast = this.#state === 'retiring'
     this.#socket?.destroy()
     this.#socket = undefined
     this.#child = undefined
@@ -206,7 +242,7 @@ export class Backend {
     const permanent = fault !== undefined && startExit[fault].permanent
     this.#options.log.warn(`${this.name}: ended (${reason})${permanent ? ', not started again' : ''}`)
     this.#events.lost(this, reason)
-    if (permanent) return
+    if (permanent || isLast) return
     this.#failures = wasUp ? 0 : this.#failures + 1
     // The first restart is at once: a request may still be inside its deadline.
     const delayMs = this.#failures === 0 ? 0 : Math.min(100 * 2 ** (this.#failures - 1), backoffMaxMs)
@@ -225,8 +261,9 @@ export class Backend {
   }
 }
 
-/** No request has this id. */
+/** No request has these ids. */
 const heartbeatId = 0xffffffff
+const unaskedId = 0
 
 const nodeFlags = [
   // No inspector by signal: it would read every secret.

@@ -29,6 +29,9 @@ export interface HsmOptions {
   readonly queueMax?: number
   /** HSM processes on each token; 1 when it is left out. */
   readonly processes?: number
+  /** After this, or after so many answers, a process is replaced by a fresh one; a day and 50 million if left out. */
+  readonly processMaxMs?: number
+  readonly answersMax?: number
   /** Further tokens that hold the same keys: what one cannot answer, another does. */
   readonly others?: readonly TokenPlace[]
   /** Written to the vault's access log. */
@@ -57,7 +60,7 @@ export async function startHsm(options: HsmOptions): Promise<Hsm & IssuerHsm> {
     deadlineMs: options.deadlineMs ?? 500,
   }
   const dispatcher = new Dispatcher({
-    backends: [options, ...(options.others ?? [])].flatMap((place) =>
+    places: [options, ...(options.others ?? [])].flatMap((place) =>
       Array.from({ length: options.processes ?? 1 }, () => ({
         softhsmConf: place.softhsmConf,
         config: { ...config, ...pick(place, ['module', 'tokenLabel', 'pinFile']) },
@@ -69,6 +72,8 @@ export async function startHsm(options: HsmOptions): Promise<Hsm & IssuerHsm> {
     queueMax: options.queueMax ?? 256,
     silenceMaxMs: 1_000,
     startMaxMs: 15_000,
+    processMaxMs: options.processMaxMs ?? 86_400_000,
+    answersMax: options.answersMax ?? 50_000_000,
     log,
   })
   try {
@@ -171,13 +176,20 @@ class Client implements Hsm, IssuerHsm {
   }
 
   status(): HsmStatus {
+    const { backends, figures, pending, state } = this.#dispatcher
+    const now = Date.now() / 1_000
     return {
       driver: this.#driver,
-      state: this.#dispatcher.state,
-      pending: this.#dispatcher.pending,
-      restarts: this.#dispatcher.restarts,
-      up: this.#dispatcher.up,
-      pids: this.#dispatcher.pids(),
+      ...{ state, pending },
+      restarts: backends.restarts,
+      up: backends.up,
+      pids: backends.pids(),
+      backends: backends.status(),
+      keys: backends.keys().map(({ label, id, state, activeFrom }) => ({
+        ...{ label, id, state },
+        ...(activeFrom === undefined ? {} : { ageSeconds: Math.max(0, Math.round(now - activeFrom)) }),
+      })),
+      operations: figures.operations(),
     }
   }
 

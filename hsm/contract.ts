@@ -1,5 +1,7 @@
 /** The words of the front door; they are exported there. */
+import type { BreakerState } from './breaker.ts'
 import type { HsmFault } from './fault.ts'
+import type { OperationFigures } from './figures.ts'
 
 /** `role.zone.direction`, for example `zpk.knet.out`: the active version of that key. Never the key itself. */
 export type KeyRef = string
@@ -51,6 +53,10 @@ export type SealedCardAnswer =
   | { readonly verified: true; readonly token?: undefined; readonly fault: HsmFault }
 
 export interface PinTranslation {
+  /**
+   * Opened by the active version, and by no other in its place. Whoever knows that a peer is still behind with a change
+   * of keys names the previous version by its label, `tpk.acq1.in.v001`, while its grace lasts.
+   */
   readonly from: KeyRef
   readonly to: KeyRef
   readonly pinBlock: Uint8Array
@@ -68,6 +74,42 @@ export interface HsmStatus {
   readonly up?: number
   /** The processes, for whoever watches them. */
   readonly pids?: readonly number[]
+  readonly backends?: readonly HsmBackendStatus[]
+  /** The key versions in use. */
+  readonly keys?: readonly HsmKeyStatus[]
+  /** By the name of the operation: how many, how they ended, how long the callers waited. */
+  readonly operations?: Readonly<Record<string, OperationFigures>>
+}
+
+/** One HSM process. */
+export interface HsmBackendStatus {
+  readonly name: string
+  readonly tokenLabel?: string
+  readonly state: 'starting' | 'up' | 'retiring' | 'down'
+  /** As the token calls itself. */
+  readonly model?: string
+  readonly breaker: BreakerState
+  readonly breakerOpenings: number
+  /** Asked and not yet answered. */
+  readonly outstanding: number
+  readonly restarts: number
+  /** How often it was replaced for its age. */
+  readonly recycled: number
+  /** What the self-test at its start found to work, and what not. */
+  readonly capabilities: readonly string[]
+  readonly lacking: readonly string[]
+  /** References for which it is not asked, since its keys are others than those of the other tokens. */
+  readonly differing: readonly string[]
+}
+
+export interface HsmKeyStatus {
+  /** `zpk.knet.out.v003`. */
+  readonly label: string
+  /** Usage, mode and check value. */
+  readonly id: string
+  readonly state: string
+  /** Since it is active; undefined for keys that came without a ceremony. */
+  readonly ageSeconds?: number
 }
 
 /** ISO 9564-1 PIN block formats. Format 2 is between a chip card and its reader only, and is refused. */

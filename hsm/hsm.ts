@@ -10,6 +10,8 @@ export type {
   CardValueInput,
   ChipCard,
   Hsm,
+  HsmBackendStatus,
+  HsmKeyStatus,
   HsmStatus,
   IssuerHsm,
   KeyRef,
@@ -23,3 +25,5 @@ export type {
 } from './contract.ts'
 export { HsmError } from './fault.ts'
 export type { HsmFault } from './fault.ts'
+export { secondsBounds } from './figures.ts'
+export type { OperationFigures } from './figures.ts'

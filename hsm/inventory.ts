@@ -14,25 +14,43 @@ export interface InventoryRow extends KeyName {
   readonly graceUntil: Date | null
 }
 
+interface StateRow {
+  readonly ref: string
+  readonly version: number
+  readonly kcv: string
+  readonly state: KeyState
+  readonly activeFrom: number | null
+}
+
 /** What decides which version of a key is used: a reference without rows has its newest version active. */
 export class KeyStates {
-  readonly #states = new Map<string, KeyState>()
+  readonly #rows = new Map<string, StateRow>()
   readonly #listed = new Set<string>()
   /** Differs when any state does. */
   readonly digest: string
 
-  constructor(rows: readonly { ref: string; version: number; state: KeyState }[]) {
-    for (const { ref, version, state } of rows) {
-      this.#states.set(labelOf(ref, version), state)
-      this.#listed.add(ref)
+  constructor(rows: readonly StateRow[]) {
+    for (const row of rows) {
+      this.#rows.set(labelOf(row.ref, row.version), row)
+      this.#listed.add(row.ref)
     }
-    this.digest = [...this.#states].map(([label, state]) => `${label} ${state}`).join('\n')
+    this.digest = [...this.#rows].map(([label, { state, kcv }]) => `${label} ${state} ${kcv}`).join('\n')
   }
 
-  of({ ref, version }: KeyName): KeyState {
+  of({ ref, version, kcv }: KeyName): KeyState {
     if (!this.#listed.has(ref)) return 'active'
-    // A version that the inventory does not know is not used, whoever put it on the token.
-    return this.#states.get(labelOf(ref, version)) ?? 'retired'
+    const row = this.#rows.get(labelOf(ref, version))
+    // A version that the inventory does not know, or knows as another key, is not used, whoever put it on the token.
+    return row?.kcv === kcv ? row.state : 'retired'
+  }
+
+  lists(ref: string): boolean {
+    return this.#listed.has(ref)
+  }
+
+  /** Seconds since the epoch; undefined where nobody wrote it down. */
+  activeFrom({ ref, version }: KeyName): number | undefined {
+    return this.#rows.get(labelOf(ref, version))?.activeFrom ?? undefined
   }
 }
 
@@ -41,8 +59,8 @@ export class KeyStates {
  * rows are rewrapped, however long that takes. Throws what the driver throws.
  */
 export async function readKeyStates(database: DatabasePool | DatabaseClient): Promise<KeyStates> {
-  const { rows } = await database.query<{ ref: string; version: number; state: KeyState }>(
-    `SELECT ref, version,
+  const { rows } = await database.query<StateRow>(
+    `SELECT ref, version, kcv, extract(epoch FROM active_from)::float8 AS "activeFrom",
             CASE WHEN state = 'previous' AND grace_until < now() AND ref NOT LIKE '%.vault.both'
                  THEN 'retired' ELSE state END AS state
        FROM vault.key ORDER BY ref, version`,

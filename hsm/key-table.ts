@@ -24,6 +24,7 @@ interface Usable {
 export class KeyTable {
   readonly #byRef = new Map<string, LoadedKey[]>()
   readonly #usable = new Map<string, Usable>()
+  readonly #state: (key: KeyName) => FoundState
 
   /** References of several versions of which it is not known which one is active. */
   readonly #undecided = new Set<string>()
@@ -32,10 +33,8 @@ export class KeyTable {
    * `state` says what the inventory knows of a key; without one, every version may be used and the newest is active.
    * While the inventory itself is unknown (the database is away), only a key of one version can be used.
    */
-  constructor(
-    objects: readonly TokenObject[],
-    state: (key: KeyName) => KeyState | 'unknown' = () => 'active',
-  ) {
+  constructor(objects: readonly TokenObject[], state: (key: KeyName) => FoundState = () => 'active') {
+    this.#state = state
     const byLabel = new Map(objects.map((object) => [object.label, object]))
     for (const object of objects) {
       const key = read(object, byLabel)
@@ -71,6 +70,18 @@ export class KeyTable {
     return this.#find(ref, usages, modes).accepted
   }
 
+  /**
+   * The version that `name` is the label of, while it is honoured; the active one when `name` is only a reference.
+   * Which version it is has to be said by whoever knows: see `docs/decisions/0020-whose-key-a-pin-is-under.md`.
+   */
+  named(name: string, usages: readonly Usage[], modes: readonly Mode[]): LoadedKey {
+    const label = parseLabel(name)
+    if (label === undefined) return this.active(name, usages, modes)
+    const key = this.accepted(label.ref, usages, modes).find((one) => one.name.version === label.version)
+    if (key === undefined) throw new HsmError({ kind: 'refused', why: 'unknownKey' })
+    return key
+  }
+
   #find(ref: string, usages: readonly Usage[], modes: readonly Mode[]): Usable {
     const usable = this.#usable.get(ref)
     if (usable === undefined) {
@@ -95,10 +106,24 @@ export class KeyTable {
     return parsed === undefined ? undefined : this.version(parsed.ref, parsed.version)
   }
 
+  /** Every version with its state, for comparison with what other tokens hold. */
+  states(): { readonly name: KeyName; readonly state: FoundState }[] {
+    return this.names().map((name) => {
+      const usable = this.#usable.get(name.ref)
+      const inUse = usable?.accepted.some((key) => key.name.version === name.version) === true
+      const state = this.#state(name)
+      // Without an inventory every version counts as active, and the newest one is.
+      return { name, state: state === 'active' && !inUse ? 'retired' : state }
+    })
+  }
+
   names(): KeyName[] {
     return [...this.#byRef.values()].flat().map((key) => key.name)
   }
 }
+
+/** `unsupported`: the token's self-test failed for what the key is for. */
+export type FoundState = KeyState | 'unknown' | 'unsupported'
 
 export type KeyState = 'pending' | 'active' | 'previous' | 'retired' | 'destroyed'
 

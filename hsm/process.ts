@@ -16,13 +16,15 @@ import { HsmError } from './fault.ts'
 import type { HsmFault } from './fault.ts'
 import { HealthCheck } from './health.ts'
 import { KeyStates } from './inventory.ts'
+import { packHeldKey } from './key-sets.ts'
 import { KeyTable } from './key-table.ts'
+import { labelOf, parseLabel } from './key.ts'
 import { readKeyFile } from './keys.ts'
 import { objectsOf } from './objects.ts'
 import { openPkcs11Token } from './pkcs11/token.ts'
 import { ownBytes } from './memory.ts'
 import { classOf } from './refusal.ts'
-import { selfTest } from './self-test.ts'
+import { capabilityFor, selfTest } from './self-test.ts'
 import type { Capabilities } from './self-test.ts'
 import { PinFaultThrottle, pinFaultLimits } from './throttle.ts'
 import { TokenError } from './token.ts'
@@ -100,6 +102,7 @@ class Server {
   readonly #health: HealthCheck
   readonly #pinFaults = new PinFaultThrottle(pinFaultLimits, () => performance.now())
   #states: KeyStates | undefined
+  #toldKeys: string | undefined
   #context: Context
   #idle: NodeJS.Timeout | undefined
 
@@ -148,10 +151,48 @@ class Server {
       model: this.#token.model,
       insecure: this.#token.insecure,
       capabilities: { ...this.#capabilities },
-      keys: this.#context.keys.names().map((key) => `${key.ref} ${key.version} ${key.kcv}`),
+      keys: this.#heldKeys(),
     })
     setInterval(() => this.#checkHealth(), healthMs)
+    setInterval(() => this.#lookAgain(), lookAgainMs)
     await this.#followInventory()
+  }
+
+  /** What this token holds, for comparison with the others: labels, check values and states. */
+  #heldKeys(): string[] {
+    const lines = this.#context.keys.states().map(({ name, state }) =>
+      packHeldKey({
+        label: labelOf(name.ref, name.version),
+        id: `${name.usage}${name.mode}:${name.kcv}`,
+        state,
+        listed: this.#states?.lists(name.ref) === true,
+        activeFrom: this.#states?.activeFrom(name),
+      }),
+    )
+    this.#toldKeys = lines.join('\n')
+    return lines
+  }
+
+  #tellKeys(): void {
+    const before = this.#toldKeys
+    const keys = this.#heldKeys()
+    if (this.#toldKeys !== before) this.#send(0, { event: 'keys', keys })
+  }
+
+  /** Other processes may have put keys on the token, or taken them away. */
+  #lookAgain(): void {
+    this.#refreshKeys()
+    this.#tellKeys()
+  }
+
+  #refreshKeys(): void {
+    try {
+      this.#token.refresh()
+      this.#health.choose()
+    } catch (error) {
+      this.#faultOf(error)
+    }
+    this.#context = this.#freshContext()
   }
 
   #checkHealth(): void {
@@ -161,8 +202,8 @@ class Server {
     } catch (error) {
       if (error instanceof TokenError && classOf(error.code) === 'handle') {
         // The one key that was tried is gone, which its users will hear; the token itself still answers.
-        this.#context = this.#freshContext()
-        this.#health.choose()
+        this.#refreshKeys()
+        this.#tellKeys()
         return
       }
       log('error', 'the token fails its health check')
@@ -182,13 +223,8 @@ class Server {
     const states = await this.#vault.keyStates()
     if (states.digest === this.#states?.digest) return
     this.#states = states
-    try {
-      this.#token.refresh()
-      this.#health.choose()
-    } catch (error) {
-      this.#faultOf(error)
-    }
-    this.#context = this.#freshContext()
+    this.#refreshKeys()
+    if (this.#toldKeys !== undefined) this.#tellKeys()
   }
 
   #receive(chunk: Buffer): void {
@@ -230,6 +266,9 @@ class Server {
     switch (name) {
       case 'ping':
         return {}
+      case 'health':
+        this.#checkHealth()
+        return {}
       case 'tokenise':
         return this.#tokenise(request)
       case 'verifyThenTokenise':
@@ -260,7 +299,9 @@ class Server {
   }
 
   #throttled(command: Command, request: Request): Fields {
-    const key = request.text(request.has('from') ? 'from' : 'key', refText)
+    const named = request.text(request.has('from') ? 'from' : 'key', refText)
+    // Faults of one key count together, by whichever of its versions it was named.
+    const key = parseLabel(named)?.ref ?? named
     const source = request.has('source') ? request.text('source', sourceText) : undefined
     // Too many faults look as a full queue does: nothing is asked of the token.
     if (!this.#pinFaults.allows(key, source)) throw new HsmError({ kind: 'shed' })
@@ -287,7 +328,7 @@ class Server {
         return { kind: 'refused', why: 'badRequest' }
       case 'handle':
         // The object is not there any more, and was looked for again.
-        this.#context = this.#freshContext()
+        setImmediate(() => this.#lookAgain())
         return { kind: 'refused', why: 'unknownKey' }
       case 'session':
       case 'device':
@@ -301,7 +342,9 @@ class Server {
     const token = this.#token
     return {
       token,
-      keys: new KeyTable(token.objects(), (key) => this.#states?.of(key) ?? 'unknown'),
+      keys: new KeyTable(token.objects(), (key) =>
+        this.#capabilities[capabilityFor(key)] ? (this.#states?.of(key) ?? 'unknown') : 'unsupported',
+      ),
       random: (output) => token.random(output),
     }
   }
@@ -330,6 +373,7 @@ const isPinCommand = (name: string): boolean =>
 const sourceText = /^[A-Za-z0-9._:-]{1,40}$/
 
 const healthMs = 5_000
+const lookAgainMs = 60_000
 const inventoryMs = 1_000
 const databaseHeadStartMs = 300
 /** Requests and answers are read once, and may hold PIN blocks. */

@@ -2,7 +2,9 @@
  * One known answer for each thing this room asks of a token, with published keys that are lent to it for the
  * test. A token's own list of mechanisms is not believed: SoftHSM announces some that it then refuses.
  */
+import { createECDH, createPublicKey, verify } from 'node:crypto'
 import { retailMac } from './commands/mac.ts'
+import type { KeyName } from './key.ts'
 import type { ObjectSpec } from './objects.ts'
 import type { BlockMechanism, SignMechanism, Token, TokenObject } from './token.ts'
 
@@ -13,6 +15,9 @@ export type Capability =
   | 'macCmacAes'
   | 'macCmacTdes'
   | 'macHmac'
+  | 'cardKeys'
+  | 'dukptAes'
+  | 'sign'
   | 'vaultSeal'
   | 'random'
 
@@ -22,6 +27,38 @@ export type Capabilities = Readonly<Record<Capability, boolean>>
 const aesKey = '2B7E151628AED2A6ABF7158809CF4F3C'
 const desKey = '0123456789ABCDEFFEDCBA9876543210'
 const desK1 = '0123456789ABCDEF0123456789ABCDEF'
+
+/** What a token must be able to do for a key to be of use on it. */
+export function capabilityFor({ usage, algorithm }: Pick<KeyName, 'usage' | 'algorithm'>): Capability {
+  const des = algorithm === 'DES2' || algorithm === 'DES3'
+  switch (usage) {
+    case 'P0':
+    case 'M1':
+      return des ? 'pinTdes' : 'pinAes'
+    case 'M3':
+    case 'C0':
+      return 'macRetail'
+    case 'M6':
+    case 'K1':
+      return des ? 'macCmacTdes' : 'macCmacAes'
+    case 'M7':
+      return 'macHmac'
+    case 'V1':
+    case 'V2':
+    case 'E0':
+    case 'E1':
+    case 'E2':
+    case 'E4':
+      return 'cardKeys'
+    case 'B0':
+      return des ? 'cardKeys' : 'dukptAes'
+    case 'K0':
+    case 'D0':
+      return 'vaultSeal'
+    case 'S0':
+      return 'sign'
+  }
+}
 
 /** Runs all of them. A failure is a capability that is false, never an exception. */
 export function selfTest(token: Token): Capabilities {
@@ -74,6 +111,31 @@ export function selfTest(token: Token): Capabilities {
           mac: '60E431591EE0B67F0D8A26AACBF5B77F8E0BC6213728C5140546040F0EE37F54',
         }),
       ),
+    cardKeys: () =>
+      borrow(spec('DES2', desKey, ['encrypt'], ['des3-ecb']), (object) => {
+        const output = Buffer.alloc(8)
+        token.encrypt({ object, mechanism: 'des3-ecb', input: Buffer.alloc(8), output })
+        return same(output, '08D7B4FB629D0885')
+      }),
+    dukptAes: () =>
+      borrow(spec('AES', aesKey, ['derive'], ['aes-cbc-derive']), (from) => {
+        const output = Buffer.alloc(16)
+        token.deriveBytes({ from, data: hex('6BC1BEE22E409F96E93D7E117393172A'), output })
+        return same(output, '3AD77BB40D7A3660A89ECAF32466EF97')
+      }),
+    // The public half of the key is its own: a signature that it takes is right.
+    sign: () =>
+      borrow(spec('EC', `${'00'.repeat(31)}2A`, ['sign'], ['ecdsa']), (object) => {
+        const data = Buffer.from('self-test')
+        const signature = Buffer.alloc(64)
+        token.sign({ object, mechanism: 'ecdsa', data, output: signature })
+        const pair = createECDH('prime256v1')
+        pair.setPrivateKey(hex(`${'00'.repeat(31)}2A`))
+        const point = pair.getPublicKey()
+        const jwk = { x: point.toString('base64url', 1, 33), y: point.toString('base64url', 33, 65) }
+        const key = createPublicKey({ format: 'jwk', key: { kty: 'EC', crv: 'P-256', ...jwk } })
+        return verify('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature)
+      }),
     vaultSeal: () =>
       borrow(spec('AES', aesKey + aesKey, ['wrap', 'unwrap'], ['aes-wrap-pad']), (kek) => {
         const object = token.unwrapDataKey(kek, token.newDataKey(kek))

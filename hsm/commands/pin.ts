@@ -76,10 +76,7 @@ export function withPin<Result>(
   )
 }
 
-/**
- * During a rotation's grace a block may still be under the previous key. Formats 0, 3 and 4 show by their filler
- * which key it was; format 1 does not, and is only opened by the active one.
- */
+/** One key, never several in turn: see `docs/decisions/0020-whose-key-a-pin-is-under.md`. */
 function withOpener<Result>(
   context: Context,
   source: PinSource,
@@ -87,22 +84,7 @@ function withOpener<Result>(
 ): Result {
   const { key, ksn, format } = source
   if (ksn !== undefined) return withDukptPinKey(context, { key, ksn, format, grant: 'decrypt' }, use)
-  const active = pinKey(context, source, 'D')
-  const previous = format === 1 ? [] : context.keys.accepted(key, ['P0'], ['D']).slice(1)
-  try {
-    return use(active.object)
-  } catch (error) {
-    if (!(error instanceof HsmError) || error.fault.kind !== 'pinBlock') throw error
-    for (const { object, name } of previous) {
-      if (cipherOf(name.algorithm) !== cipherOf(active.name.algorithm)) continue
-      try {
-        return use(object)
-      } catch (another) {
-        if (!(another instanceof HsmError) || another.fault.kind !== 'pinBlock') throw another
-      }
-    }
-    throw error
-  }
+  return use(pinKey(context, source, 'D').object)
 }
 
 export interface DukptPinKey {
@@ -131,7 +113,9 @@ export function withDukptPinKey<Result>(
 }
 
 function pinKey(context: Context, { key, format }: PinTarget, mode: 'D' | 'E'): LoadedKey {
-  const loaded = context.keys.active(key, ['P0'], [mode])
+  // What opens may be a previous version, when the caller names it; what seals is the active one.
+  const loaded =
+    mode === 'D' ? context.keys.named(key, ['P0'], ['D']) : context.keys.active(key, ['P0'], ['E'])
   const cipher = cipherOf(loaded.name.algorithm)
   if (cipher !== (format === 4 ? 'aes' : 'des3')) throw wrongUsage()
   return loaded

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { openHsm } from '../../hsm/hsm.ts'
 import type { Hsm, HsmLog, HsmOptions, IssuerHsm } from '../../hsm/hsm.ts'
 import { migrate } from '../../kernel/database.ts'
@@ -123,6 +124,11 @@ export async function faultOf(call: Promise<unknown>): Promise<unknown> {
     return (error as { fault?: unknown }).fault ?? error
   }
   throw new Error('it did not fail')
+}
+
+/** Waits until the client has heard that this key version is in this state; undefined: in use no more. */
+export async function untilKey(hsm: Hsm, label: string, state: string | undefined): Promise<void> {
+  while (hsm.status().keys!.find((key) => key.label === label)?.state !== state) await wait(20)
 }
 
 export const hex = (text: string): Buffer => Buffer.from(text, 'hex')
