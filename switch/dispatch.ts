@@ -5,29 +5,24 @@ import type { Clock } from '../kernel/clock.ts'
 import { uuidv7 } from '../kernel/ids.ts'
 import type { Random } from '../kernel/random.ts'
 import type { AccountSpec } from '../ledger/ledger.ts'
+import type { CardOnFile } from './admission.ts'
 import type { InboundPurchase } from './arrivals.ts'
 import { purchaseLeg } from './outbound.ts'
 import { accountsOf } from './transaction/postings.ts'
 import type { LegEnd, Verdict } from './transaction/step.ts'
-import type { Leg, StoredCard } from './transaction/transaction.ts'
+import type { Leg } from './transaction/transaction.ts'
 
 /** What must be at hand to send a purchase somewhere. */
 export interface DispatchPorts {
   readonly clock: Clock
   readonly random: Random
-  readonly hsm: Pick<Hsm, 'translatePin' | 'tokenise'>
+  readonly hsm: Pick<Hsm, 'translatePin'>
   readonly connectors: ReadonlyMap<string, Connector>
   /** The destination for a card number, by its range. */
   readonly route: (pan: string) => string | undefined
   /** The key under which a destination takes PINs. */
   readonly pinKeyOf: (destination: string) => string
   readonly openAccounts: (accounts: readonly AccountSpec[]) => Promise<void>
-}
-
-/** The card as it may be stored; `untokenised` when its number will be needed and could not be put into the vault. */
-export interface CardOnFile {
-  readonly card: StoredCard
-  readonly untokenised: boolean
 }
 
 /** Between the deadline for our answer and the source's own: serialisation, queueing, the wire. */
@@ -40,18 +35,6 @@ export class Dispatch {
 
   constructor(ports: DispatchPorts) {
     this.#ports = ports
-  }
-
-  async cardOf(purchase: InboundPurchase): Promise<CardOnFile> {
-    const { pan } = purchase.secrets.reveal()
-    const mask = purchase.cardMask
-    if (this.#ports.route(pan) === undefined) return { card: { mask }, untokenised: false }
-    try {
-      return { card: { mask, token: await this.#ports.hsm.tokenise(pan) }, untokenised: false }
-    } catch (error) {
-      if (!(error instanceof HsmError)) throw error
-      return { card: { mask }, untokenised: true }
-    }
   }
 
   /** Where the purchase goes, or why it goes nowhere. Nothing has been sent or written yet. */

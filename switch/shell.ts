@@ -2,9 +2,10 @@ import assert from 'node:assert'
 import type { LegAnswer, LegIdentity } from '../connectors/connector.ts'
 import { sleep } from '../kernel/clock.ts'
 import { uuidv7 } from '../kernel/ids.ts'
+import type { CardOnFile } from './admission.ts'
 import type { InboundPurchase, InboundReversal } from './arrivals.ts'
 import { businessDateOf } from './business-date.ts'
-import { type CardOnFile, Dispatch, type DispatchPorts } from './dispatch.ts'
+import { Dispatch, type DispatchPorts } from './dispatch.ts'
 import { type Journal, JournalUnavailable } from './journal.ts'
 import { KeyedLocks } from './locks.ts'
 import type { Observer } from './observer.ts'
@@ -79,8 +80,7 @@ export class Shell {
   }
 
   /** A purchase, or a repeat of one. The waiter is called at most once, and never when silence is the answer. */
-  async purchase(purchase: InboundPurchase, waiter: Waiter): Promise<void> {
-    const file = await this.#dispatch.cardOf(purchase)
+  async purchase(purchase: InboundPurchase, file: CardOnFile, waiter: Waiter): Promise<void> {
     await this.#locks.run(purchase.sourceKey, () =>
       this.#unlessJournalIsAway(async () => {
         const remembered = this.#remembered.get(purchase.sourceKey)

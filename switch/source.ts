@@ -1,4 +1,4 @@
-import type { Sealer } from '../connectors/connector.ts'
+import type { Hsm } from '../hsm/hsm.ts'
 import {
   type Codec,
   encodeSealed,
@@ -12,6 +12,7 @@ import {
   sealedPart,
 } from '../iso8583/iso8583.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { admit } from './admission.ts'
 import { arrivalOf, type SourceRules } from './arrivals.ts'
 import type { Observer } from './observer.ts'
 import type { Shell } from './shell.ts'
@@ -27,7 +28,9 @@ export interface SourceOptions {
   readonly port: number
   readonly codec: Codec
   readonly frame: FrameFormat
-  readonly sealer: Sealer
+  readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise' | 'generateMac'>
+  /** The destination for a card number, by its range. */
+  readonly route: (pan: string) => string | undefined
   readonly shell: Pick<Shell, 'purchase' | 'reversal'>
   readonly clock: Clock
   readonly observer: Observer
@@ -118,38 +121,29 @@ class Desk {
 
   async #admit(line: Line, message: Message, receivedMonotonicMs: number): Promise<void> {
     const { clock, codec, observer, rules, shell } = this.#options
-    const sealed = await this.#sealed(message)
-    if (sealed === 'unknown') return observer.refused(rules.name, 'unsealable')
-    if (!sealed) {
-      observer.refused(rules.name, 'seal')
-      return void (await this.#reply(line.link, message, { responseCode: '63' }))
-    }
+    const part = sealedPart(codec, message)
     const arrival = arrivalOf(message, {
       source: rules,
       receivedMonotonicMs,
       receivedAt: clock.wallMs(),
       described: codec.describe(message),
     })
+    const admission =
+      part === undefined ? 'unsealed' : await admit(arrival, { key: rules.keys.mac, ...part }, this.#options)
+    if (admission === 'unknown') return observer.refused(rules.name, 'unsealable')
+    if (admission === 'unsealed') {
+      observer.refused(rules.name, 'seal')
+      return void (await this.#reply(line.link, message, { responseCode: '63' }))
+    }
     const waiter = (answer: Answer): ReturnType<Link['send']> => this.#reply(line.link, message, answer)
     switch (arrival.kind) {
       case 'purchase':
-        return shell.purchase(arrival, waiter)
+        return shell.purchase(arrival, admission.file!, waiter)
       case 'reversal':
         return shell.reversal(arrival, waiter)
       case 'unserved':
         observer.refused(rules.name, arrival.why)
         return void (await waiter({ responseCode: arrival.responseCode }))
-    }
-  }
-
-  /** Whether the source sealed the message; `unknown` when the HSM can't say: then nothing may be believed or said. */
-  async #sealed(message: Message): Promise<boolean | 'unknown'> {
-    const part = sealedPart(this.#options.codec, message)
-    if (part === undefined) return false
-    try {
-      return await this.#options.sealer.verify(part.data, part.mac)
-    } catch {
-      return 'unknown'
     }
   }
 
@@ -171,14 +165,14 @@ class Desk {
   }
 
   async #reply(link: Link, request: Message, answer: Answer): ReturnType<Link['send']> {
-    const { codec, observer, rules, sealer } = this.#options
+    const { codec, hsm, observer, rules } = this.#options
     const fields: Record<number, FieldValue> = { 39: answer.responseCode }
     for (const de of echoed) copy(request, de, fields)
     if (answer.authId !== undefined) fields[38] = answer.authId
     const body = { mti: responseMti(request.mti), fields }
     let bytes: Buffer
     try {
-      bytes = await encodeSealed(codec, body, (data) => sealer.seal(data))
+      bytes = await encodeSealed(codec, body, (data) => hsm.generateMac({ key: rules.keys.mac, data }))
     } catch {
       // An answer without a seal would be refused by the source, so none is given.
       observer.refused(rules.name, 'unsealable')

@@ -69,6 +69,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
   )
   const { observer } = metrics
   const journal = postgresJournal(ledger, pool)
+  const route = routingTable(options.routes, new Set(connectors.keys()))
   const shell = new Shell({
     node,
     clock,
@@ -77,7 +78,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     hsm,
     connectors,
     observer,
-    route: routingTable(options.routes, new Set(connectors.keys())),
+    route,
     pinKeyOf: (destination) => options.pinKeys.get(destination) ?? '',
     openAccounts: (accounts) => ledger.openAccounts(accounts),
     wake: (destination) => deliveries.wake(destination),
@@ -89,8 +90,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
   sweeper.start()
   const sources: Source[] = []
   for (const { rules, ...listener } of options.sources) {
-    const sealer = sealerOf(hsm, rules.keys.mac)
-    sources.push(await openSource({ ...listener, rules, sealer, shell, clock, observer }))
+    sources.push(await openSource({ ...listener, rules, hsm, route, shell, clock, observer }))
   }
 
   return {
@@ -112,7 +112,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
   }
 }
 
-/** The HSM's seal under one key, as connectors and sources use it. */
+/** The HSM's seal under one key, as connectors use it. */
 export function sealerOf(hsm: Hsm, key: string): Sealer {
   return {
     seal: (data) => hsm.generateMac({ key, data }),

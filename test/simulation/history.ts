@@ -1,4 +1,5 @@
-import { HsmError } from '../../hsm/hsm.ts'
+import { HsmError, type SealedCardAnswer } from '../../hsm/hsm.ts'
+import { admit, type AdmissionPorts } from '../../switch/admission.ts'
 import { Deliveries } from '../../switch/deliveries.ts'
 import { type Journal, JournalUnavailable } from '../../switch/journal.ts'
 import type { Observer } from '../../switch/observer.ts'
@@ -9,7 +10,7 @@ import { check } from './check.ts'
 import { drawFaults, type FaultRates, faultNames } from './faults.ts'
 import { SimulatedDatabase } from './journal.ts'
 import { SimulatedNetwork } from './network.ts'
-import { SimulatedTerminals } from './terminals.ts'
+import { type Door, SimulatedTerminals } from './terminals.ts'
 import { World } from './world.ts'
 
 export interface HistoryOptions {
@@ -41,7 +42,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const database = new SimulatedDatabase(world, rates, options.bug?.ignoreVersions === true)
   const network = new SimulatedNetwork(world, rates)
   const node = new Node(world, database, network, rates, options.bug)
-  const terminals = new SimulatedTerminals(world, rates, () => node.shell)
+  const terminals = new SimulatedTerminals(world, rates, () => node.door)
 
   // A failed assertion ends the process in production; here it ends the history.
   const broken: string[] = []
@@ -67,7 +68,7 @@ const noFaults = Object.fromEntries(faultNames.map((name) => [name, 0])) as unkn
 
 /** One node of the switch, life after life. What dies with it is its memory; the database and its peers go on. */
 class Node {
-  shell: Shell | undefined
+  door: Door | undefined
   readonly #world: World
   readonly #database: SimulatedDatabase
   readonly #network: SimulatedNetwork
@@ -101,6 +102,7 @@ class Node {
     const connectors = new Map([['net', connector]])
     const node = 'node-1'
     const hsm = this.#hsm(alive)
+    const route = (): string => 'net'
     const observer = silent
     const shell: Shell = new Shell({
       node,
@@ -110,7 +112,7 @@ class Node {
       hsm,
       connectors,
       observer,
-      route: () => 'net',
+      route,
       pinKeyOf: () => 'zpk.net.out',
       openAccounts: (accounts) => connection.openAccounts(accounts),
       wake: (destination) => deliveries.wake(destination),
@@ -122,7 +124,7 @@ class Node {
     void recovering.then(() => {
       if (!alive()) return
       sweeper.start()
-      this.shell = shell
+      this.door = doorOf(shell, { hsm, route })
     })
     await Promise.resolve()
   }
@@ -146,7 +148,7 @@ class Node {
       this.#world.after(at, () => {
         this.#world.note('the switch crashes')
         this.#life++
-        this.shell = undefined
+        this.door = undefined
         const life = this.#life
         this.#world.after(downMs, () => {
           if (this.#life === life) void this.start()
@@ -157,7 +159,8 @@ class Node {
 
   #hsm(alive: () => boolean): {
     translatePin(): Promise<Uint8Array>
-    tokenise(): Promise<string>
+    verifyMac(): Promise<boolean>
+    verifyThenTokenise(): Promise<SealedCardAnswer>
     detokenise(): Promise<string>
   } {
     const random = this.#world.random(`hsm ${this.#life}`)
@@ -172,9 +175,30 @@ class Node {
       })
     return {
       translatePin: () => answer(new Uint8Array(8)),
-      tokenise: () => answer('tok_simulated'),
+      verifyMac: () => answer(true),
+      verifyThenTokenise: () =>
+        answer<SealedCardAnswer>(
+          random.fraction() < this.#faults().hsm
+            ? { verified: true, fault: { kind: 'deadline' } }
+            : { verified: true, token: 'tok_simulated' },
+        ),
       detokenise: () => answer('8888880000000001'),
     }
+  }
+}
+
+/** The way in, behind the listener's codec. */
+function doorOf(shell: Shell, ports: AdmissionPorts): Door {
+  const seal = { key: 'tak.acq.both', data: new Uint8Array(), mac: new Uint8Array() }
+  return {
+    async purchase(purchase, waiter) {
+      const admission = await admit(purchase, seal, ports)
+      if (typeof admission === 'object') await shell.purchase(purchase, admission.file!, waiter)
+    },
+    async reversal(reversal, waiter) {
+      const admission = await admit(reversal, seal, ports)
+      if (typeof admission === 'object') await shell.reversal(reversal, waiter)
+    },
   }
 }
 

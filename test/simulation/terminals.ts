@@ -1,7 +1,7 @@
 import { Secret } from '../../kernel/secret.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { InboundPurchase, InboundReversal, SourceRules } from '../../switch/arrivals.ts'
-import type { Shell, Waiter } from '../../switch/shell.ts'
+import type { Waiter } from '../../switch/shell.ts'
 import type { Answer } from '../../switch/transaction/transaction.ts'
 import type { FaultRates } from './faults.ts'
 import type { World } from './world.ts'
@@ -11,6 +11,12 @@ const source: SourceRules = {
   keys: { pin: 'tpk.acq.in', mac: 'tak.acq.both' },
   timeoutMs: 8_000,
   terminalTimeoutMs: 10_000,
+}
+
+/** Where what the terminals send comes in. */
+export interface Door {
+  purchase(purchase: InboundPurchase, waiter: Waiter): Promise<void>
+  reversal(reversal: InboundReversal, waiter: Waiter): Promise<void>
 }
 
 /** What one terminal knows of one purchase: its own book, which nothing in the switch can touch. */
@@ -33,13 +39,13 @@ export class SimulatedTerminals {
   readonly #world: World
   readonly #random: Random
   readonly #faults: () => FaultRates
-  readonly #shell: () => Shell | undefined
+  readonly #door: () => Door | undefined
 
-  constructor(world: World, faults: () => FaultRates, shell: () => Shell | undefined) {
+  constructor(world: World, faults: () => FaultRates, door: () => Door | undefined) {
     this.#world = world
     this.#random = world.random('terminals')
     this.#faults = faults
-    this.#shell = shell
+    this.#door = door
   }
 
   schedule(count: number, withinMs: number): void {
@@ -110,7 +116,7 @@ export class SimulatedTerminals {
     this.#asked.add(told.rrn)
     if (this.#chance(this.#faults().drop)) return
     this.#world.after(1 + this.#random.below(20), () => {
-      void this.#shell()?.purchase(this.#purchase(told, amountMinor, repeat), this.#waiter(hear))
+      void this.#door()?.purchase(this.#purchase(told, amountMinor, repeat), this.#waiter(hear))
     })
   }
 
@@ -123,7 +129,7 @@ export class SimulatedTerminals {
         const waiter = this.#waiter((answer) => {
           if (['00', '21', '25'].includes(answer.responseCode)) told.reversalAcknowledged = true
         })
-        void this.#shell()?.reversal(this.#reversal(told), waiter)
+        void this.#door()?.reversal(this.#reversal(told), waiter)
       })
     }
     this.#world.after(5_000, () => this.#reverse(told))
