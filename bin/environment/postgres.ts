@@ -226,6 +226,8 @@ function settings(programs: Programs, account: Account | undefined): string {
     // Two system calls for each statement, for a title that nobody reads here.
     'update_process_title = off',
     'jit = off',
+    // Where the time of a slow commit went is the first question, and asking the clock costs nothing here.
+    'track_wal_io_timing = on',
     "timezone = 'UTC'",
     "log_timezone = 'UTC'",
     // A statement in the log could carry what a row holds; what failed is known to whoever sent it.
