@@ -16,6 +16,7 @@ import { Bitmapped } from './field/bitmapped.ts'
 import { Datasets } from './field/datasets.ts'
 import { Positional } from './field/positional.ts'
 import { Tagged } from './field/tagged.ts'
+import { wordRange } from './scan.ts'
 import { lengthBytesOf, writingOf } from './writing.ts'
 import {
   counting,
@@ -133,6 +134,10 @@ class Builder {
       allowed: Uint8Array.from(this.#allowed.flatMap((flags) => [...flags])),
       lowest: small((row) => row.lowest),
       highest: small((row) => row.highest),
+      flip: wide((row) => wordRange(row.lowest, row.highest)?.flip ?? 0),
+      over: wide((row) => wordRange(row.lowest, row.highest)?.over ?? 0),
+      under: wide((row) => wordRange(row.lowest, row.highest)?.under ?? 0),
+      run: small(runOf),
       padSide: small((row) => row.padSide),
       padNibble: small((row) => row.padNibble),
       making: small((row) => row.making),
@@ -371,16 +376,35 @@ function fillOf(fill: PlainSpec['fill']): number {
 }
 
 function shapeOf(row: Row): number {
-  if (row.packing !== packing.single || row.nested !== 0 || row.counting !== counting.units)
-    return shape.other
-  const isWhole = row.lowest <= row.highest
-  const isText = row.making === making.text
-  const isDigits = row.making === making.amount || row.making === making.parts
-  if (row.lengthKind === lengthKind.ascii) return isText && isWhole ? shape.prefixed : shape.other
-  if (row.lengthKind !== lengthKind.fixed) return shape.other
+  if (row.nested !== 0 || row.counting !== counting.units || row.refine !== undefined) return shape.other
+  const isText = row.making === making.text || row.making === making.ebcdic
+  const isDigits = row.making === making.text || row.making === making.amount || row.making === making.parts
+  if (row.packing === packing.nibbles) {
+    // A left pad of 0 is a digit like others; every other pad is looked at by itself.
+    if (!isDigits || row.padSide !== 1 || row.padNibble !== 0) return shape.other
+    if (row.lengthKind === lengthKind.fixed) return shape.packed
+    return row.lengthKind === lengthKind.bcd && row.making === making.text
+      ? shape.packedPrefixed
+      : shape.other
+  }
+  if (row.packing !== packing.single) return shape.other
+  if (row.lengthKind !== lengthKind.fixed)
+    return isText && isShortLength(row) && row.check !== 0 ? shape.prefixed : shape.other
   if (row.making === making.bytes) return shape.bytes
-  if ((isText || isDigits) && row.check !== 0) return isWhole ? shape.range : shape.table
-  return shape.other
+  if ((!isText && !isDigits) || row.check === 0) return shape.other
+  return wordRange(row.lowest, row.highest) === undefined ? shape.table : shape.range
+}
+
+function isShortLength(row: Row): boolean {
+  return row.lengthKind === lengthKind.ascii || row.lengthKind === lengthKind.bcd
+}
+
+const runOfPacked = 255
+
+function runOf(row: Row): number {
+  const kind = shapeOf(row)
+  if (kind === shape.packed) return runOfPacked
+  return kind === shape.range || kind === shape.table ? row.check / 256 : 0
 }
 
 function bytesMaxOf(row: Row): number {

@@ -131,7 +131,8 @@ export class DecodedMessage implements Message, Source {
   values(): Record<number, FieldValue> {
     const out: Record<number, FieldValue> = {}
     const index = this.#index
-    for (let at = 0; at < this.#count * stride; at += stride) out[index[at]!] = this.#value(at, false)
+    // From the highest down, so that the object is made large enough at once; its keys are in order all the same.
+    for (let at = (this.#count - 1) * stride; at >= 0; at -= stride) out[index[at]!] = this.#value(at, false)
     return out
   }
 

@@ -53,60 +53,8 @@ export function readRow(table: Table, row: number, bytes: Buffer, at: number, en
   return next
 }
 
-/** Whether all bytes are within bounds: one look at each and no branch; what is out of them leaves a sign behind. */
-export function isWithin(
-  bytes: Buffer,
-  start: number,
-  next: number,
-  lowest: number,
-  highest: number,
-): boolean {
-  let sign = 0
-  let index = start
-  for (; index < next - 3; index += 4) {
-    const a = bytes[index]!
-    const b = bytes[index + 1]!
-    const c = bytes[index + 2]!
-    const d = bytes[index + 3]!
-    sign |= (a - lowest) | (highest - a) | (b - lowest) | (highest - b)
-    sign |= (c - lowest) | (highest - c) | (d - lowest) | (highest - d)
-  }
-  for (; index < next; index++) {
-    const byte = bytes[index]!
-    sign |= (byte - lowest) | (highest - byte)
-  }
-  return sign >= 0
-}
-
-/** Whether all bytes are among those that `allowed` flags from `check` on. */
-export function areAllowed(
-  bytes: Buffer,
-  start: number,
-  next: number,
-  allowed: Uint8Array,
-  check: number,
-): boolean {
-  let flags = 1
-  for (let index = start; index < next; index++) flags &= allowed[check + bytes[index]!]!
-  return flags === 1
-}
-
-/** The number that so many ASCII digits say, or -1. */
-export function asciiNumber(bytes: Buffer, at: number, size: number): number {
-  let count = 0
-  for (let index = at; index < at + size; index++) {
-    const digit = bytes[index]! - 0x30
-    if (digit < 0 || digit > 9) return -1
-    count = count * 10 + digit
-  }
-  return count
-}
-
 /** Checks each byte; the first that is not allowed is the fault. */
 function checkBytes(table: Table, row: number, bytes: Buffer, start: number, next: number): void {
-  const lowest = table.lowest[row]!
-  const highest = table.highest[row]!
-  if (lowest <= highest && isWithin(bytes, start, next, lowest, highest)) return
   const { allowed } = table
   const check = table.check[row]!
   for (let index = start; index < next; index++) {

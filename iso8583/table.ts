@@ -39,6 +39,12 @@ export interface Table {
    */
   readonly lowest: Uint8Array
   readonly highest: Uint8Array
+  /** The same for four bytes at once: see `WordRange`. `under` is 0 where there is no such sum. */
+  readonly flip: Int32Array
+  readonly over: Int32Array
+  readonly under: Int32Array
+  /** Neighbours with the same number here may be checked as one; 0: the row is read by itself. */
+  readonly run: Uint8Array
   /** Of an odd count of nibbles: 1 the pad is on the left, 2 on the right. */
   readonly padSide: Uint8Array
   readonly padNibble: Uint8Array
@@ -72,11 +78,19 @@ export interface DigitParts {
 export const elementsMax = 192
 
 /**
- * Short ways through the loops for one byte a unit and nothing nested: of fixed size, its bytes side by side in the
- * charset; of fixed size, its bytes anywhere in it; of fixed size, any bytes; ASCII with a length in ASCII digits, its
- * bytes side by side.
+ * Short ways through the loops for what is not nested and has no rule of its own. Of fixed size: its bytes side by side
+ * in the charset, its bytes anywhere in it, any bytes, packed digits. With a length in ASCII or packed digits: one byte
+ * a character, packed digits.
  */
-export const shape = { other: 0, range: 1, table: 2, bytes: 3, prefixed: 4 } as const
+export const shape = {
+  other: 0,
+  range: 1,
+  table: 2,
+  bytes: 3,
+  prefixed: 4,
+  packed: 5,
+  packedPrefixed: 6,
+} as const
 
 export const lengthKind = { fixed: 0, ascii: 1, ebcdic: 2, bcd: 3, binary: 4 } as const
 

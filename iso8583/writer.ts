@@ -2,6 +2,7 @@ import { byteOf, charsets } from './charset.ts'
 import { IsoCodecError, type IsoCodecErrorCode } from './error.ts'
 import { isParts } from './field/nested.ts'
 import type { FieldValue } from './message.ts'
+import { writeShort } from './write-short.ts'
 import {
   counting,
   elementsMax,
@@ -9,7 +10,6 @@ import {
   lengthKind,
   making,
   packing,
-  shape,
   type Table,
   type Writer,
 } from './table.ts'
@@ -19,10 +19,14 @@ export class RowWriter implements Writer {
   readonly table: Table
   readonly buffer: Buffer
   at = 0
+  readonly #view: DataView
 
   constructor(table: Table, bytesMax: number) {
     this.table = table
-    this.buffer = Buffer.alloc(bytesMax)
+    // What `areWithin` looks at behind the last byte is there.
+    const memory = new ArrayBuffer(bytesMax + 4)
+    this.buffer = Buffer.from(memory, 0, bytesMax)
+    this.#view = new DataView(memory)
   }
 
   fail(code: IsoCodecErrorCode, path: string, need?: number, have?: number): never {
@@ -37,7 +41,11 @@ export class RowWriter implements Writer {
 
   row(row: number, value: FieldValue, path: string): void {
     const { table } = this
-    if (typeof value === 'string' && this.#short(row, value)) return
+    const next = writeShort(table, row, this.buffer, this.#view, this.at, value)
+    if (next >= 0) {
+      this.at = next
+      return
+    }
     const refine = table.refine[row]
     if (refine !== undefined && !refine(value)) this.fail('VALUE_REFUSED', path)
     const lengthAt = this.at
@@ -51,34 +59,6 @@ export class RowWriter implements Writer {
     if (units === 0 && row <= elementsMax && table.settings.emptyFields === 'refuse')
       this.fail('VALUE_MISSING', path)
     this.#length(row, kind, lengthAt, units, path)
-  }
-
-  /**
-   * The short way of most text: of the right size and, as it turns out on the way, of the right characters. false:
-   * nothing is written, and the long way says what is wrong.
-   */
-  #short(row: number, value: string): boolean {
-    const { buffer, table } = this
-    const kind = table.shape[row]!
-    const units = value.length
-    if (kind !== shape.range && kind !== shape.prefixed) return false
-    if (units > table.max[row]! || units < table.min[row]! || units === 0) return false
-    if (table.making[row] === making.amount || table.refine[row] !== undefined) return false
-    const prefix = kind === shape.prefixed ? table.lengthBytes[row]! : 0
-    const start = this.at + prefix
-    if (units > buffer.length - start) return false
-    const lowest = table.lowest[row]!
-    const highest = table.highest[row]!
-    let sign = 0
-    for (let index = 0; index < units; index++) {
-      const code = value.charCodeAt(index)
-      sign |= (code - lowest) | (highest - code)
-      buffer[start + index] = code
-    }
-    if (sign < 0) return false
-    if (prefix !== 0) this.#length(row, lengthKind.ascii, this.at, units, '')
-    this.at = start + units
-    return true
   }
 
   /** Writes the content and returns its size in units. */
