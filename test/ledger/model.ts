@@ -37,6 +37,7 @@ interface State {
   postings: Record<string, ModelPosting>
 }
 
+/** A refusal; what it says is all that is needed of it. */
 class No extends Error {}
 
 function need(truth: boolean, reason: string): asserts truth {
