@@ -19,6 +19,8 @@ import { Tagged } from './field/tagged.ts'
 import { wordRange } from './scan.ts'
 import { lengthBytesOf, writingOf } from './writing.ts'
 import {
+  fact,
+  factsPerRow,
   counting,
   type DigitParts,
   elementsMax,
@@ -123,7 +125,7 @@ class Builder {
       },
       settings: { trailing: 'refuse', emptyBitmap: 'accept', emptyFields: 'refuse', ...settings },
       declared,
-      shape: small(shapeOf),
+      facts: Int32Array.from(rows.flatMap(factsOf)),
       lengthKind: small((row) => row.lengthKind),
       lengthBytes: small((row) => row.lengthBytes),
       counting: small((row) => row.counting),
@@ -134,10 +136,6 @@ class Builder {
       allowed: Uint8Array.from(this.#allowed.flatMap((flags) => [...flags])),
       lowest: small((row) => row.lowest),
       highest: small((row) => row.highest),
-      flip: wide((row) => wordRange(row.lowest, row.highest)?.flip ?? 0),
-      over: wide((row) => wordRange(row.lowest, row.highest)?.over ?? 0),
-      under: wide((row) => wordRange(row.lowest, row.highest)?.under ?? 0),
-      run: small(runOf),
       padSide: small((row) => row.padSide),
       padNibble: small((row) => row.padNibble),
       making: small((row) => row.making),
@@ -401,10 +399,26 @@ function isShortLength(row: Row): boolean {
 
 const runOfPacked = 255
 
-function runOf(row: Row): number {
+function factsOf(row: Row): number[] {
   const kind = shapeOf(row)
-  if (kind === shape.packed) return runOfPacked
-  return kind === shape.range || kind === shape.table ? row.check / 256 : 0
+  const range = wordRange(row.lowest, row.highest)
+  const facts = new Array<number>(factsPerRow).fill(0)
+  facts[fact.shape] = kind
+  if (kind === shape.packed) facts[fact.run] = runOfPacked
+  else if (kind === shape.range || kind === shape.table) facts[fact.run] = row.check / 256
+  facts[fact.min] = row.min
+  facts[fact.max] = row.max
+  facts[fact.lengthBytes] = row.lengthBytes
+  facts[fact.lengthKind] = row.lengthKind
+  facts[fact.check] = row.check
+  facts[fact.lowest] = row.lowest
+  facts[fact.highest] = row.highest
+  facts[fact.flip] = range?.flip ?? 0
+  facts[fact.over] = range?.over ?? 0
+  facts[fact.under] = range?.under ?? 0
+  if (row.packing === packing.nibbles || row.charset === 0)
+    facts[fact.writes] = row.making === making.amount ? 1 : row.making === making.bytes ? 0 : 2
+  return facts
 }
 
 function bytesMaxOf(row: Row): number {

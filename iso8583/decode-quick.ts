@@ -4,7 +4,7 @@ import { DecodedMessage, stride } from './decoded.ts'
 import type { Irregularity } from './message.ts'
 import { readRow } from './read.ts'
 import { arePacked, areWithin, bench, benchBytes, benchView } from './scan.ts'
-import { lengthKind, shape, type Table } from './table.ts'
+import { fact, factsPerRow, lengthKind, shape, type Table } from './table.ts'
 
 const regular: readonly Irregularity[] = Object.freeze([])
 
@@ -30,12 +30,12 @@ function scan(table: Table, bytes: Buffer, end: number): DecodedMessage | undefi
   at = readBitmaps(table, bytes, at, end)
   if (at < 0 || cursor.units !== 0) return undefined
 
-  const { declared, lengthBytes, lengthKind: lengthKinds, max, min, run: runs, shape: shapes } = table
+  const { declared, facts } = table
   const index = new Array<number>(countPresent() * stride)
   let slot = 0
   // The run of bytes that are still to be checked, and an element of it.
   let runStart = at
-  let runDe = 0
+  let runRow = 0
   let run = 0
 
   for (let word = 0; word < 6; word++) {
@@ -45,16 +45,17 @@ function scan(table: Table, bytes: Buffer, end: number): DecodedMessage | undefi
       const lead = Math.clz32(left)
       left &= ~(0x80000000 >>> lead)
       const de = word * 32 + lead + 1
+      const row = de * factsPerRow
       let start = at
-      let units = min[de]!
+      let units = facts[row + fact.min]!
 
-      if (runs[de] !== run) {
-        if (run !== 0 && !isRight(table, runStart, at, runDe)) return undefined
-        run = runs[de]!
+      if (facts[row + fact.run] !== run) {
+        if (run !== 0 && !isRight(table, runStart, at, runRow)) return undefined
+        run = facts[row + fact.run]!
         runStart = at
-        runDe = de
+        runRow = row
       }
-      const kind = shapes[de]!
+      const kind = facts[row]!
       if (kind === shape.packed) {
         at += (units + 1) >> 1
         if (at > end || ((units & 1) === 1 && bench[start]! > 9)) return undefined
@@ -62,12 +63,13 @@ function scan(table: Table, bytes: Buffer, end: number): DecodedMessage | undefi
         at += units
         if (at > end) return undefined
       } else if (kind === shape.prefixed || kind === shape.packedPrefixed) {
-        start = at + lengthBytes[de]!
+        start = at + facts[row + fact.lengthBytes]!
         if (start > end) return undefined
-        units = lengthKinds[de] === lengthKind.ascii ? asciiNumber(at, start) : packedNumber(at, start)
-        if (units <= 0 || units < min[de]! || units > max[de]!) return undefined
+        const isAscii = facts[row + fact.lengthKind] === lengthKind.ascii
+        units = isAscii ? asciiNumber(at, start) : packedNumber(at, start)
+        if (units <= 0 || units < facts[row + fact.min]! || units > facts[row + fact.max]!) return undefined
         at = start + (kind === shape.prefixed ? units : (units + 1) >> 1)
-        if (at > end || !isRight(table, start, at, de)) return undefined
+        if (at > end || !isRight(table, start, at, row)) return undefined
         if (kind === shape.packedPrefixed && (units & 1) === 1 && bench[start]! > 9) return undefined
       } else if (kind === shape.bytes) {
         at += units
@@ -77,7 +79,7 @@ function scan(table: Table, bytes: Buffer, end: number): DecodedMessage | undefi
         if (isFaulty()) return undefined
         start = cursor.start
         units = cursor.units
-        if (units === 0 && lengthKinds[de] !== lengthKind.fixed) return undefined
+        if (units === 0 && facts[row + fact.lengthKind] !== lengthKind.fixed) return undefined
       }
       index[slot] = de
       index[slot + 1] = start
@@ -85,19 +87,19 @@ function scan(table: Table, bytes: Buffer, end: number): DecodedMessage | undefi
       slot += stride
     }
   }
-  if (run !== 0 && !isRight(table, runStart, at, runDe)) return undefined
+  if (run !== 0 && !isRight(table, runStart, at, runRow)) return undefined
   if (at !== end) return undefined
   return new DecodedMessage(table, bytes, index, slot / stride, mtiStart, regular)
 }
 
-/** Whether all bytes between `start` and `end` are such as the row `de` may have. */
-function isRight(table: Table, start: number, end: number, de: number): boolean {
-  const kind = table.shape[de]
+/** Whether all bytes between `start` and `end` are such as the row may have whose facts begin at `row`. */
+function isRight({ allowed, facts }: Table, start: number, end: number, row: number): boolean {
+  const kind = facts[row]
   if (kind === shape.packed || kind === shape.packedPrefixed) return arePacked(benchView, start, end)
-  const under = table.under[de]!
-  if (under !== 0) return areWithin(benchView, start, end, table.flip[de]!, table.over[de]!, under)
-  const { allowed } = table
-  const check = table.check[de]!
+  const under = facts[row + fact.under]!
+  if (under !== 0)
+    return areWithin(benchView, start, end, facts[row + fact.flip]!, facts[row + fact.over]!, under)
+  const check = facts[row + fact.check]!
   let flags = 1
   for (let index = start; index < end; index++) flags &= allowed[check + bench[index]!]!
   return flags === 1

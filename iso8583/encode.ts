@@ -1,12 +1,20 @@
 import { words, writeBitmaps } from './bitmap.ts'
 import type { MessageBody } from './message.ts'
 import { elementsMax, type Table, type Writer } from './table.ts'
-import { RowWriter } from './writer.ts'
+import { noRoom, RowWriter } from './writer.ts'
+
+/**
+ * Messages are written one behind the other into slabs of this size, as the engine does with small buffers: nothing is
+ * copied, and who keeps one message keeps no more than this.
+ */
+const slabBytes = 16 * 1024
+/** Less room than this is not tried; most messages are shorter. */
+const roomBytesMin = 1024
 
 /** Writes messages of one dialect. The bitmap follows from the elements. */
 export class Encoder {
   readonly #table: Table
-  #writer: RowWriter | undefined
+  #slab: RowWriter | undefined
   #busy = false
 
   constructor(table: Table) {
@@ -14,25 +22,36 @@ export class Encoder {
   }
 
   encode(body: MessageBody): Buffer {
-    // A dialect's `refine` may encode in its turn; the buffer below is then in use.
+    // A dialect's `refine` may encode in its turn; the slab is then in use.
     if (this.#busy) return new Encoder(this.#table).encode(body)
-    const writer = (this.#writer ??= new RowWriter(this.#table, this.#table.bytesMax))
+    let slab = this.#slab
+    if (slab === undefined || slab.buffer.length - slab.at < roomBytesMin)
+      this.#slab = slab = new RowWriter(this.#table, slabBytes, true)
+    const start = slab.at
     this.#busy = true
-    writer.at = 0
     try {
-      write(this.#table, writer, body)
-      const out = Buffer.allocUnsafe(writer.at)
-      writer.buffer.copy(out, 0, 0, writer.at)
-      return out
+      write(this.#table, slab, body)
+      return slab.buffer.subarray(start, slab.at)
+    } catch (error) {
+      // Nothing of a message that failed stays behind for the next one to lie beside.
+      slab.buffer.fill(0, start)
+      slab.at = start
+      if (error !== noRoom) throw error
+      return writeAlone(this.#table, body)
     } finally {
-      // Nothing of a card stays behind in a buffer that lives on.
-      Uint8Array.prototype.fill.call(writer.buffer, 0, 0, writer.at)
       this.#busy = false
     }
   }
 }
 
-function write(table: Table, writer: Writer, body: MessageBody): void {
+/** A message that the slab has no room for, or that no message of the dialect has room for. */
+function writeAlone(table: Table, body: MessageBody): Buffer {
+  const writer = new RowWriter(table, table.bytesMax, false)
+  write(table, writer, body)
+  return Buffer.from(writer.buffer.subarray(0, writer.at))
+}
+
+function write(table: Table, writer: RowWriter, body: MessageBody): void {
   // A body may come from outside, through `~standard` for one.
   const given = body as Partial<MessageBody> | undefined | null
   const mti = given?.mti
@@ -60,20 +79,23 @@ function write(table: Table, writer: Writer, body: MessageBody): void {
 const paths = Array.from({ length: elementsMax + 1 }, (_, de) => String(de))
 
 /**
- * Fills `words` and answers how many bitmaps they need. Every number an element can have is tried, which costs half
+ * Fills `words` and answers how many bitmaps they need. Every number an element can have is tried, which costs a third
  * of asking the object for its keys; a key that is no such number is not looked at.
  */
 function presentIn(table: Table, writer: Writer, fields: MessageBody['fields']): number {
   const { declared } = table
-  words.fill(0)
-  let last = 0
-  for (let de = 1; de <= elementsMax; de++) {
-    if (fields[de] === undefined) continue
-    const word = (de - 1) >> 5
-    const bit = 0x80000000 >>> ((de - 1) & 31)
-    if ((declared[word]! & bit) === 0) writer.fail('FIELD_NOT_IN_SPEC', paths[de]!)
-    words[word]! |= bit
-    last = de
+  for (let word = 0, de = 1; word < 6; word++) {
+    let bits = 0
+    for (let nibble = 0; nibble < 8; nibble++, de += 4) {
+      bits <<= 4
+      if (fields[de] !== undefined) bits |= 8
+      if (fields[de + 1] !== undefined) bits |= 4
+      if (fields[de + 2] !== undefined) bits |= 2
+      if (fields[de + 3] !== undefined) bits |= 1
+    }
+    words[word] = bits
+    const unknown = bits & ~declared[word]!
+    if (unknown !== 0) writer.fail('FIELD_NOT_IN_SPEC', paths[word * 32 + Math.clz32(unknown) + 1]!)
   }
-  return last > 128 ? 3 : last > 64 ? 2 : 1
+  return (words[4]! | words[5]!) !== 0 ? 3 : (words[2]! | words[3]!) !== 0 ? 2 : 1
 }

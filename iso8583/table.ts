@@ -19,8 +19,8 @@ export interface Table {
   /** Bit set: the element is declared. Six words of 32. */
   readonly declared: Int32Array
 
-  /** See `shape`. Most rows of most dialects have one, and are read and written without asking the columns below. */
-  readonly shape: Uint8Array
+  /** What the short ways through the loops need of each row, side by side: see `fact`. */
+  readonly facts: Int32Array
   readonly lengthKind: Uint8Array
   /** Bytes of the length on the wire. */
   readonly lengthBytes: Uint8Array
@@ -33,18 +33,9 @@ export interface Table {
   /** Where in `allowed` the row's 256 flags begin; 0: every byte is allowed. */
   readonly check: Int32Array
   readonly allowed: Uint8Array
-  /**
-   * The same where the allowed bytes lie side by side, which they mostly do: first and last. 1 and 0: they don't,
-   * and `allowed` is asked.
-   */
+  /** First and last of the allowed bytes where these lie side by side, which they mostly do; else 1 and 0. */
   readonly lowest: Uint8Array
   readonly highest: Uint8Array
-  /** The same for four bytes at once: see `WordRange`. `under` is 0 where there is no such sum. */
-  readonly flip: Int32Array
-  readonly over: Int32Array
-  readonly under: Int32Array
-  /** Neighbours with the same number here may be checked as one; 0: the row is read by itself. */
-  readonly run: Uint8Array
   /** Of an odd count of nibbles: 1 the pad is on the left, 2 on the right. */
   readonly padSide: Uint8Array
   readonly padNibble: Uint8Array
@@ -87,10 +78,33 @@ export const shape = {
   range: 1,
   table: 2,
   bytes: 3,
-  prefixed: 4,
-  packed: 5,
+  packed: 4,
+  prefixed: 5,
   packedPrefixed: 6,
 } as const
+
+/** Where in `facts`, from the row's number times `factsPerRow` on, each fact is. */
+export const fact = {
+  /** See `shape`. */
+  shape: 0,
+  /** Neighbours with the same number here may be checked as one; 0: the row is read by itself. */
+  run: 1,
+  min: 2,
+  max: 3,
+  lengthBytes: 4,
+  lengthKind: 5,
+  check: 6,
+  lowest: 7,
+  highest: 8,
+  /** The same range for four bytes at once: see `WordRange`. `under` is 0 where there is no such sum. */
+  flip: 9,
+  over: 10,
+  under: 11,
+  /** 1: an amount; 2: text in ASCII or digits; 0: neither. What the short way may write. */
+  writes: 12,
+} as const
+
+export const factsPerRow = 16
 
 export const lengthKind = { fixed: 0, ascii: 1, ebcdic: 2, bcd: 3, binary: 4 } as const
 

@@ -1,6 +1,6 @@
 import type { FieldValue } from './message.ts'
 import { areWithin } from './scan.ts'
-import { lengthKind, making, shape, type Table } from './table.ts'
+import { fact, factsPerRow, lengthKind, shape, type Table } from './table.ts'
 
 /** From so many characters on, one trip into the engine is shorter than a loop over them. */
 const tripCharacters = 20
@@ -18,25 +18,27 @@ export function writeShort(
   at: number,
   value: FieldValue,
 ): number {
-  const kind = table.shape[row]!
-  if (kind === shape.other) return -1
-  const max = table.max[row]!
+  const { facts } = table
+  const from = row * factsPerRow
+  const kind = facts[from]!
+  const max = facts[from + fact.max]!
   // A length prefix is at most six bytes, and no unit is more than one.
-  if (max + 6 > buffer.length - at) return -1
+  if (kind === shape.other || max + 6 > buffer.length - at) return -1
   if (typeof value === 'string') {
     const units = value.length
-    if (units > max || units < table.min[row]! || units === 0) return -1
-    if (table.making[row] === making.amount || table.charset[row] !== 0) return -1
+    if (units > max || units < facts[from + fact.min]! || units === 0 || facts[from + fact.writes] !== 2)
+      return -1
     let start = at
     if (kind >= shape.prefixed) {
-      start = at + table.lengthBytes[row]!
-      writeCount(buffer, table.lengthKind[row]!, at, start, units)
+      start = at + facts[from + fact.lengthBytes]!
+      writeCount(buffer, facts[from + fact.lengthKind]!, at, start, units)
     }
     if (kind === shape.packed || kind === shape.packedPrefixed) return writePacked(buffer, start, value)
-    if (table.under[row] === 0) return writeAllowed(table, row, buffer, start, value)
-    return writeRange(table, row, buffer, view, start, value)
+    if (facts[from + fact.under] === 0) return writeAllowed(table, from, buffer, start, value)
+    return writeRange(facts, from, buffer, view, start, value)
   }
-  if (typeof value === 'bigint') return writeAmount(table, row, kind, buffer, at, value)
+  if (typeof value === 'bigint')
+    return facts[from + fact.writes] === 1 ? writeAmount(kind, max, buffer, at, value) : -1
   if (kind !== shape.bytes || !(value instanceof Uint8Array) || value.length !== max) return -1
   for (let index = 0; index < max; index++) buffer[at + index] = value[index]!
   return at + max
@@ -44,8 +46,8 @@ export function writeShort(
 
 /** ASCII characters that lie side by side. */
 function writeRange(
-  table: Table,
-  row: number,
+  facts: Int32Array,
+  from: number,
   buffer: Buffer,
   view: DataView,
   start: number,
@@ -53,8 +55,8 @@ function writeRange(
 ): number {
   const units = value.length
   if (units < tripCharacters) {
-    const lowest = table.lowest[row]!
-    const highest = table.highest[row]!
+    const lowest = facts[from + fact.lowest]!
+    const highest = facts[from + fact.highest]!
     let sign = 0
     for (let index = 0; index < units; index++) {
       const code = value.charCodeAt(index)
@@ -64,15 +66,27 @@ function writeRange(
     return sign < 0 ? -1 : start + units
   }
   // In UTF-8 what is not ASCII takes more bytes than characters, or bytes that no range of ASCII has.
-  if (table.flip[row] !== 0 || buffer.write(value, start, units) !== units) return -1
-  const isRight = areWithin(view, start, start + units, 0, table.over[row]!, table.under[row]!)
+  if (buffer.write(value, start, units) !== units) return -1
+  const isRight = areWithin(
+    view,
+    start,
+    start + units,
+    0,
+    facts[from + fact.over]!,
+    facts[from + fact.under]!,
+  )
   return isRight ? start + units : -1
 }
 
 /** ASCII characters that lie anywhere. */
-function writeAllowed(table: Table, row: number, buffer: Buffer, start: number, value: string): number {
-  const { allowed } = table
-  const check = table.check[row]!
+function writeAllowed(
+  { allowed, facts }: Table,
+  from: number,
+  buffer: Buffer,
+  start: number,
+  value: string,
+): number {
+  const check = facts[from + fact.check]!
   let flags = 1
   let codes = 0
   for (let index = 0; index < value.length; index++) {
@@ -107,16 +121,7 @@ function writePacked(buffer: Buffer, start: number, value: string): number {
 const half = 100_000_000
 
 /** A double holds 15 digits exactly, and two halves of it are small integers, which are the shortest way to digits. */
-function writeAmount(
-  table: Table,
-  row: number,
-  kind: number,
-  buffer: Buffer,
-  at: number,
-  value: bigint,
-): number {
-  if (table.making[row] !== making.amount || (kind !== shape.packed && table.charset[row] !== 0)) return -1
-  const size = table.min[row]!
+function writeAmount(kind: number, size: number, buffer: Buffer, at: number, value: bigint): number {
   const number = Number(value)
   if (!(number >= 0 && number < 1_000_000_000_000_000) || size > 15) return -1
   const high = Math.floor(number / half)

@@ -14,15 +14,21 @@ import {
   type Writer,
 } from './table.ts'
 
-/** Writes rows into one buffer that is used again for every message. */
+/** Thrown when a slab ends before the message does, which says nothing about the message. */
+export const noRoom = new Error('the slab ends before the message')
+
+/** Writes rows one behind the other. */
 export class RowWriter implements Writer {
   readonly table: Table
   readonly buffer: Buffer
   at = 0
   readonly #view: DataView
 
-  constructor(table: Table, bytesMax: number) {
+  readonly #isSlab: boolean
+
+  constructor(table: Table, bytesMax: number, isSlab: boolean) {
     this.table = table
+    this.#isSlab = isSlab
     // What `areWithin` looks at behind the last byte is there.
     const memory = new ArrayBuffer(bytesMax + 4)
     this.buffer = Buffer.from(memory, 0, bytesMax)
@@ -33,10 +39,11 @@ export class RowWriter implements Writer {
     throw new IsoCodecError({ code, path, need, have, dialect: this.table.name })
   }
 
-  /** Makes sure of so many bytes; tags that together are too long are found here. */
+  /** Makes sure of so many bytes; tags that together are longer than any message are found here. */
   need(size: number, path: string): void {
-    if (size > this.buffer.length - this.at)
-      this.fail('VALUE_TOO_LONG', path, this.buffer.length - this.at, size)
+    if (size <= this.buffer.length - this.at) return
+    if (this.#isSlab) throw noRoom
+    this.fail('VALUE_TOO_LONG', path, this.buffer.length - this.at, size)
   }
 
   row(row: number, value: FieldValue, path: string): void {
