@@ -20,7 +20,10 @@ export interface Checkpoint {
   readonly keyId: string
 }
 
-/** Signs what a checkpoint says: the HSM in production. Ed25519 (RFC 8032). */
+/**
+ * Signs what a checkpoint says: the HSM in production. ECDSA over P-256 and SHA-256 as r‖s (FIPS 186-5), or Ed25519
+ * (RFC 8032); the public key says which.
+ */
 export type Sign = (bytes: Uint8Array) => Promise<{ readonly keyId: string; readonly signature: Uint8Array }>
 
 export type AnchorFault =
@@ -115,7 +118,7 @@ function ownFault(
     const digest = bytesOf(anchor).sha256()
     const key = keys.get(anchor.keyId)
     const signature = Buffer.from(anchor.signature, 'hex')
-    if (key === undefined || !verifySignature(null, digest, createPublicKey(key), signature)) {
+    if (key === undefined || !isSigned(digest, key, signature)) {
       return { kind: 'forged', seq: anchor.seq, what: 'a checkpoint is not signed by a known key' }
     }
     if (anchor.previous !== previous || anchor.seq <= seq) {
@@ -125,6 +128,13 @@ function ownFault(
     seq = anchor.seq
   }
   return undefined
+}
+
+function isSigned(digest: Uint8Array, pem: string, signature: Uint8Array): boolean {
+  const key = createPublicKey(pem)
+  return key.asymmetricKeyType === 'ec'
+    ? verifySignature('sha256', digest, { key, dsaEncoding: 'ieee-p1363' }, signature)
+    : verifySignature(null, digest, key, signature)
 }
 
 async function differenceFromBooks(

@@ -76,3 +76,72 @@ async function stateOf(reader: Reader, { account, key }: Closing): Promise<Accou
     throw databaseError(error)
   }
 }
+
+export interface DateClosed {
+  readonly account: string
+  readonly outcome: UnitOutcome
+}
+
+/**
+ * Ends a business date of one network: the accounts `net:{network}:{date}:{currency}` and those of suspense are closed,
+ * and what they hold is due in settlement, on `settlement:{network}:{currency}`. Once, however often it is asked for.
+ * Throws `DatabaseError`.
+ */
+export async function closeBusinessDate(
+  ledger: Ledger,
+  reader: Reader,
+  {
+    network,
+    date,
+    effectiveAt,
+  }: { readonly network: string; readonly date: string; readonly effectiveAt: number },
+): Promise<DateClosed[]> {
+  const closed: DateClosed[] = []
+  for (const { path, currency } of await datedAccounts(reader, `:${network}:${date}:`)) {
+    const into = `settlement:${network}:${currency}`
+    await ledger.openAccounts([{ path: into, currency, normalSide: 'debit', limit: 'none' }])
+    const closing = { account: path, into, key: `cutover:${path}`, effectiveAt }
+    closed.push({ account: path, outcome: await closeAccount(ledger, reader, closing) })
+  }
+  return closed
+}
+
+/** Kuwait is three hours ahead of UTC all year. */
+const kuwaitMs = 3 * 3_600_000
+const dayMs = 86_400_000
+
+/** Closes every date of every network whose end in Kuwait is `afterMs` ago. Throws `DatabaseError`. */
+export async function closeDueDates(
+  ledger: Ledger,
+  reader: Reader,
+  { nowMs, afterMs }: { readonly nowMs: number; readonly afterMs: number },
+): Promise<DateClosed[]> {
+  const due = new Set<string>()
+  for (const { path } of await datedAccounts(reader, ':')) {
+    const [, network, date] = path.split(':') as [string, string, string]
+    const endMs = Date.parse(`${date}T00:00:00Z`) - kuwaitMs + dayMs
+    if (endMs + afterMs <= nowMs) due.add(`${network}:${date}`)
+  }
+  const closed: DateClosed[] = []
+  for (const each of [...due].sort()) {
+    const [network, date] = each.split(':') as [string, string]
+    closed.push(...(await closeBusinessDate(ledger, reader, { network, date, effectiveAt: nowMs })))
+  }
+  return closed
+}
+
+/** Open accounts that are named after a network and a date. */
+async function datedAccounts(reader: Reader, within: string): Promise<{ path: string; currency: string }[]> {
+  try {
+    const { rows } = await reader.query<{ path: string; currency: string }>(
+      `SELECT a.path, a.currency FROM ledger.account a JOIN ledger.balance b ON b.account_id = a.id
+        WHERE a.path ~ '^(net|suspense):[^:]+:[0-9]{4}-[0-9]{2}-[0-9]{2}:[A-Z]{3}$'
+          AND position($1 IN a.path) > 0 AND NOT b.closed
+        ORDER BY a.path`,
+      [within],
+    )
+    return rows
+  } catch (error) {
+    throw databaseError(error)
+  }
+}

@@ -15,8 +15,8 @@ import type { LedgerLog } from './writer.ts'
 
 export { AnchorError, anchorHead, checkAnchors } from './anchor.ts'
 export type { AnchorFault, AnchorFinding, Checkpoint, Sign } from './anchor.ts'
-export { closeAccount } from './closing.ts'
-export type { Closing } from './closing.ts'
+export { closeAccount, closeBusinessDate, closeDueDates } from './closing.ts'
+export type { Closing, DateClosed } from './closing.ts'
 export { exchange } from './exchange.ts'
 export type { Exchange } from './exchange.ts'
 export {
@@ -28,6 +28,8 @@ export {
   trialBalance,
 } from './reports.ts'
 export type { AccountBalance, Difference, HistoryLine, Reader, Statement, When } from './reports.ts'
+export { keepBooks } from './keeping.ts'
+export type { Keeping, KeepingOptions } from './keeping.ts'
 export { expireHolds } from './sweep.ts'
 export type { Sweep } from './sweep.ts'
 export { verifyLedger } from './verify.ts'

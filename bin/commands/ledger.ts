@@ -6,6 +6,8 @@ import {
   accountHistory,
   balanceOf,
   checkAnchors,
+  closeBusinessDate,
+  openLedger,
   rebuildDifferences,
   statementOf,
   trialBalance,
@@ -51,6 +53,16 @@ export function ledgerCommand(): Command {
     .requiredOption('--check', 'compare only; nothing is written')
     .option('--json', 'one JSON object')
     .action((where: Where & { json?: boolean }) => checking(where.json === true, () => rebuild(where)))
+  placed(command.command('close-date'))
+    .description(
+      'end a business date of a network: its balances become due in settlement, nothing reaches it again',
+    )
+    .argument('<network>')
+    .argument('<date>', 'YYYY-MM-DD, in Kuwait', businessDate)
+    .option('--json', 'one JSON object')
+    .action((network: string, date: string, where: Where & { json?: boolean }) =>
+      checking(where.json === true, () => closeDate(where, network, date)),
+    )
   timed(shown(command.command('trial-balance')))
     .description('debits and credits of every account')
     .action((options: Shown) => report(options, (reader) => trialBalanceTable(reader, options)))
@@ -164,6 +176,30 @@ async function rebuild(where: Where): Promise<Checked> {
   const rows = differences.map(({ account, column, stored, computed }) => [account, column, stored, computed])
   const result = differences.length > 0 ? `${differences.length} balances differ` : resultOf(found)
   return { result, facts: { differences }, text: rows.length === 0 ? '' : render({ columns, rows }, 'table') }
+}
+
+/** Through a writer of its own, which takes turns with that of the switch. */
+async function closeDate(where: Where, network: string, date: string): Promise<Checked> {
+  const databaseUrl = where.databaseUrl ?? readEndpoints(stateFolderOf(where.state)).database.writerUrl
+  const log = { warn: () => undefined, error: () => undefined }
+  const ledger = await openLedger({ databaseUrl, rowKinds: [], log })
+  try {
+    const effectiveAt = Date.now()
+    const closed = await reading({ databaseUrl }, (reader) =>
+      closeBusinessDate(ledger, reader, { network, date, effectiveAt }),
+    )
+    const answerOf = ({ outcome }: (typeof closed)[number]): string =>
+      outcome.kind === 'refused' ? outcome.reason : outcome.kind
+    const open = closed.filter(({ outcome }) => outcome.kind !== 'committed')
+    const accounts = closed.map((each) => ({ account: each.account, answer: answerOf(each) }))
+    return {
+      result: open.length === 0 ? 'ok' : `${open.length} accounts stay open`,
+      facts: { accounts },
+      text: accounts.map(({ account, answer }) => `${account} ${answer}\n`).join(''),
+    }
+  } finally {
+    await ledger.close()
+  }
 }
 
 async function report(options: Shown, make: (reader: Reader) => Promise<Table>): Promise<void> {
@@ -294,6 +330,12 @@ function instant(text: string): number {
   const ms = Date.parse(text)
   if (Number.isNaN(ms)) throw new InvalidArgumentError('It is no date and no instant (ISO 8601).')
   return ms
+}
+
+function businessDate(text: string): string {
+  const isDate = /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text))
+  if (!isDate) throw new InvalidArgumentError('It is no date of the form YYYY-MM-DD.')
+  return text
 }
 
 function version(text: string): bigint {

@@ -104,6 +104,18 @@ test('what was called wrongly exits with 2, and what cannot be looked at with 3'
   expect((await mafraq('balance', 'nobody', ...here())).code).toBe(3)
 })
 
+test('a business date is closed from the command line, and once closed stays so', async () => {
+  const terms = { currency: 'KWD', normalSide: 'debit', limit: 'none' } as const
+  await world.ledger.openAccounts([{ path: 'net:knet:2026-11-22:KWD', ...terms }])
+  await world.ledger.commit(unit(transfer('net:knet:2026-11-22:KWD', 'merchant:1', 3_000n)))
+  const close = (): Promise<Ran> => mafraq('close-date', 'knet', '2026-11-22', ...here())
+  expect(await close()).toEqual({ code: 0, out: 'net:knet:2026-11-22:KWD committed\nRESULT ok\n' })
+  expect(await close()).toEqual({ code: 0, out: 'RESULT ok\n' })
+  const due = await mafraq('balance', 'settlement:knet:KWD', '--csv', ...here())
+  expect(due.out).toContain('settlement:knet:KWD,KWD,3.000,0.000,3.000,debit')
+  expect((await mafraq('close-date', 'knet', '22/11/2026', ...here())).code).toBe(2)
+})
+
 test('tampering exits with 1 and names the place', async () => {
   await world.admin.query('ALTER TABLE ledger.entry DISABLE TRIGGER USER')
   await world.admin.query('UPDATE ledger.entry SET amount = amount + 1 WHERE posting_id = 2 AND seq = 1')

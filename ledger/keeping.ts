@@ -1,0 +1,95 @@
+import type { Clock, Timer } from '../kernel/clock.ts'
+import { anchorHead } from './anchor.ts'
+import type { Sign } from './anchor.ts'
+import { closeDueDates } from './closing.ts'
+import type { Ledger } from './contract.ts'
+import type { Reader } from './reports.ts'
+import { expireHolds } from './sweep.ts'
+import type { LedgerLog } from './writer.ts'
+
+export interface KeepingOptions {
+  readonly ledger: Ledger
+  readonly reader: Reader
+  readonly clock: Clock
+  readonly log: LedgerLog
+  /** How often holds are looked for whose time has come; 5 s unless told. */
+  readonly sweepEveryMs?: number
+  /** Where the head of the chain is put, signed, and how often; every minute unless told. */
+  readonly anchor?: { readonly file: string; readonly sign: Sign; readonly everyMs?: number }
+  /** Closes each network's business date this long after its end in Kuwait. Left out: dates are closed by hand. */
+  readonly closeDatesAfterMs?: number
+}
+
+export interface Keeping {
+  /** Ends after what is under way. */
+  close(): Promise<void>
+}
+
+const hourMs = 3_600_000
+
+/**
+ * What books need done by the clock: holds let go at their time, checkpoints signed, business dates closed. Each duty
+ * runs again some time after it has ended, never twice at once; one that fails is logged and tried again then.
+ */
+export function keepBooks(options: KeepingOptions): Keeping {
+  const { ledger, reader, clock, anchor, closeDatesAfterMs } = options
+  const duties: [name: string, everyMs: number, run: () => Promise<unknown>][] = [
+    ['sweep', options.sweepEveryMs ?? 5_000, () => sweepAll(ledger, reader, clock.wallMs())],
+  ]
+  if (anchor !== undefined) {
+    const { file, sign, everyMs = 60_000 } = anchor
+    duties.push(['anchor', everyMs, () => anchorHead({ reader, file, sign })])
+  }
+  if (closeDatesAfterMs !== undefined) {
+    const close = (): Promise<unknown> =>
+      closeDueDates(ledger, reader, { nowMs: clock.wallMs(), afterMs: closeDatesAfterMs })
+    duties.push(['closeDates', hourMs, close])
+  }
+  const kept = duties.map(([name, everyMs, run]) => new Duty(name, everyMs, run, options))
+  return { close: async () => void (await Promise.all(kept.map((duty) => duty.close()))) }
+}
+
+/** As many sweeps as it takes: after an outage there may be more than one has room for. */
+async function sweepAll(ledger: Ledger, reader: Reader, nowMs: number): Promise<void> {
+  for (let expired = 1; expired > 0; ) ({ expired } = await expireHolds(ledger, reader, { nowMs }))
+}
+
+class Duty {
+  readonly #name: string
+  readonly #everyMs: number
+  readonly #run: () => Promise<unknown>
+  readonly #options: KeepingOptions
+  #timer: Timer | undefined
+  #running: Promise<void> = Promise.resolve()
+  #closed = false
+
+  constructor(name: string, everyMs: number, run: () => Promise<unknown>, options: KeepingOptions) {
+    this.#name = name
+    this.#everyMs = everyMs
+    this.#run = run
+    this.#options = options
+    this.#wait()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    await this.#running
+  }
+
+  #wait(): void {
+    if (this.#closed) return
+    this.#timer = this.#options.clock.after(this.#everyMs, () => {
+      this.#running = this.#once().then(() => this.#wait())
+    })
+  }
+
+  async #once(): Promise<void> {
+    try {
+      await this.#run()
+    } catch (error) {
+      const what = error instanceof Error ? error.message : 'broke'
+      this.#options.log.warn({ duty: this.#name, what }, 'a duty of the books failed and is tried again')
+    }
+  }
+}
