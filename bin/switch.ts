@@ -13,7 +13,7 @@ import { ascii4Frame, binary2Frame, bundledDialects, compile } from '../iso8583/
 import { systemClock } from '../kernel/clock.ts'
 import { openPool } from '../kernel/database.ts'
 import { systemRandom } from '../kernel/random.ts'
-import { openLedger } from '../ledger/ledger.ts'
+import { type KeepingOptions, keepBooks, openLedger } from '../ledger/ledger.ts'
 import { journalRows, openSwitch, postgresStanBlocks, sealerOf, type SourceConfig } from '../switch/switch.ts'
 
 /** `node bin/switch.ts --config FILE`: one node of the switch, until SIGTERM. */
@@ -23,6 +23,8 @@ interface Configuration {
   readonly database: { readonly writerUrl: string }
   readonly hsm: Omit<HsmOptions, 'processFile' | 'environment' | 'log'>
   readonly http: { readonly host: string; readonly port: number }
+  /** Where checkpoints of the books go, on other storage than the database, and the key pair that signs them. */
+  readonly anchors?: { readonly file: string; readonly key: string }
   readonly sources: readonly {
     readonly name: string
     readonly host: string
@@ -101,6 +103,7 @@ const opened = await openSwitch({
   routes: config.routes,
   alarm: (what, subject) => log.error({ alarm: what, subject }, what),
 })
+const keeping = keepBooks({ ledger, reader: pool, clock, log, ...anchorsOf(config.anchors) })
 const front = await openFront({
   ...config.http,
   node: config.node,
@@ -122,6 +125,7 @@ closeWithGrace({ delay: drainMs + 14_000, logger: false }, async ({ err }) => {
   }
   front.retire()
   await opened.drain(drainMs)
+  await keeping.close()
   await ledger.close()
   await hsm.close()
   await Promise.all([pool.end(), front.close()])
@@ -136,6 +140,14 @@ function connectorOf(destination: Configuration['destinations'][number]): Networ
     { ...profile, name, rules: { ...profile.rules, timeoutMs, acquirerId, remainingMinMs } },
     { host, port, clock, random, stanBlocks, sealer: sealerOf(hsm, keys.mac), log },
   )
+}
+
+function anchorsOf(anchors: Configuration['anchors']): Pick<KeepingOptions, 'anchor'> {
+  if (anchors === undefined) return {}
+  const { file, key } = anchors
+  return {
+    anchor: { file, sign: async (data) => ({ keyId: key, signature: await hsm.sign({ key, data }) }) },
+  }
 }
 
 function sourceOf(source: Configuration['sources'][number]): SourceConfig {
