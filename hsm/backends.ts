@@ -9,7 +9,7 @@ import type { Server, Socket } from 'node:net'
 import { join } from 'node:path'
 import { Backend } from './backend.ts'
 import type { HsmLog } from './backend.ts'
-import { Breaker, breakerLimits } from './breaker.ts'
+import { Breaker } from './breaker.ts'
 import type { BreakerLimits } from './breaker.ts'
 import { startExit } from './config.ts'
 import type { ProcessConfig, StartFault } from './config.ts'
@@ -34,7 +34,7 @@ export interface BackendsOptions {
   readonly processMaxMs: number
   /** One that has answered more is replaced. */
   readonly answersMax: number
-  readonly breaker?: BreakerLimits
+  readonly breaker: BreakerLimits
   readonly log: HsmLog
 }
 
@@ -98,7 +98,7 @@ export class Backends {
           restartsBefore: 0,
           recycleNotBefore: 0,
         },
-        breaker: new Breaker(options.breaker ?? breakerLimits, () => performance.now()),
+        breaker: new Breaker(options.breaker, () => performance.now()),
         backend: this.#newBackend(place, name),
       }
     })

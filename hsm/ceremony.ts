@@ -11,9 +11,10 @@ import type { InventoryRow } from './inventory.ts'
 import { KeyTable } from './key-table.ts'
 import { keyBytes, labelOf, parseLabel, purposeOf } from './key.ts'
 import type { Algorithm, KeyName, Mode } from './key.ts'
-import { clearKey, randomKey } from './keys.ts'
+import { clearKey, destroyKey, randomKey } from './keys.ts'
 import { kcvOf } from './kcv.ts'
 import { objectsOf } from './objects.ts'
+import type { InspectedObject, OtherToken } from './other-token.ts'
 import { hasOddParity, setOddParity } from './soft.ts'
 import type { Token } from './token.ts'
 
@@ -51,6 +52,8 @@ export interface People {
 export interface Keeper {
   readonly token: Token
   readonly database: DatabaseClient
+  /** Further tokens that get every key too. Signing keys are made inside `token`, and are there only. */
+  readonly others?: readonly OtherToken[]
 }
 
 const auditKey = 'sign.audit.both'
@@ -198,9 +201,8 @@ export async function retireKey(
   })
   if (!destroy) return
   const label = labelOf(ref, version)
-  for (const object of keeper.token.objects()) {
-    if (object.label === label || object.label.startsWith(`${label}#`)) keeper.token.destroy(object.label)
-  }
+  destroyKey(keeper.token, label)
+  for (const other of keeper.others ?? []) await other.destroy(label)
 }
 
 async function neededByVault(database: DatabaseClient, label: string): Promise<boolean> {
@@ -212,21 +214,31 @@ async function neededByVault(database: DatabaseClient, label: string): Promise<b
   return rows[0]?.needed !== false
 }
 
-/** What the inventory and the token do not agree on; empty when all is well. */
-export async function checkInventory({ token, database }: Keeper): Promise<string[]> {
+/** What the inventory and the tokens do not agree on; empty when all is well. */
+export async function checkInventory({ token, database, others }: Keeper): Promise<string[]> {
   const rows = await listKeys(database)
+  const here = token.objects().map((object) => ({ ...object, unsafe: token.unsafe(object) }))
+  const found = differences(rows, here)
+  const shared = rows.filter(({ usage }) => usage !== 'S0')
+  for (const other of others ?? []) {
+    found.push(...differences(shared, await other.inspect()).map((line) => `token ${other.name}: ${line}`))
+  }
+  return found
+}
+
+function differences(rows: readonly InventoryRow[], objects: readonly InspectedObject[]): string[] {
   const expected = new Map(rows.map((row) => [labelOf(row.ref, row.version), row]))
   const found: string[] = []
-  for (const object of token.objects()) {
+  for (const object of objects) {
     const label = object.label.split('#')[0]!
     const row = expected.get(label)
     if (parseLabel(label) === undefined) found.push(`${object.label}: an object of nobody’s`)
     else if (row === undefined) found.push(`${object.label}: not in the inventory`)
     else if (row.state === 'destroyed') found.push(`${object.label}: destroyed, and still on the token`)
     else if (object.id !== `${row.usage}${row.mode}:${row.kcv}`) found.push(`${object.label}: is another key`)
-    for (const wrong of token.unsafe(object)) found.push(`${object.label}: ${wrong}`)
+    for (const wrong of object.unsafe) found.push(`${object.label}: ${wrong}`)
   }
-  const there = new Set(token.objects().map((object) => object.label))
+  const there = new Set(objects.map((object) => object.label))
   for (const [label, row] of expected) {
     if (row.state !== 'destroyed' && !there.has(label)) found.push(`${label}: missing from the token`)
   }
@@ -271,6 +283,8 @@ async function store(
   if (purpose === undefined) throw new KeyRefusal('badReference')
   if (value !== undefined) refuseWeak(algorithm, value)
   if (ref !== auditKey) await adoptRef(keeper, ref, { by, witness })
+  // A token that is away is found out before there is a key that it lacks.
+  if (value !== undefined) for (const other of keeper.others ?? []) await other.inspect()
   const version = await nextVersion(keeper, ref)
   const kcv = value === undefined ? '000000' : kcvOf(algorithm, value)
   const name: KeyName = { ref, version, algorithm, kcv, ...purpose }
@@ -292,6 +306,7 @@ async function store(
     keeper.token.create(object)
     if (object.value !== value) object.value.fill(0)
   }
+  for (const other of keeper.others ?? []) await other.put(key)
   return name
 }
 

@@ -1,4 +1,6 @@
 import type { HsmLog } from './backend.ts'
+import { breakerLimits } from './breaker.ts'
+import type { BreakerLimits } from './breaker.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { faultOf } from './fault-fields.ts'
 import { HsmError } from './fault.ts'
@@ -32,6 +34,8 @@ export interface HsmOptions {
   /** After this, or after so many answers, a process is replaced by a fresh one; a day and 50 million if left out. */
   readonly processMaxMs?: number
   readonly answersMax?: number
+  /** When a process is left alone for a while; five failures in ten seconds, for five seconds, if left out. */
+  readonly breaker?: BreakerLimits
   /** Further tokens that hold the same keys: what one cannot answer, another does. */
   readonly others?: readonly TokenPlace[]
   /** Written to the vault's access log. */
@@ -74,6 +78,7 @@ export async function startHsm(options: HsmOptions): Promise<Hsm & IssuerHsm> {
     startMaxMs: 15_000,
     processMaxMs: options.processMaxMs ?? 86_400_000,
     answersMax: options.answersMax ?? 50_000_000,
+    breaker: options.breaker ?? breakerLimits,
     log,
   })
   try {

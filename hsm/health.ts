@@ -2,6 +2,8 @@
  * Whether the token still works, by a real operation with a stored key: a token that has vanished still gives
  * random numbers and says that its session is fine.
  */
+import { classOf } from './refusal.ts'
+import { TokenError } from './token.ts'
 import type { Token, TokenObject } from './token.ts'
 
 export class HealthCheck {
@@ -18,8 +20,9 @@ export class HealthCheck {
     this.#probe = undefined
     for (const object of this.#token.objects()) {
       const run = probeOf(this.#token, object)
-      if (run === undefined) continue
-      this.#probe = { object, run, expected: run() }
+      const expected = run === undefined ? undefined : firstAnswer(run)
+      if (run === undefined || expected === undefined) continue
+      this.#probe = { object, run, expected }
       return
     }
   }
@@ -27,6 +30,16 @@ export class HealthCheck {
   /** Throws `TokenError` when the token failed; false when it answers wrongly. True when there is no key to try. */
   passes(): boolean {
     return this.#probe === undefined || this.#probe.run().equals(this.#probe.expected)
+  }
+}
+
+/** Undefined for a key that this token has no mechanism for. */
+function firstAnswer(run: () => Buffer): Buffer | undefined {
+  try {
+    return run()
+  } catch (error) {
+    if (error instanceof TokenError && classOf(error.code) === 'data') return undefined
+    throw error
   }
 }
 

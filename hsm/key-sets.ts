@@ -46,7 +46,9 @@ export class KeySets<Holder> {
   }
 
   report(holder: Holder, keys: readonly HeldKey[]): void {
-    this.#held.set(holder, new Map(keys.map((key) => [key.label, key])))
+    // What its token has no mechanism for is as good as not there.
+    const held = keys.filter(({ state }) => state !== 'unsupported')
+    this.#held.set(holder, new Map(held.map((key) => [key.label, key])))
     this.#compare()
   }
 

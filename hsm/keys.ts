@@ -9,6 +9,7 @@ import type { ClearKey } from './objects.ts'
 import { objectsOf } from './objects.ts'
 import { openPkcs11Token } from './pkcs11/token.ts'
 import { setOddParity } from './soft.ts'
+import type { Token } from './token.ts'
 
 /** The keys a system of this project runs on, until a ceremony replaces them. */
 const testKeys: readonly { readonly ref: string; readonly algorithm: Algorithm }[] = [
@@ -53,7 +54,11 @@ export function randomKey(algorithm: Algorithm): Buffer {
 
 /** The keys of a key file. Throws when an entry is not a key that may exist, or its check value is another's. */
 export function readKeyFile(file: string): ClearKey[] {
-  const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'))
+  return readKeys(readFileSync(file, 'utf8'))
+}
+
+function readKeys(text: string): ClearKey[] {
+  const parsed: unknown = JSON.parse(text)
   if (typeof parsed !== 'object' || parsed === null || !('keys' in parsed) || !Array.isArray(parsed.keys)) {
     throw new Error('the key file has no list of keys')
   }
@@ -110,8 +115,16 @@ export interface TokenAddress {
 export async function loadKeys(
   options: TokenAddress & { readonly keyFile: string },
 ): Promise<{ loaded: number; kept: number }> {
-  const keys = readKeyFile(options.keyFile)
-  const token = await openPkcs11Token(options)
+  return putKeys(options, readFileSync(options.keyFile, 'utf8'))
+}
+
+/** `loadKeys` with the text of a key file. */
+export async function putKeys(
+  address: TokenAddress,
+  text: string,
+): Promise<{ loaded: number; kept: number }> {
+  const keys = readKeys(text)
+  const token = await openPkcs11Token(address)
   try {
     const there = new Map(token.objects().map((object) => [object.label, object.id]))
     let loaded = 0
@@ -134,5 +147,12 @@ export async function loadKeys(
     return { loaded, kept }
   } finally {
     token.close()
+  }
+}
+
+/** All objects of one key version. */
+export function destroyKey(token: Token, label: string): void {
+  for (const object of token.objects()) {
+    if (object.label === label || object.label.startsWith(`${label}#`)) token.destroy(object.label)
   }
 }

@@ -13,6 +13,8 @@ export type Mechanism =
   | 'aes-gcm'
   | 'aes-cmac'
   | 'hmac-sha256'
+  /** ISO 9797-1 algorithm 3 in one call: only some vendors have it (`pkcs11/vendors`). */
+  | 'retail-mac'
   | 'aes-wrap'
   | 'aes-wrap-pad'
   | 'aes-cbc-derive'

@@ -50,7 +50,8 @@ export async function runHsmProcess(): Promise<void> {
     new Server(config, token, capabilities).start()
   } catch (error) {
     // Only the kind of a fault is printed: what lies beneath may quote a file or a connection string.
-    const fault = error instanceof StartError ? error.fault : 'badConfig'
+    const otherwise = error instanceof TokenError ? 'selfTestFailed' : 'badConfig'
+    const fault = error instanceof StartError ? error.fault : otherwise
     log('error', `does not start: ${fault}`)
     process.exit(startExit[fault].code)
   }

@@ -24,6 +24,8 @@ export interface Rewrap {
   /** Finishes one that was stopped, under the data key that it made. */
   readonly resume?: boolean
   readonly progress?: (progress: RewrapProgress) => void
+  /** Who does it, for the record in `vault.rewrap`. */
+  readonly actor: string
 }
 
 /** Resolves when no row is left under another key. Throws `DatabaseError`s as they come: then call it again. */
@@ -33,24 +35,63 @@ export async function rewrapVault({
   batch = 200,
   resume,
   progress,
+  actor,
 }: Rewrap): Promise<number> {
   const states = await readKeyStates(database)
   const keys = new KeyTable(token.objects(), (key) => states.of(key))
   const vault: Vault = { token, database, keys, objects: new Map() }
   const dataKey = resume === true ? await activeDataKey(database) : await replaceDataKey(vault)
   const fingerprints = keys.active(fingerprintKey, ['M7'], ['C'])
-  let done = 0
-  for (;;) {
-    const moved = await moveBatch(vault, { dataKey, fingerprints, batch })
-    done += moved
-    const left = await countLeft(database, dataKey, fingerprints)
-    progress?.({ done, left })
-    if (left === 0) break
+  const record = recorder(vault, { actor, dataKey, fingerprints })
+  let [done, left] = [0, await countLeft(database, dataKey, fingerprints)]
+  await record(resume === true ? 'resumed' : 'begun', { done, left })
+  try {
+    do {
+      done += await moveBatch(vault, { dataKey, fingerprints, batch })
+      left = await countLeft(database, dataKey, fingerprints)
+      progress?.({ done, left })
+    } while (left > 0)
+  } catch (error) {
+    // The record is a courtesy here: what broke may have been the database.
+    await record('stopped', { done, left }).catch(() => undefined)
+    throw error
   }
-  await database.query("UPDATE vault.data_key SET state = 'retired' WHERE id <> $1 AND state = 'previous'", [
-    dataKey,
-  ])
+  await inTransaction(database, async () => {
+    await database.query(
+      "UPDATE vault.data_key SET state = 'retired' WHERE id <> $1 AND state = 'previous'",
+      [dataKey],
+    )
+    await record('ended', { done, left })
+  })
   return done
+}
+
+type RewrapEvent = 'begun' | 'resumed' | 'ended' | 'stopped'
+
+function recorder(
+  { database }: Vault,
+  { actor, dataKey, fingerprints }: { actor: string; dataKey: number; fingerprints: LoadedKey },
+): (event: RewrapEvent, progress: RewrapProgress) => Promise<void> {
+  return async (event, { done, left }) => {
+    await database.query(
+      `INSERT INTO vault.rewrap (actor, event, data_key, kek, fingerprint_key, cards_done, cards_left)
+       SELECT $1, $2, id, kek, $4, $5, $6 FROM vault.data_key WHERE id = $3`,
+      [actor, event, dataKey, label(fingerprints), done, left],
+    )
+  }
+}
+
+/** How many cards are under keys that are not the active ones: zero after a rewrap. By the key's label. */
+export async function cardsUnderOldKeys(database: DatabaseClient): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await database.query<{ label: string; cards: bigint }>(
+    `SELECT used.label, count(*) AS cards
+       FROM (SELECT fingerprint_key AS label FROM vault.card
+             UNION ALL
+             SELECT data_key.kek FROM vault.card JOIN vault.data_key ON data_key.id = card.data_key) AS used
+       JOIN vault.key ON used.label = key.ref || '.v' || lpad(key.version::text, 3, '0') AND key.state <> 'active'
+      GROUP BY used.label ORDER BY used.label`,
+  )
+  return new Map(rows.map(({ label: old, cards }) => [old, Number(cards)]))
 }
 
 /** How many rows are under each data key and fingerprint key. */

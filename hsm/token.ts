@@ -17,7 +17,7 @@ export interface TokenObject {
 }
 
 export type BlockMechanism = 'des3-ecb' | 'des3-cbc' | 'aes-ecb' | 'aes-cbc'
-export type SignMechanism = 'des3-cmac' | 'aes-cmac' | 'hmac-sha256' | 'ecdsa'
+export type SignMechanism = 'des3-cmac' | 'aes-cmac' | 'hmac-sha256' | 'retail-mac' | 'ecdsa'
 
 export interface BlockRequest {
   readonly object: TokenObject
@@ -39,7 +39,10 @@ export interface Token {
   objects(): readonly TokenObject[]
   encrypt(request: BlockRequest): void
   decrypt(request: BlockRequest): void
-  /** Writes the whole MAC, or the signature (ECDSA over SHA-256, as r‖s). */
+  /**
+   * Writes the whole MAC, or the signature (ECDSA over SHA-256, as r‖s). `retail-mac` wants whole blocks; a token
+   * that has no such mechanism throws `TokenError`.
+   */
   sign(request: {
     readonly object: TokenObject
     readonly mechanism: SignMechanism

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Command, Option } from 'commander'
 import {
@@ -15,9 +16,12 @@ import { listKeys } from '../../hsm/inventory.ts'
 import { kcvOf } from '../../hsm/kcv.ts'
 import { isAlgorithm, keyBytes, labelOf } from '../../hsm/key.ts'
 import type { Algorithm, KeyName } from '../../hsm/key.ts'
+import { otherToken } from '../../hsm/other-token.ts'
 import { openPkcs11Token } from '../../hsm/pkcs11/token.ts'
 import { openClient } from '../../kernel/database.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+
+const toolFile = join(import.meta.dirname, '..', 'hsm-keys.ts')
 
 interface Shared {
   readonly state?: string
@@ -98,7 +102,8 @@ function onKeeper(command: Command, run: (keeper: Keeper, options: never) => Pro
       const token = await openPkcs11Token(hsm)
       const client = await openClient({ databaseUrl: database.url, applicationName: 'mafraq-keys' })
       try {
-        process.exitCode = await run({ token, database: client }, options as never)
+        const others = (hsm.others ?? []).map((place) => otherToken(place, toolFile))
+        process.exitCode = await run({ token, database: client, others }, options as never)
       } catch (error) {
         if (!(error instanceof KeyRefusal)) throw error
         console.error(error.message)

@@ -1,6 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { TokenPlace } from '../../hsm/client.ts'
 
 /** Where everything of a running system is found: the file by which outside programs and our own commands join it. */
 export interface Endpoints {
@@ -34,6 +35,8 @@ export type HsmEndpoint =
       readonly pinFile: string
       /** What SOFTHSM2_CONF must say before the module is loaded; only where the module is SoftHSM. */
       readonly softhsmConf?: string
+      /** Further tokens with the same keys. */
+      readonly others?: readonly TokenPlace[]
     }
   | { readonly driver: 'twin' }
 

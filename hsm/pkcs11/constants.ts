@@ -2,7 +2,7 @@ import type { Mechanism } from '../objects.ts'
 import { TokenError } from '../token.ts'
 
 /** PKCS#11 mechanism numbers (OASIS PKCS #11 v2.40 and v3.0). */
-export const ckm: Readonly<Record<Mechanism, number>> = {
+export const ckm: Readonly<Record<Exclude<Mechanism, 'retail-mac'>, number>> = {
   'des3-ecb': 0x132,
   'des3-cbc': 0x133,
   'des3-cmac': 0x138,
@@ -16,6 +16,9 @@ export const ckm: Readonly<Record<Mechanism, number>> = {
   'aes-cbc-derive': 0x1105,
   ecdsa: 0x1041,
 }
+
+/** What the standard calls an unknown mechanism. */
+export const mechanismInvalid = 0x70
 
 /** The number from whichever form the binding threw; 0 for an error that is not the token's. */
 export function tokenError(error: unknown): TokenError {

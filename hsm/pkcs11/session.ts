@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs'
 import type * as Pkcs11Js from 'pkcs11js'
 import { StartError } from '../config.ts'
 import type { Grant, Mechanism, ObjectKind, ObjectSpec } from '../objects.ts'
+import { TokenError } from '../token.ts'
 import type { TokenObject } from '../token.ts'
-import { ckm } from './constants.ts'
+import { ckm, mechanismInvalid } from './constants.ts'
 import { ownBytes } from '../memory.ts'
 
 export interface TokenLogin {
@@ -198,6 +199,10 @@ export function publicTemplateOf(js: typeof Pkcs11Js, object: ObjectSpec): Pkcs1
 
 function allowed(mechanisms: readonly Mechanism[]): Buffer {
   const out = ownBytes(mechanisms.length * 8)
-  mechanisms.forEach((mechanism, index) => out.writeBigUInt64LE(BigInt(ckm[mechanism]), index * 8))
+  mechanisms.forEach((mechanism, index) => {
+    // Objects that are made here are of the standard's mechanisms; a vendor's own come by that vendor's ceremony.
+    if (mechanism === 'retail-mac') throw new TokenError(mechanismInvalid)
+    out.writeBigUInt64LE(BigInt(ckm[mechanism]), index * 8)
+  })
   return out
 }

@@ -4,10 +4,14 @@ import type { ObjectSpec } from '../objects.ts'
 import { classOf } from '../refusal.ts'
 import { TokenError } from '../token.ts'
 import type { BlockRequest, GcmRequest, Token, TokenObject } from '../token.ts'
-import { ckm, tokenError } from './constants.ts'
+import { ckm, mechanismInvalid, tokenError } from './constants.ts'
 import { find, listObjects, openSession, p256, publicTemplateOf, templateOf } from './session.ts'
 import type { Raw, TokenLogin } from './session.ts'
 import { ownBytes } from '../memory.ts'
+import { vendorOf } from './vendors.ts'
+import type { Vendor, VendorMechanism } from './vendors.ts'
+
+const sessionCallsMax = 100_000
 
 /** PKCS#11 error numbers this file decides by. */
 const generalError = 0x05
@@ -30,7 +34,9 @@ class Pkcs11Token implements Token {
   readonly insecure: boolean
   readonly #raw: Raw
   readonly #pkcs11: Pkcs11Js.PKCS11
+  readonly #vendor: Vendor | undefined
   #work: Pkcs11Js.Handle
+  #calls = 0
   #objects: TokenObject[]
 
   constructor(raw: Raw) {
@@ -39,7 +45,8 @@ class Pkcs11Token implements Token {
     this.#work = this.#newSession()
     const info = raw.pkcs11.C_GetTokenInfo(raw.slot)
     this.model = info.model.replaceAll('\0', '').trim()
-    this.insecure = /softhsm/i.test(`${info.model} ${info.manufacturerID}`)
+    this.#vendor = vendorOf({ manufacturer: info.manufacturerID, model: info.model })
+    this.insecure = this.#vendor?.insecure === true
     this.#objects = listObjects(raw)
   }
 
@@ -62,8 +69,9 @@ class Pkcs11Token implements Token {
   }
 
   sign({ object, mechanism, data, output }: Parameters<Token['sign']>[0]): void {
+    const by = mechanism === 'retail-mac' ? this.#vendors(mechanism) : plain[mechanism]
     this.#attempt(() => {
-      this.#pkcs11.C_SignInit(this.#work, plain[mechanism], object.handle as Buffer)
+      this.#pkcs11.C_SignInit(this.#work, by, object.handle as Buffer)
       // The binding hands an empty buffer over as no buffer, which a token refuses; in parts there is no first part.
       if (data.length === 0) this.#pkcs11.C_SignFinal(this.#work, output)
       else this.#pkcs11.C_Sign(this.#work, mechanism === 'ecdsa' ? sha256(data) : data, output)
@@ -292,6 +300,12 @@ class Pkcs11Token implements Token {
     this.#pkcs11.close()
   }
 
+  #vendors(mechanism: VendorMechanism): Pkcs11Js.Mechanism {
+    const number = this.#vendor?.mechanisms[mechanism]
+    if (number === undefined) throw new TokenError(mechanismInvalid)
+    return { mechanism: number }
+  }
+
   #gcm(iv: Buffer, aad: Buffer): Pkcs11Js.Mechanism {
     const parameter = {
       type: this.#raw.js.CK_PARAMS_AES_GCM_v240,
@@ -305,6 +319,8 @@ class Pkcs11Token implements Token {
 
   /** All operations here may be repeated safely, so a lost handle or session is renewed and the call made once more. */
   #attempt<Result>(run: () => Result): Result {
+    // A session is not used for ever either: what leaks in a library leaks by session.
+    if (++this.#calls % sessionCallsMax === 0) this.#renewSession()
     try {
       return run()
     } catch (error) {

@@ -29,6 +29,13 @@ export function openTwin(specs: readonly ObjectSpec[]): Token {
   return new Twin(specs)
 }
 
+/** ISO 9797-1 algorithm 3 of whole blocks. */
+function retailMac(key: Buffer, blocks: Buffer): Buffer {
+  const cipher = { cipher: 'des3', chaining: 'cbc' } as const
+  const head = encipher({ ...cipher, key: key.subarray(0, 8), input: blocks.subarray(0, -8) })
+  return encipher({ ...cipher, key, iv: head.subarray(-8), input: blocks.subarray(-8) })
+}
+
 class Twin implements Token {
   readonly driver = 'twin'
   readonly model = 'software twin'
@@ -68,6 +75,9 @@ class Twin implements Token {
         return
       case 'hmac-sha256':
         hmacSha256(value, data).copy(output)
+        return
+      case 'retail-mac':
+        retailMac(value, data).copy(output)
         return
       case 'ecdsa':
         signP256(value, data).copy(output)

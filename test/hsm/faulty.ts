@@ -8,7 +8,7 @@ const compiler = process.env['CC'] ?? 'gcc'
 
 export interface FaultyModule {
   readonly module: string
-  /** `none`, `slow MS`, `hang SECONDS`, `error CODE`, `half CODE`. */
+  /** `none`, `slow MS`, `hang SECONDS`, `error CODE`, `half CODE`, `crash`, `unsigned CODE`. */
   fault(what: string): void
   logins(): number
 }

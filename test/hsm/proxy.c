@@ -1,7 +1,8 @@
 /*
  * A PKCS#11 library that passes everything on to another, and misbehaves as the file FAULT says, read at each call:
  * "slow <ms>", "hang <seconds>", "error <code>" (the call is made, and its answer replaced), "half <code>" (the
- * second half of an operation never reaches the library). Logins are counted in LOGINS. Compiled by the tests with
+ * second half of an operation never reaches the library), "crash", "unsigned <code>" (as "error", for signatures
+ * only). Logins are counted in LOGINS. Compiled by the tests with
  * REAL, FAULT and LOGINS defined as paths.
  */
 #define _GNU_SOURCE
@@ -32,6 +33,8 @@ static rv pass(int which, unsigned long session, void *in, unsigned long bytes, 
     fclose(file);
   }
   if (strcmp(kind, "half") == 0) return amount;
+  if (strcmp(kind, "crash") == 0) *(volatile int *)0 = 1;
+  if (strcmp(kind, "unsigned") == 0 && which == SIGN) return amount;
   if (strcmp(kind, "slow") == 0) usleep(amount * 1000);
   if (strcmp(kind, "hang") == 0) sleep(amount);
   rv answer = ((five)theirs->call[which])(session, in, bytes, out, length);

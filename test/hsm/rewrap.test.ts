@@ -4,10 +4,10 @@ import { adoptKeys, generateKey, retireKey, rotateKey } from '../../hsm/ceremony
 import type { Keeper } from '../../hsm/ceremony.ts'
 import type { Hsm } from '../../hsm/hsm.ts'
 import { openPkcs11Token } from '../../hsm/pkcs11/token.ts'
-import { rewrapVault, vaultRows } from '../../hsm/rewrap.ts'
+import { cardsUnderOldKeys, rewrapVault, vaultRows } from '../../hsm/rewrap.ts'
 import { openClient } from '../../kernel/database.ts'
 import { softhsmMissing } from '../support/softhsm.ts'
-import { faultOf, world } from './world.ts'
+import { faultOf, untilKey, world } from './world.ts'
 import type { World } from './world.ts'
 
 const people = { by: 'first keeper', witness: 'second keeper' }
@@ -33,6 +33,13 @@ describe.skipIf(softhsmMissing() !== undefined)('rewrapping the vault', () => {
     await rooms[Symbol.asyncDispose]()
   })
 
+  const recorded = async (): Promise<{ actor: string; event: string }[]> =>
+    (
+      await keeper.database.query<{ actor: string; event: string; kek: string; key: string }>(
+        'SELECT actor, event, kek, fingerprint_key AS key FROM vault.rewrap ORDER BY id',
+      )
+    ).rows
+
   test('with all its keys rotated during traffic, no call fails, no row is left behind and no token changes', async () => {
     const first = await Promise.all(Array.from({ length: 200 }, (_, index) => hsm.tokenise(panOf(index))))
     for (const [ref, algorithm] of [
@@ -44,6 +51,7 @@ describe.skipIf(softhsmMissing() !== undefined)('rewrapping the vault', () => {
       const early = retireKey(keeper, { ref, version: 1, destroy: true, ...people })
       await expect(early).rejects.toMatchObject({ code: 'stillNeeded' })
     }
+    expect((await cardsUnderOldKeys(keeper.database)).get('kek.vault.both.v001')).toBe(200)
     const stop = new AbortController()
     const wrong: unknown[] = []
     let calls = 0
@@ -57,22 +65,32 @@ describe.skipIf(softhsmMissing() !== undefined)('rewrapping the vault', () => {
         await wait(10)
       }
     })().catch((error: unknown) => wrong.push(error))
-    await wait(1_200)
+    // The process that runs follows the rotation by itself.
+    await untilKey(hsm, 'kek.vault.both.v002', 'active')
     const progress: number[] = []
-    await rewrapVault({ ...keeper, batch: 20, progress: ({ left }) => progress.push(left) })
-    await wait(1_200)
+    await rewrapVault({
+      ...keeper,
+      actor: 'first keeper',
+      batch: 20,
+      progress: ({ left }) => progress.push(left),
+    })
+    while (calls <= 100) await wait(20)
     stop.abort()
     await traffic
     expect(wrong).toEqual([])
-    expect(calls).toBeGreaterThan(100)
     expect(progress.length).toBeGreaterThan(5)
     // What the running process added meanwhile is under the new keys as well.
     const rows = await vaultRows(keeper.database)
     expect(rows.map(({ state }) => state)).toEqual(['retired', 'active'])
     expect(rows[0]!.cards).toBe(0n)
+    expect(await cardsUnderOldKeys(keeper.database)).toEqual(new Map())
+    expect(await recorded()).toEqual([
+      { actor: 'first keeper', event: 'begun', kek: 'kek.vault.both.v002', key: 'fpk.vault.both.v002' },
+      { actor: 'first keeper', event: 'ended', kek: 'kek.vault.both.v002', key: 'fpk.vault.both.v002' },
+    ])
     await retireKey(keeper, { ref: 'kek.vault.both', version: 1, destroy: true, ...people })
     const fresh = await rooms.open({ deadlineMs: 10_000 })
-    await wait(1_200)
+    await untilKey(fresh, 'fpk.vault.both.v002', 'active')
     expect(await fresh.tokenise(panOf(7))).toBe(first[7])
     expect(await fresh.detokenise(first[8]!)).toBe(panOf(8))
     await fresh.close()
@@ -81,6 +99,7 @@ describe.skipIf(softhsmMissing() !== undefined)('rewrapping the vault', () => {
   test('one that was stopped is finished under the data key that it made', async () => {
     const stopped = rewrapVault({
       ...keeper,
+      actor: 'first keeper',
       batch: 50,
       progress: () => {
         throw new Error('stopped')
@@ -89,10 +108,14 @@ describe.skipIf(softhsmMissing() !== undefined)('rewrapping the vault', () => {
     await expect(stopped).rejects.toThrow('stopped')
     const before = await vaultRows(keeper.database)
     expect(before.filter(({ cards }) => cards > 0n)).toHaveLength(2)
-    await rewrapVault({ ...keeper, resume: true })
+    await rewrapVault({ ...keeper, actor: 'second keeper', resume: true })
     const after = await vaultRows(keeper.database)
     expect(after).toHaveLength(before.length)
     expect(after.filter(({ cards }) => cards > 0n).map(({ state }) => state)).toEqual(['active'])
+    expect((await recorded()).slice(-4).map(({ actor, event }) => `${event} by ${actor}`)).toEqual([
+      ...['begun by first keeper', 'stopped by first keeper'],
+      ...['resumed by second keeper', 'ended by second keeper'],
+    ])
   })
 
   test('the fingerprint key of the vault is no MAC key', async () => {
