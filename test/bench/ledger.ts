@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { rmSync } from 'node:fs'
 import { startPostgres } from '../../bin/environment/postgres.ts'
 import { openClient } from '../../kernel/database.ts'
+import type { DatabaseClient } from '../../kernel/database.ts'
 import { seededRandom } from '../../kernel/random.ts'
 import { migrateLedger, openLedger, verifyLedger } from '../../ledger/ledger.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
@@ -14,6 +15,7 @@ import { openNaiveLedger } from './naive-ledger.ts'
 /**
  * `npm run bench:ledger`: the books against the usual statement-per-step code, on one server with full durability, in
  * turns of the same minute. Rates are those of this machine; the ratios and the CPU a posting are what to remember.
+ * `--grow` fills the books to 1e5 and 1e6 entries, `--entries 10000000` to 1e7, and says what becomes of the rate.
  */
 const { values: options } = parseArgs({
   options: {
@@ -22,6 +24,8 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '2' },
     grow: { type: 'boolean', default: false },
     entries: { type: 'string', default: '1000000' },
+    // With --grow: nothing but the curve.
+    only: { type: 'boolean', default: false },
   },
 })
 
@@ -173,26 +177,84 @@ async function versus(
   }
 }
 
-/** Fills the books to a size, and says how fast it went each second and how fast verify is. */
-async function grow(ledger: Ledger, databaseUrl: string, cpu: Cpu): Promise<Record<string, number>[]> {
+/** The same callers for `seconds`; how many postings were answered in each of them. */
+async function perSecond(
+  post: Poster,
+  seconds: number,
+  at: { readonly second: number; readonly run: () => Promise<unknown> },
+): Promise<number[]> {
+  const counts = Array.from({ length: seconds }, () => 0)
+  const startedAt = performance.now()
+  const second = (): number => Math.floor((performance.now() - startedAt) / 1_000)
+  let event: Promise<unknown> | undefined
+  const caller = async (): Promise<void> => {
+    for (let now = second(); now < seconds; now = second()) {
+      if (now >= at.second) event ??= at.run()
+      const [from, to] = uniform()
+      if (from === to) continue
+      await post({ key: `bench-${keys++}`, from, to })
+      const then = second()
+      if (then < seconds) counts[then]!++
+    }
+  }
+  await Promise.all(Array.from({ length: outstanding }, caller))
+  await event
+  return counts
+}
+
+/** Entries are written until the books have so many. */
+async function fill(post: Poster, admin: DatabaseClient, entries: number): Promise<void> {
+  const size = async (): Promise<number> =>
+    Number((await admin.query<{ n: bigint }>('SELECT 2 * last_posting AS n FROM ledger.shard')).rows[0]!.n)
+  for (let left = entries - (await size()); left > 0; left = entries - (await size())) {
+    let postings = Math.ceil(left / 2)
+    const caller = async (): Promise<void> => {
+      while (postings-- > 0) {
+        const from = one()
+        await post({ key: `bench-${keys++}`, from, to: from === accountCount ? 2 : from + 1 })
+      }
+    }
+    await Promise.all(Array.from({ length: outstanding }, caller))
+  }
+}
+
+const secondsBefore = 8
+const secondsAfter = 16
+
+/**
+ * Fills the books to one size after the other. At each: the rate before and after a checkpoint is asked for in the middle
+ * of the load (from then on the log has a whole page for the first change of each), how much the worst second loses, how
+ * fast the books verify, and what memory the writer's process has come to.
+ */
+async function grow(ledger: Ledger, databaseUrl: string): Promise<Record<string, number>[]> {
   const curve: Record<string, number>[] = []
   const admin = await openClient({ databaseUrl, applicationName: 'bench' })
+  const post = poster(ledger)
   for (const entries of [100_000, 1_000_000, 10_000_000].filter((size) => size <= Number(options.entries))) {
-    const size = async (): Promise<number> =>
-      Number((await admin.query<{ n: bigint }>('SELECT 2 * last_posting AS n FROM ledger.shard')).rows[0]!.n)
-    while ((await size()) < entries) await drive(poster(ledger), uniform, outstanding, 5, cpu)
-    const rates: number[] = []
+    await fill(post, admin, entries)
     await admin.query('CHECKPOINT')
-    for (let second = 0; second < 10; second++) {
-      rates.push((await drive(poster(ledger), uniform, outstanding, 1, cpu)).rate)
-    }
+    const checkpoint = { second: secondsBefore, run: () => admin.query('CHECKPOINT') }
+    const counts = await perSecond(post, secondsBefore + secondsAfter, checkpoint)
+    // The first second warms up, and the last is cut short.
+    const steady = median(counts.slice(1, secondsBefore))
+    const after = counts.slice(secondsBefore, -1)
+    const { heapUsed, rss } = process.memoryUsage()
+    const verifyAt = performance.now()
+    const verified = await verifyLedger(databaseUrl)
+    if (verified.bad !== undefined) throw new Error(`the books do not verify: ${verified.bad.what}`)
     const row = {
       entries,
-      rate: Math.round(median(rates)),
-      worstAfterCheckpoint: Math.round(Math.min(...rates)),
+      rate: steady,
+      afterCheckpoint: median(after),
+      worstSecond: Math.min(...after),
+      lossPercent: Math.round(100 * (1 - Math.min(...after) / steady)),
+      verifyRate: Math.round(Number(verified.entries) / ((performance.now() - verifyAt) / 1_000)),
+      heapMb: Math.round(heapUsed / 1_048_576),
+      rssMb: Math.round(rss / 1_048_576),
     }
     curve.push(row)
     progress(`grow ${JSON.stringify(row)}`)
+    progress(`     seconds ${counts.join(' ')}`)
   }
   await admin.end()
   return curve
@@ -220,25 +282,28 @@ try {
   const naivePoster: Poster = async (posting) => void (await naive.post({ ...posting, amountMinor: 100n }))
   const ours = poster(ledger)
 
-  await drive(ours, uniform, 1, 2, cpu)
-  await drive(naivePoster, uniform, 1, 2, cpu)
-  const lone = {
-    ours: await drive(ours, uniform, 1, 4, cpu),
-    naive: await drive(naivePoster, uniform, 1, 4, cpu),
+  const result: Record<string, unknown> = {}
+  if (!options.only) {
+    await drive(ours, uniform, 1, 2, cpu)
+    await drive(naivePoster, uniform, 1, 2, cpu)
+    const lone = {
+      ours: await drive(ours, uniform, 1, 4, cpu),
+      naive: await drive(naivePoster, uniform, 1, 4, cpu),
+    }
+    progress(`lone: ours p50 ${lone.ours.p50ms.toFixed(2)} ms, naive p50 ${lone.naive.p50ms.toFixed(2)} ms`)
+    Object.assign(result, {
+      uniform: await versus('uniform', ours, naivePoster, uniform, cpu),
+      hot: await versus('hot', ours, naivePoster, hot, cpu),
+      lone: {
+        p50ms: round2(lone.ours.p50ms),
+        p99ms: round2(lone.ours.p99ms),
+        naiveP50ms: round2(lone.naive.p50ms),
+        cpuUs: Math.round(lone.ours.cpuUs),
+        naiveCpuUs: Math.round(lone.naive.cpuUs),
+      },
+    })
   }
-  progress(`lone: ours p50 ${lone.ours.p50ms.toFixed(2)} ms, naive p50 ${lone.naive.p50ms.toFixed(2)} ms`)
-  const result: Record<string, unknown> = {
-    uniform: await versus('uniform', ours, naivePoster, uniform, cpu),
-    hot: await versus('hot', ours, naivePoster, hot, cpu),
-    lone: {
-      p50ms: round2(lone.ours.p50ms),
-      p99ms: round2(lone.ours.p99ms),
-      naiveP50ms: round2(lone.naive.p50ms),
-      cpuUs: Math.round(lone.ours.cpuUs),
-      naiveCpuUs: Math.round(lone.naive.cpuUs),
-    },
-  }
-  if (options.grow) result['grow'] = await grow(ledger, postgres.url, cpu)
+  if (options.grow) result['grow'] = await grow(ledger, postgres.url)
   const verifiedAt = performance.now()
   const { entries, bad } = await verifyLedger(postgres.url)
   if (bad !== undefined) throw new Error(`the books do not verify: ${bad.what}`)
