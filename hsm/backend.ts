@@ -105,10 +105,17 @@ export class Backend {
     this.#hung = false
     this.#secret = randomBytes(16).toString('hex')
     const { processFile, softhsmConf, config } = this.#options
-    // The shell only forbids core files, which would hold whatever the process held, and then is the process.
+    // The shell only forbids core files, which would hold whatever the process held, and then is the process. Where the
+    // system hands them to a program whatever their limit, they at least have no memory in them (Linux, core(5)).
     const child = spawn(
       '/bin/sh',
-      ['-c', 'ulimit -c 0; exec "$0" "$@"', process.execPath, ...nodeFlags, processFile],
+      [
+        '-c',
+        '(echo 0 >/proc/$$/coredump_filter) 2>/dev/null; ulimit -c 0; exec "$0" "$@"',
+        process.execPath,
+        ...nodeFlags,
+        processFile,
+      ],
       {
         stdio: ['pipe', 'ignore', 'pipe'],
         env: softhsmConf === undefined ? {} : { SOFTHSM2_CONF: softhsmConf },

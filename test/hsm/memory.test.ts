@@ -1,9 +1,22 @@
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
+import {
+  closeSync,
+  cpSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Canaries, scanDatabase, scanFolder } from '../../bin/environment/canary.ts'
 import type { Hsm } from '../../hsm/hsm.ts'
+import { openClient } from '../../kernel/database.ts'
 import { softhsmMissing } from '../support/softhsm.ts'
-import { hex, testKeys, world } from './world.ts'
+import { faultOf, hex, testKeys, world } from './world.ts'
 import type { World } from './world.ts'
 
 /** What must not be found, by its name. A PIN of four digits is too short to be told from chance; its blocks are not. */
@@ -50,6 +63,9 @@ function found(pid: number): string[] {
 
 async function traffic(hsm: Hsm): Promise<void> {
   const pin = { from: 'tpk.acq1.in', to: 'zpk.knet.out', pinBlock: secrets['PIN block of the request']! }
+  // Refusals are what ends in logs.
+  await faultOf(hsm.translatePin({ ...pin, pan: '5555555551234666' }))
+  await faultOf(hsm.translatePin({ ...pin, pan: 'no number' }))
   for (let index = 0; index < 300; index++) {
     await hsm.translatePin({ ...pin, pan: '5555555551234567' })
     await hsm.generateMac({ key: 'tak.acq1.both', data: Buffer.alloc(200, index) })
@@ -76,11 +92,59 @@ describe.skipIf(softhsmMissing() !== undefined)('in the memory of the HSM proces
     await hsm.close()
   })
 
-  test('there is no key, PIN or PIN block five seconds after traffic', async () => {
+  test('there is no key, PIN or PIN block while it is idle, nor five seconds after traffic', async () => {
     const hsm = await rooms.open({ deadlineMs: 5_000 })
+    expect(found(hsm.status().pids![0]!)).toEqual([])
     await traffic(hsm)
     await wait(5_000)
     expect(found(hsm.status().pids![0]!)).toEqual([])
     await hsm.close()
   })
+
+  test('neither logs, nor tables, nor the token’s files, nor what a crash leaves have one; a planted one is found', async () => {
+    const folder = join(rooms.token.folder, 'scanned')
+    mkdirSync(folder)
+    const hsm = await rooms.open({ deadlineMs: 5_000 })
+    await traffic(hsm)
+    const pid = hsm.status().pids![0]!
+    expect(readFileSync(`/proc/${pid}/coredump_filter`, 'utf8').trim()).toBe('00000000')
+    const before = coresIn([process.cwd(), tmpdir()])
+    process.kill(pid, 'SIGSEGV')
+    while (hsm.status().restarts === 0) await wait(20)
+    expect(coresIn([process.cwd(), tmpdir()])).toEqual(before)
+    await hsm.close()
+    writeFileSync(join(folder, 'log'), rooms.log.join('\n'))
+    cpSync(join(rooms.token.folder, 'tokens'), join(folder, 'tokens'), { recursive: true })
+    const canaries = new Canaries(
+      Object.entries(secrets).flatMap(([name, secret]) =>
+        (secret.toString('hex').toUpperCase().match(/.{16}/g) ?? []).map((value) => ({
+          kind: 'pinBlock' as const,
+          name,
+          value,
+        })),
+      ),
+    )
+    const names = async (): Promise<string[]> =>
+      [await scanFolder(folder, canaries), await scanDatabase(rooms.database.url, canaries)].flatMap(
+        ({ hits }) => hits.map((hit) => `${hit.file}: ${hit.name}`),
+      )
+    expect(await names()).toEqual([])
+    const block = secrets['PIN block of the request']!
+    writeFileSync(join(folder, 'core.1'), Buffer.concat([Buffer.alloc(99_999), block, Buffer.alloc(99)]))
+    writeFileSync(join(folder, 'log'), `refused: ${block.toString('hex')}`)
+    const database = await openClient({ databaseUrl: rooms.database.url, applicationName: 'test' })
+    await database.query(
+      `CREATE TABLE public.planted AS SELECT decode('${block.toString('hex')}', 'hex') AS block`,
+    )
+    await database.end()
+    expect((await names()).sort()).toEqual(
+      ['core.1', 'log', 'public.planted'].map((file) => `${file}: PIN block of the request`),
+    )
+  })
 })
+
+function coresIn(folders: readonly string[]): string[] {
+  return folders.flatMap((folder) =>
+    readdirSync(folder).filter((name) => /^(core(\..*)?|.*\.core)$/.test(name)),
+  )
+}
