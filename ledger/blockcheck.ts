@@ -57,6 +57,8 @@ export class BlockCheck {
     const lastPosting = this.#units(block, page.units)
     bytes.u32(block.postings)
     while (this.lastPosting < lastPosting) this.#posting(block, page)
+    const next = nextId(page.postings)
+    if (next <= lastPosting) throw bad('extra', 'posting', `posting ${next}`, 'is there twice')
     this.#throwFinding(seq)
     if (!bytes.sha256().equals(block.hash)) {
       throw bad('altered', 'block', `block ${seq}`, 'or a row of it differs from what its hash was made of')
@@ -140,7 +142,7 @@ export class BlockCheck {
   #posting(block: BlockRow, { postings: rows, entries }: Page): void {
     const id = this.lastPosting + 1
     const row = `posting ${id}`
-    const stored = rows.more ? numberAt(rows.view, rows.at + 6) : Number.NaN
+    const stored = nextId(rows)
     if (stored < id) throw bad('extra', 'posting', `posting ${stored}`, 'is there twice')
     if (stored !== id) throw bad('missing', 'posting', row, 'is gone')
     rows.next()
@@ -247,6 +249,11 @@ function strays({ accounts, units, postings, entries }: Page): void {
     if (table === 'entry') throw bad('missing', 'posting', `posting ${id}`, 'is gone, its entries are not')
     throw bad('extra', table, `${table} of ${table === 'posting' ? id : `block ${id}`}`, 'is one too many')
   }
+}
+
+/** What the next row begins with. */
+function nextId(rows: CopiedRows): number {
+  return rows.more ? numberAt(rows.view, rows.at + 6) : Number.POSITIVE_INFINITY
 }
 
 function counted(table: string, seq: number, found: number, expected: number): Bad {
