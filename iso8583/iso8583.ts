@@ -67,8 +67,20 @@ export { bodyFromJson, bodyOf, revealJson } from './json.ts'
 export { encodeSealed, sealedPart } from './seal.ts'
 export type { SealedPart } from './seal.ts'
 
-export { ascii4Frame, binary2Frame, encodeFrame, FrameError, FrameReader } from './frame.ts'
-export type { FrameFault, FrameFormat } from './frame.ts'
+export { encodeFrame, FrameError } from './frame.ts'
+export type { Frame, FrameFault, FrameFormat, FrameHeader } from './frame.ts'
+export {
+  answerTpdu,
+  ascii4Frame,
+  binary2Frame,
+  bundledFrames,
+  fixedHeader,
+  reservedHeader,
+  sizedHeader,
+  tpdu,
+  vmlFrame,
+} from './frame-formats.ts'
+export { FrameReader } from './frame-reader.ts'
 export { connectLink, LinkError } from './link.ts'
 export type { ConnectOptions, Link, LinkCloseReason, LinkFault, LinkHandlers, LinkLimits } from './link.ts'
 export { listenLinks } from './link-server.ts'

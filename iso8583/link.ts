@@ -1,6 +1,7 @@
 import { createConnection, type Socket } from 'node:net'
 import type { Clock, Timer } from '../kernel/clock.ts'
-import { encodeFrame, FrameError, type FrameFault, type FrameFormat, FrameReader } from './frame.ts'
+import { encodeFrame, FrameError, type FrameFault, type FrameFormat } from './frame.ts'
+import { FrameReader } from './frame-reader.ts'
 
 /**
  * One peer at the other end of one TCP connection, as frames. A link never pauses its reads to slow a peer: the

@@ -1,14 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { encodeFrame, FrameError, type FrameFault, type FrameFormat } from '../../iso8583/frame.ts'
 import {
+  answerTpdu,
   ascii4Frame,
   binary2Frame,
-  encodeFrame,
-  FrameError,
-  type FrameFault,
-  type FrameFormat,
-  FrameReader,
-} from '../../iso8583/frame.ts'
+  fixedHeader,
+  reservedHeader,
+  sizedHeader,
+  tpdu,
+  vmlFrame,
+} from '../../iso8583/frame-formats.ts'
+import { FrameReader } from '../../iso8583/frame-reader.ts'
+
+const header22 = `16${'0102'.repeat(10)}03`
 
 const formats: readonly FrameFormat[] = [
   binary2Frame,
@@ -16,6 +21,11 @@ const formats: readonly FrameFormat[] = [
   { ...binary2Frame, lengthBytes: 4, counts: 'self+body' },
   { ...ascii4Frame, counts: 'self+body' },
   { encoding: 'bcd', lengthBytes: 2, counts: 'body', zeroLength: 'keepAlive' },
+  { ...binary2Frame, header: tpdu({ destination: '0012', origin: '8000' }) },
+  { ...binary2Frame, counts: 'self+body', header: sizedHeader(header22), zeroLength: 'keepAlive' },
+  { ...binary2Frame, header: reservedHeader(2) },
+  { ...ascii4Frame, counts: 'self+body', header: fixedHeader('49534f303136') },
+  vmlFrame,
 ]
 const format = fc.constantFrom(...formats)
 // `size`, or fast-check hardly ever makes one of more than ten bytes.
@@ -81,6 +91,8 @@ describe('a length is refused as soon as it is whole', () => {
   const cases: readonly [string, FrameFormat, string, FrameFault][] = [
     ['zero', binary2Frame, '0000', { kind: 'tooShort', bodyBytes: 0 }],
     ['over the cap', binary2Frame, 'ffff', { kind: 'tooLong', bodyBytes: 65_535, frameBytesMax: 100 }],
+    ['no more than a header', formats[5]!, '0005', { kind: 'tooShort', bodyBytes: 0 }],
+    ['less than header and itself', formats[6]!, '0017', { kind: 'tooShort', bodyBytes: -1 }],
     ['a sign', ascii4Frame, '2b303035', { kind: 'badLength', lengthByte: 0 }],
     ['a space', ascii4Frame, '20203132', { kind: 'badLength', lengthByte: 0 }],
     ['hexadecimal', ascii4Frame, '30304131', { kind: 'badLength', lengthByte: 2 }],
@@ -98,6 +110,55 @@ test('a frame without a body is a keep-alive only where the format says so', () 
   const reader = new FrameReader({ ...binary2Frame, zeroLength: 'keepAlive' })
   expect(reader.push(Buffer.from('00000000000141', 'hex')).map(String)).toEqual(['A'])
   expect(reader).toMatchObject({ keepAlives: 2, framesRead: 3, partial: false, fault: undefined })
+})
+
+test('a TPDU stands before the body, is counted, and is answered with its addresses exchanged', () => {
+  const frame = { ...binary2Frame, header: tpdu({ destination: '0012', origin: '8000' }) }
+  const sent = encodeFrame(frame, Buffer.from('AB'))
+  expect(sent.toString('hex')).toBe('0007' + '6000128000' + '4142')
+  const [read] = new FrameReader(frame).read(sent)
+  expect(read).toMatchObject({ body: Buffer.from('AB'), control: false })
+  const answer = encodeFrame(frame, Buffer.from('C'), 100, answerTpdu(read!.header))
+  expect(answer.toString('hex')).toBe('0006' + '6080000012' + '43')
+})
+
+test.each([
+  [
+    'a header that names another protocol',
+    { ...ascii4Frame, header: fixedHeader('49534f') },
+    '303030344953503a',
+    2,
+  ],
+  ['a TPDU that is none', formats[5]!, '0006610012800041', 0],
+  ['a header of another size than its own', formats[6]!, `0019${'17'.repeat(22)}41`, 0],
+])('%s is a fault, after which nothing is read', (_what, frame, hex, headerByte) => {
+  const reader = new FrameReader(frame)
+  expect(reader.push(Buffer.from(hex, 'hex'))).toEqual([])
+  expect(reader.fault).toEqual({ kind: 'badHeader', headerByte })
+  expect(reader.push(Buffer.from(hex, 'hex'))).toEqual([])
+})
+
+test("a frame that is the session's own is counted and kept from who reads messages", () => {
+  const reader = new FrameReader(vmlFrame)
+  expect(reader.push(Buffer.from('0001002041' + '0001000042', 'hex')).map(String)).toEqual(['B'])
+  expect(reader).toMatchObject({ keepAlives: 1, framesRead: 2, fault: undefined })
+  const frames = new FrameReader(vmlFrame).read(Buffer.from('0001002041', 'hex'))
+  expect(frames.map(({ control }) => control)).toEqual([true])
+})
+
+test('a keep-alive has the reserved bytes of every frame, and none of a header that the length counts', () => {
+  const reserved = new FrameReader({ ...vmlFrame, zeroLength: 'keepAlive' })
+  expect(reserved.push(Buffer.from('00000000' + '0001000041', 'hex')).map(String)).toEqual(['A'])
+  expect(reserved.keepAlives).toBe(1)
+  const counted = new FrameReader({ ...formats[5]!, zeroLength: 'keepAlive' })
+  expect(
+    counted.push(Buffer.from('0000' + '0005' + '6000128000' + '0006600012800041', 'hex')).map(String),
+  ).toEqual(['A'])
+  expect(counted.keepAlives).toBe(2)
+})
+
+test('a header of another size than the format has is not sent', () => {
+  expect(() => encodeFrame(formats[5]!, Buffer.from('A'), 100, Buffer.alloc(4))).toThrow(RangeError)
 })
 
 test('a body that the length cannot say, or that is over the cap, is not framed', () => {

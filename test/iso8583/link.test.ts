@@ -1,6 +1,6 @@
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { ascii4Frame, binary2Frame } from '../../iso8583/frame.ts'
+import { ascii4Frame, binary2Frame } from '../../iso8583/frame-formats.ts'
 import { connectLink, type Link, type LinkCloseReason, LinkError } from '../../iso8583/link.ts'
 import { listenLinks, type ListenOptions, type LinkServer, type Refusal } from '../../iso8583/link-server.ts'
 import { systemClock } from '../../kernel/clock.ts'

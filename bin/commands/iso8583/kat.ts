@@ -1,15 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import {
-  ascii4Frame,
-  binary2Frame,
+  bundledFrames,
   bodyOf,
   type Codec,
   compile,
   type Dialect,
   type FieldValue,
-  type FrameFormat,
   FrameReader,
   IsoCodecError,
   type Message,
@@ -28,20 +27,19 @@ interface Vector {
   readonly mustReject?: boolean
   readonly expectedError?: string
   readonly bodyLength?: number
+  readonly sessionControl?: boolean
 }
 
 type Tag = readonly [tag: string, value: string | readonly Tag[]]
+
+/** The dialects that the bundled vectors need and nobody else does. */
+const dialectsOfVectors = fileURLToPath(new URL('../../../test/vectors/dialects/', import.meta.url))
 
 /** The answer for one vector: nothing, why it failed, or why it was skipped. */
 type Verdict = { readonly kind: 'passed' } | { readonly kind: 'failed' | 'skipped'; readonly why: string }
 
 const passed: Verdict = { kind: 'passed' }
 const failed = (why: string): Verdict => ({ kind: 'failed', why })
-
-const frames: Readonly<Record<string, FrameFormat>> = {
-  'frame-binary2': binary2Frame,
-  'frame-ascii4': ascii4Frame,
-}
 
 export function katCommand(catalogue: Catalogue): Command {
   return new Command('kat')
@@ -51,7 +49,7 @@ export function katCommand(catalogue: Catalogue): Command {
     .argument('<file>', 'the vectors')
     .action((file: string, options: { readonly dialects?: string; readonly json?: true }) => {
       const { vectors } = JSON.parse(readFileSync(file, 'utf8')) as { readonly vectors: readonly Vector[] }
-      const folder = options.dialects ?? join(dirname(file), 'dialects')
+      const folder = options.dialects ?? dialectsOfVectors
       const run = new Run(catalogue, folder)
       const verdicts = vectors.map((vector) => ({ id: vector.id, verdict: run.judge(vector) }))
       const of = (kind: Verdict['kind']) => verdicts.filter(({ verdict }) => verdict.kind === kind)
@@ -116,11 +114,12 @@ function tlvHead(size: number): Buffer {
   return Buffer.from(`01000000000000000200${size.toString(16).padStart(6, '0')}`, 'hex')
 }
 
-function judgeFrame({ dialectName, bodyLength = 0 }: Vector, head: Buffer): Verdict {
-  const format = frames[dialectName]
+function judgeFrame({ dialectName, bodyLength = 0, sessionControl = false }: Vector, head: Buffer): Verdict {
+  const format = bundledFrames[dialectName]
   if (format === undefined) return { kind: 'skipped', why: `no frame format ${dialectName}` }
-  const [body, ...more] = new FrameReader(format).push(Buffer.concat([head, Buffer.alloc(bodyLength)]))
-  return body?.length === bodyLength && more.length === 0 ? passed : failed('gives another length')
+  const [frame, ...more] = new FrameReader(format).read(Buffer.concat([head, Buffer.alloc(bodyLength)]))
+  if (frame?.body.length !== bodyLength || more.length > 0) return failed('gives another length')
+  return frame.control === sessionControl ? passed : failed('is taken for the wrong party')
 }
 
 function fieldProblem(codec: Codec, { fields = {} }: Vector, message: Message): string | undefined {
