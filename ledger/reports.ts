@@ -40,8 +40,21 @@ export interface HistoryLine {
 
 const far = 8_640_000_000_000_000
 
+/** What the balances say now: they follow from the entries, which `verify` proves, and one row is quicker than all. */
+const balanceNow = `
+  SELECT a.path, a.currency, a.normal_side AS "normalSide", b.debits, b.credits,
+         CASE a.normal_side WHEN 'debit' THEN b.debits - b.credits ELSE b.credits - b.debits END AS balance
+    FROM ledger.account a JOIN ledger.balance b ON b.account_id = a.id`
+
+function isNow({ asOf, knownAt }: When): boolean {
+  return asOf === undefined && knownAt === undefined
+}
+
 /** Every account that had an entry by then, by path. Debits equal credits in each currency, whatever the moment. */
 export async function trialBalance(reader: Reader, when: When = {}): Promise<AccountBalance[]> {
+  if (isNow(when)) {
+    return query(reader, `${balanceNow} WHERE b.debits <> 0 OR b.credits <> 0 ORDER BY a.path`)
+  }
   return query(
     reader,
     `SELECT a.path, a.currency, a.normal_side AS "normalSide",
@@ -66,6 +79,10 @@ export async function balanceOf(
   path: string,
   when: When = {},
 ): Promise<AccountBalance | undefined> {
+  if (isNow(when)) {
+    const [now] = await query<AccountBalance>(reader, `${balanceNow} WHERE a.path = $1`, [path])
+    return now
+  }
   const [balance] = await query<AccountBalance>(
     reader,
     `SELECT a.path, a.currency, a.normal_side AS "normalSide",
@@ -128,15 +145,17 @@ export interface Statement {
 
 /**
  * What counted for an account in a period (from inclusive, to exclusive, wall clock ms), by the time it counts, between
- * the balances before and after. Balances are on the account's normal side. Undefined when there is no such account.
+ * the balances before and after, as it was known at a moment. Balances are on the account's normal side. Undefined when
+ * there is no such account.
  */
 export async function statementOf(
   reader: Reader,
   path: string,
-  period: { readonly from: number; readonly to: number },
+  period: { readonly from: number; readonly to: number; readonly knownAt?: number },
 ): Promise<Statement | undefined> {
-  const opening = await balanceOf(reader, path, { asOf: period.from - 1 })
-  const closing = await balanceOf(reader, path, { asOf: period.to - 1 })
+  const { knownAt = far } = period
+  const opening = await balanceOf(reader, path, { asOf: period.from - 1, knownAt })
+  const closing = await balanceOf(reader, path, { asOf: period.to - 1, knownAt })
   if (opening === undefined || closing === undefined) return undefined
   const lines = await query<HistoryLine>(
     reader,
@@ -147,8 +166,9 @@ export async function statementOf(
        JOIN ledger.posting p ON p.id = e.posting_id
       WHERE a.path = $1 AND p.effective_at >= to_timestamp($2::bigint / 1000.0)
         AND p.effective_at < to_timestamp($3::bigint / 1000.0)
+        AND p.recorded_at <= to_timestamp($4::bigint / 1000.0)
       ORDER BY p.effective_at, e.account_version`,
-    [path, period.from, period.to],
+    [path, period.from, period.to, knownAt],
   )
   return { opening: opening.balance, lines, closing: closing.balance }
 }

@@ -4,6 +4,7 @@ import { DatabaseError, openClient } from '../../kernel/database.ts'
 import {
   AnchorError,
   accountHistory,
+  balanceAtVersion,
   balanceOf,
   checkAnchors,
   closeBusinessDate,
@@ -69,8 +70,13 @@ export function ledgerCommand(): Command {
   timed(shown(command.command('balance')))
     .description('the balance of one account')
     .argument('<account>')
-    .action((account: string, options: Shown) =>
-      report(options, (reader) => balanceTable(reader, account, options)),
+    .option('--at-version <count>', 'after this many entries of it, instead of at a time', version)
+    .action((account: string, options: Shown & { atVersion?: bigint }) =>
+      report(options, (reader) =>
+        options.atVersion === undefined
+          ? balanceTable(reader, account, options)
+          : versionTable(reader, account, options.atVersion),
+      ),
     )
   shown(command.command('history'))
     .description('every entry of one account, in the order in which it was written')
@@ -85,6 +91,7 @@ export function ledgerCommand(): Command {
     .argument('<account>')
     .requiredOption('--from <date>', 'first date in Kuwait, or an instant', startOf)
     .requiredOption('--to <date>', 'last date in Kuwait, or an instant', endOf)
+    .option('--known-at <date>', 'what had been written by then', endOf)
     .action((account: string, options: Shown & { from: number; to: number }) =>
       report(options, (reader) => statementTable(reader, account, options)),
     )
@@ -235,6 +242,17 @@ async function balanceTable(reader: Reader, account: string, when: Shown): Promi
   }
 }
 
+async function versionTable(reader: Reader, account: string, atVersion: bigint): Promise<Table> {
+  const { currency, normalSide } = existing(account, await balanceOf(reader, account))
+  const debitsLessCredits = await balanceAtVersion(reader, account, atVersion)
+  if (debitsLessCredits === undefined) throw new Error(`${account} has not had so many entries`)
+  const balance = normalSide === 'debit' ? debitsLessCredits : -debitsLessCredits
+  return {
+    columns: ['account', 'currency', 'version', 'balance', 'side'],
+    rows: [[account, currency, atVersion, amountText(balance, currency), normalSide]],
+  }
+}
+
 async function historyTable(
   reader: Reader,
   account: string,
@@ -270,7 +288,7 @@ async function historyTable(
 async function statementTable(
   reader: Reader,
   account: string,
-  period: { readonly from: number; readonly to: number },
+  period: { readonly from: number; readonly to: number; readonly knownAt?: number },
 ): Promise<Table> {
   const { currency, normalSide } = existing(account, await balanceOf(reader, account))
   const { opening, lines, closing } = existing(account, await statementOf(reader, account, period))

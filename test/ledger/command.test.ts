@@ -95,6 +95,15 @@ test('history and balance are JSON when asked', async () => {
   expect(JSON.parse(balance.out)).toMatchObject([{ account: 'wallet:amal', balance: '12.500' }])
 })
 
+test('a balance after so many entries, and a statement as it was known before anything was written', async () => {
+  const first = await mafraq('balance', 'wallet:amal', '--at-version', '1', '--csv', ...here())
+  expect(first.out.split('\r\n')[1]).toBe('wallet:amal,KWD,1,12.500,credit')
+  expect((await mafraq('balance', 'wallet:amal', '--at-version', '99', ...here())).code).toBe(3)
+  const period = ['--from', '2026-11-22', '--to', '2026-11-22', '--known-at', '2020-01-01']
+  const { out } = await mafraq('statement', 'wallet:amal', ...period, '--csv', ...here())
+  expect(out.split('\r\n').slice(1, 3)).toEqual([',opening,,,,0.000', ',closing,,,,0.000'])
+})
+
 test('what was called wrongly exits with 2, and what cannot be looked at with 3', async () => {
   expect((await mafraq('verify', '--no-such-option')).code).toBe(2)
   expect((await mafraq('balance', 'bank', '--as-of', 'yesterday', ...here())).code).toBe(2)

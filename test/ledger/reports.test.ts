@@ -194,6 +194,15 @@ test('a business date with money still set aside stays open', async () => {
   expect(await closeAccount(ledger, admin, closing)).toEqual({ kind: 'refused', reason: 'accountNotEmpty' })
 })
 
+test('what the balances say now is what the entries say for all time', async () => {
+  const { admin } = world
+  const ever = { asOf: Date.UTC(9999, 0, 1) }
+  expect(await trialBalance(admin)).toEqual(await trialBalance(admin, ever))
+  for (const path of ['wallet:amal', 'merchant:1', 'wallet:badr']) {
+    expect(await balanceOf(admin, path)).toEqual(await balanceOf(admin, path, ever))
+  }
+})
+
 test('every balance follows from the entries alone, and one that does not is named', async () => {
   const { admin } = world
   expect(await rebuildDifferences(admin)).toEqual([])
