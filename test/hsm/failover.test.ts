@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -6,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Hsm, HsmOptions } from '../../hsm/hsm.ts'
 import { scratchToken, softhsmMissing } from '../support/softhsm.ts'
 import type { ScratchToken } from '../support/softhsm.ts'
-import { compilerMissing, faultyModule } from './faulty.ts'
+import { compilerMissing, destroyOn, faultyModule } from './faulty.ts'
 import type { FaultyModule } from './faulty.ts'
 import { faultOf, hex, loadKeys, testKeys, text, world } from './world.ts'
 import type { World } from './world.ts'
@@ -105,7 +104,7 @@ describe.skipIf(softhsmMissing() !== undefined || compilerMissing() !== undefine
       const hsm = await withSpare()
       const running = traffic(hsm, 2)
       await wait(200)
-      destroy('zak.knet.both.v001', rooms.token)
+      destroyOn(rooms.token, 'zak.knet.both.v001')
       expect(await running).toEqual(new Set([mac]))
       while (hsm.status().backends![0]!.differing.length === 0) await hsm.generateMac(request)
       expect(hsm.status().backends!.map(({ differing }) => differing)).toEqual([['zak.knet.both'], []])
@@ -231,7 +230,7 @@ describe.skipIf(softhsmMissing() !== undefined || compilerMissing() !== undefine
 
     test('a key destroyed by another process is unknown from then on, and the others still work', async () => {
       const hsm = await alone()
-      destroy('zak.knet.both.v001', rooms.token)
+      destroyOn(rooms.token, 'zak.knet.both.v001')
       expect(await faultOf(hsm.generateMac(request))).toEqual({ kind: 'refused', why: 'unknownKey' })
       expect(text(await hsm.translatePin(pinBlock))).toBe(moved)
       expect(hsm.status().restarts).toBe(0)
@@ -253,17 +252,3 @@ describe.skipIf(softhsmMissing() !== undefined || compilerMissing() !== undefine
     })
   },
 )
-
-function destroy(label: string, token: ScratchToken): void {
-  execFileSync(
-    process.execPath,
-    [
-      '--input-type=module',
-      '-e',
-      `import { openPkcs11Token } from ${JSON.stringify(join(import.meta.dirname, '../../hsm/pkcs11/token.ts'))}
-       const token = await openPkcs11Token(${JSON.stringify(token)})
-       token.destroy(${JSON.stringify(label)})`,
-    ],
-    { env: { ...process.env, SOFTHSM2_CONF: token.softhsmConf } },
-  )
-}

@@ -37,3 +37,18 @@ export function faultyModule(token: ScratchToken): FaultyModule {
     logins: () => (existsSync(logins) ? readFileSync(logins, 'utf8').split('\n').length - 1 : 0),
   }
 }
+
+/** By a process of its own, as another program would. */
+export function destroyOn(token: ScratchToken, label: string): void {
+  execFileSync(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `import { openPkcs11Token } from ${JSON.stringify(join(import.meta.dirname, '../../hsm/pkcs11/token.ts'))}
+       const token = await openPkcs11Token(${JSON.stringify(token)})
+       token.destroy(${JSON.stringify(label)})`,
+    ],
+    { env: { ...process.env, SOFTHSM2_CONF: token.softhsmConf } },
+  )
+}

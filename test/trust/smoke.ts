@@ -1,5 +1,7 @@
 import { crash } from './crash.ts'
+import { hsm } from './hsm.ts'
+import { rotate } from './rotate.ts'
 import { runNamed } from './runner.ts'
 
 /** `npm run trust:smoke -- NAME`: a drill in its short form. */
-await runNamed({ crash })
+await runNamed({ crash, hsm, rotate })
