@@ -146,12 +146,14 @@ export interface RowKind {
    */
   readonly guard?: string
   /**
-   * A statement over `input` that writes the rows; it must affect exactly as many rows as it is given, which the server
-   * counts by a RETURNING that is added to it: it has none of its own. It asks everything again that the guard asks,
-   * and fails or leaves out the row that the guard would refuse: between the two another process may have written,
-   * and a batch that can be decided from what the writer knows is written without asking the guards first.
+   * Either an insert of every row as it is given: a table with its columns, and what goes into them as expressions over
+   * the kind's columns. Or a statement over `input` that writes the rows; it must affect exactly as many rows as it is
+   * given, which the server counts by a RETURNING that is added to it: it has none of its own. Both ask everything
+   * again that the guard asks, and fail or leave out the row that the guard would refuse: between the two another
+   * process may have written, and a batch that can be decided from what the writer knows is written without asking
+   * the guards first.
    */
-  readonly write: string
+  readonly write: string | { readonly into: string; readonly values: string }
   /**
    * Columns whose names and values together say what the row is about, whichever kind has them. Two units that name
    * the same thing never share a batch: the second waits for the next one and is judged by its guard there.

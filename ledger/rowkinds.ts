@@ -28,22 +28,30 @@ function compileKind(kind: RowKind): CompiledKind {
   const names = kind.columns.map(([name]) => name)
   for (const name of names)
     assert.match(name, /^[a-z_][a-z0-9_]*$/, `a column of ${kind.name} has a plain name`)
-  assert.doesNotMatch(kind.write, /\bRETURNING\b/i, `row kind ${kind.name} returns rows, which nobody reads`)
   const arrays = kind.columns.map(([, type], index) => `$${index + 1}::${type}[]`)
-  const input = `WITH input AS (SELECT * FROM unnest(${arrays.join(', ')}) WITH ORDINALITY AS given(${[...names, 'ordinal'].join(', ')}))`
+  const given = `unnest(${arrays.join(', ')})`
+  const input = `WITH input AS (SELECT * FROM ${given} WITH ORDINALITY AS given(${[...names, 'ordinal'].join(', ')}))`
   return {
     name: kind.name,
     columns: names.length,
     guard: kind.guard === undefined ? undefined : over(input, kind.guard),
-    // Its rows are counted by the server, so that the COMMIT need not wait for us to do so.
-    write: `${input}, done AS (${kind.write} RETURNING 1)
-      SELECT ledger.expect('${kind.name}', (SELECT count(*) FROM done), (SELECT count(*) FROM input))`,
+    write:
+      typeof kind.write === 'string'
+        ? counted(kind.name, input, kind.write, arrays[0]!)
+        : `INSERT INTO ${kind.write.into} SELECT ${kind.write.values} FROM ${given} AS input(${names.join(', ')})`,
     claims: (kind.claims ?? []).map((name) => {
       const index = names.indexOf(name)
       assert.notEqual(index, -1, `row kind ${kind.name} claims ${name}, which is not a column`)
       return { name, index }
     }),
   }
+}
+
+/** Its rows are counted by the server, so that the COMMIT need not wait for us to do so. */
+function counted(name: string, input: string, write: string, column: string): string {
+  assert.doesNotMatch(write, /\bRETURNING\b/i, `row kind ${name} returns rows, which nobody reads`)
+  return `${input}, done AS (${write} RETURNING 1)
+    SELECT ledger.expect('${name}', (SELECT count(*) FROM done), cardinality(${column}))`
 }
 
 /** A statement may have common table expressions of its own. */

@@ -46,8 +46,8 @@ interface Live {
   heard: boolean
 }
 
-/** Deliveries are recorded this often. */
-const evidenceMs = 200
+/** Deliveries are recorded this often: longer intervals make bursts, and the commits of payments wait behind them. */
+const evidenceMs = 25
 /** What recovery would also say of a commit 1 that shows up after all: a request hears one answer only. */
 const unrecordedResponseCode = '91'
 /** How long a late answer is still matched to its transaction in memory. */
@@ -423,7 +423,7 @@ export class Shell {
       this.#ports.clock.monotonicMs() - live.purchase.receivedMonotonicMs,
     )
     if (transaction.state === 'approved') {
-      // Evidence can wait for company: what is delivered within a fifth of a second is recorded in one commit.
+      // Evidence can wait for company: what is delivered within an interval is recorded in one commit.
       if (live.heard)
         await sleep(this.#ports.clock, evidenceMs - (this.#ports.clock.monotonicMs() % evidenceMs))
       await this.#locks.run(live.purchase.sourceKey, () =>

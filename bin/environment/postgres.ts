@@ -301,6 +301,8 @@ class Server {
       ...account,
       cwd: '/',
       detached: true,
+      // Each statement's memory would go back to the system when it ends, and be fetched again for the next.
+      env: { ...process.env, MALLOC_TOP_PAD_: '16777216', MALLOC_TRIM_THRESHOLD_: '67108864' },
       stdio: ['ignore', log, log],
     })
     closeSync(log)

@@ -31,13 +31,14 @@ export const journalRows: readonly RowKind[] = [
     claims: ['source_key'],
     guard: `SELECT i.ordinal, 'exists' AS reason FROM input i
       CROSS JOIN LATERAL (SELECT FROM switch.transaction WHERE source_key = i.source_key OFFSET 0) t`,
-    write: `INSERT INTO switch.transaction (id, version, state, source, source_key, fingerprint, node, business_date,
+    write: {
+      into: `switch.transaction (id, version, state, source, source_key, fingerprint, node, business_date,
         received_at, approvable_until, card_token, card_mask, rrn, terminal_id, amount_minor, currency, request,
-        response_code, delivery, reversal)
-      SELECT id, version, state, source, source_key, fingerprint, node, business_date,
+        response_code, delivery, reversal)`,
+      values: `id, version, state, source, source_key, fingerprint, node, business_date,
         to_timestamp(received_ms / 1000.0), clock_timestamp() + approvable_ms * interval '1 ms',
-        card_token, card_mask, rrn, terminal_id, amount_minor, currency, request, response_code, delivery, reversal
-      FROM input`,
+        card_token, card_mask, rrn, terminal_id, amount_minor, currency, request, response_code, delivery, reversal`,
+    },
   },
   {
     name: 'switch.transaction.change',
@@ -80,8 +81,10 @@ export const journalRows: readonly RowKind[] = [
       ['transmitted_at', 'text'],
       ['state', 'text'],
     ],
-    write: `INSERT INTO switch.leg (id, transaction_id, destination, acquirer_id, stan, transmitted_at, state)
-      SELECT id, transaction_id, destination, acquirer_id, stan, transmitted_at, state FROM input`,
+    write: {
+      into: `switch.leg (id, transaction_id, destination, acquirer_id, stan, transmitted_at, state)`,
+      values: `id, transaction_id, destination, acquirer_id, stan, transmitted_at, state`,
+    },
   },
   {
     name: 'switch.leg.change',
@@ -107,8 +110,10 @@ export const journalRows: readonly RowKind[] = [
       ['cause', 'text'],
       ['detail', 'jsonb'],
     ],
-    write: `INSERT INTO switch.event (transaction_id, sequence, kind, at, node, cause, detail)
-      SELECT transaction_id, sequence, kind, to_timestamp(at_ms / 1000.0), node, cause, detail FROM input`,
+    write: {
+      into: `switch.event (transaction_id, sequence, kind, at, node, cause, detail)`,
+      values: `transaction_id, sequence, kind, to_timestamp(at_ms / 1000.0), node, cause, detail`,
+    },
   },
   {
     name: 'switch.source_reversal',
@@ -122,8 +127,10 @@ export const journalRows: readonly RowKind[] = [
     claims: ['source_key'],
     guard: `SELECT i.ordinal, 'exists' AS reason FROM input i
       CROSS JOIN LATERAL (SELECT FROM switch.source_reversal WHERE source_key = i.source_key OFFSET 0) r`,
-    write: `INSERT INTO switch.source_reversal (source_key, source, fingerprint, transaction_id, response_code)
-      SELECT source_key, source, fingerprint, transaction_id, response_code FROM input`,
+    write: {
+      into: `switch.source_reversal (source_key, source, fingerprint, transaction_id, response_code)`,
+      values: `source_key, source, fingerprint, transaction_id, response_code`,
+    },
   },
   {
     name: 'switch.obligation.new',
@@ -135,8 +142,10 @@ export const journalRows: readonly RowKind[] = [
       ['cause', 'text'],
       ['delay_ms', 'integer'],
     ],
-    write: `INSERT INTO switch.obligation (id, key, transaction_id, destination, cause, next_at)
-      SELECT id, key, transaction_id, destination, cause, clock_timestamp() + delay_ms * interval '1 ms' FROM input`,
+    write: {
+      into: `switch.obligation (id, key, transaction_id, destination, cause, next_at)`,
+      values: `id, key, transaction_id, destination, cause, clock_timestamp() + delay_ms * interval '1 ms'`,
+    },
   },
   {
     name: 'switch.obligation.change',

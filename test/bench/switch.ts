@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { runReconcile } from '../../bin/commands/reconcile.ts'
+import { openPool } from '../../kernel/database.ts'
 import { startSystem, type System } from '../../bin/environment/system.ts'
 
 /**
@@ -45,6 +46,7 @@ try {
   await sleep(seconds * 1_000)
   const status = await system.stopTerminals(30_000)
   const after = await cpuOf(system)
+  const log = await logWrites(system)
   await system.settle(30_000)
   const { ok, lines } = await runReconcile({ stateFolder, final: true, settleMs: 30_000 })
 
@@ -69,6 +71,7 @@ try {
       network: perTransaction('network'),
       terminals: perTransaction('terminals'),
     },
+    log,
     loadAverageBefore: Number(load.toFixed(2)),
     reconcile: lines.at(-1)?.replace('RESULT ', '') ?? '',
   }
@@ -83,6 +86,7 @@ try {
         .map(([part, ms]) => `${part} ${ms}`)
         .join('  ')}`,
     )
+    console.log(`log flushes ${log.flushes}, ${log.meanMs} ms each`)
     console.log(`load average before ${figures.loadAverageBefore}`)
     console.log(`RESULT ${figures.reconcile}`)
   }
@@ -92,6 +96,26 @@ try {
   rmSync(stateFolder, { recursive: true, force: true })
 }
 process.exitCode = failed ? 1 : 0
+
+interface LogWrites {
+  readonly flushes: number
+  readonly meanMs: number
+}
+
+/** How the disk did: what the server waited for its log to be on it, since it was started. */
+async function logWrites({ endpoints }: System): Promise<LogWrites> {
+  const { readerUrl: databaseUrl } = endpoints.database
+  const pool = openPool({ databaseUrl, applicationName: 'bench', connectionsMax: 1 })
+  try {
+    const { rows } = await pool.query<LogWrites>(
+      `SELECT fsyncs::int AS flushes, round((fsync_time / nullif(fsyncs, 0))::numeric, 3)::float8 AS "meanMs"
+         FROM pg_stat_io WHERE object = 'wal' AND context = 'normal' AND backend_type = 'client backend'`,
+    )
+    return rows[0] ?? { flushes: 0, meanMs: 0 }
+  } finally {
+    await pool.end()
+  }
+}
 
 interface Cpu {
   readonly switch: number

@@ -16,7 +16,7 @@ const open: RowKind = {
     ['id', 'text'],
     ['note', 'bytea'],
   ],
-  write: `INSERT INTO scratch.job SELECT id, 'open', note FROM input`,
+  write: { into: 'scratch.job', values: `id, 'open', note` },
   claims: ['id'],
 }
 
@@ -43,7 +43,11 @@ const step: RowKind = {
 }
 
 /** A kind whose statement writes fewer rows than it is given. */
-const forgetful: RowKind = { ...step, name: 'forgetful', write: `${step.write} WHERE false` }
+const forgetful: RowKind = {
+  ...step,
+  name: 'forgetful',
+  write: 'INSERT INTO scratch.step SELECT job, seq FROM input WHERE false',
+}
 
 let world: World
 
