@@ -1,5 +1,6 @@
-import { lengthBytesOf, writingOf } from './writing.ts'
-import type { Dialect, FieldSpec, LengthSpec, PlainSpec, Sensitivity } from './dialect.ts'
+import { checkField, type Say } from './check-field.ts'
+import type { Dialect, FieldSpec, Sensitivity } from './dialect.ts'
+import { isRequest } from './answer.ts'
 import { elementsMax } from './table.ts'
 
 /** What an element is in every year of the standard, so that no dialect can forget to hide it. */
@@ -18,11 +19,15 @@ const mustHide: Readonly<Record<number, readonly Sensitivity[]>> = {
 /** Everything that is wrong with a declaration, each as one sentence. */
 export function faultsOf(dialect: Dialect): string[] {
   const faults: string[] = []
-  const say = (path: string, what: string): void => void faults.push(`${path} ${what}`)
+  const say: Say = (path, what) => void faults.push(`${path} ${what}`)
   if (!/^[a-z0-9][a-z0-9-]*$/.test(dialect.name)) say('name', 'is lower-case letters, digits and hyphens')
   if (dialect.mti.kind !== 'plain' || dialect.mti.min !== 4 || dialect.mti.max !== 4 || dialect.mti.length) {
     say('mti', 'is four digits')
   }
+  if (![1, 2, 3].includes(dialect.bitmap.max)) say('bitmap', 'is one of up to three')
+  if (dialect.fidelity === 'illustrative' && (dialect.notClaimed ?? []).length === 0)
+    say('notClaimed', 'must say what an illustrative dialect does not know')
+  checkAnswers(dialect, say)
   for (const [key, field] of Object.entries(dialect.fields)) {
     const de = Number(key)
     const path = `DE${key}`
@@ -51,122 +56,22 @@ function hidesInside(de: number, field: FieldSpec): boolean {
   return (de === 48 || de === 55 || de === 127) && field.kind !== 'plain'
 }
 
-type Say = (path: string, what: string) => void
-
-function checkField(field: FieldSpec, path: string, dialect: Dialect, say: Say): void {
-  if (field.length !== undefined) checkLength(field.length, path, say)
-  switch (field.kind) {
-    case 'plain': {
-      checkPlain(field, path, dialect, say)
-      return
-    }
-    case 'positional': {
-      const parts = Object.entries(field.parts)
-      if (parts.length === 0) say(path, 'has no parts')
-      for (const [name, part] of parts) {
-        if (/^\d+$/.test(name)) say(`${path}.${name}`, 'needs a name that is not a number')
-        checkField(part, `${path}.${name}`, dialect, say)
-        if (part.length !== undefined && field.length === undefined) {
-          say(`${path}.${name}`, 'varies in size inside an element of fixed size')
-        }
-      }
-      if (field.optionalFrom !== undefined && !Object.hasOwn(field.parts, field.optionalFrom)) {
-        say(path, 'has no part of the name that optionalFrom gives')
-      }
-      if (field.optionalFrom !== undefined && field.length === undefined)
-        say(path, 'has optional parts and a fixed size')
-      return
-    }
-    case 'tagged':
-      if (field.length === undefined) say(path, 'needs a length')
-      if (field.tag.min !== field.tag.max || field.tag.length !== undefined)
-        say(path, 'needs a tag of fixed size')
-      if (field.tag.allowed === 'b') say(path, 'needs a tag of characters')
-      checkPlain(field.tag, `${path} tag`, dialect, say)
-      checkLength(field.len, `${path} inner`, say)
-      for (const [tag, content] of Object.entries(field.tags)) {
-        if (tag.length !== field.tag.max) say(`${path}.${tag}`, `is not a tag of size ${field.tag.max}`)
-        checkPlain({ ...content, length: field.len }, `${path}.${tag}`, dialect, say)
-      }
-      {
-        checkCapacity(field, field.max, path, dialect, say)
-        return
-      }
-    case 'bertlv':
-    case 'datasets':
-      if (field.length === undefined) say(path, 'needs a length')
-      for (const tag of Object.keys(field.tags)) {
-        if (!/^([0-9A-F]{2}){1,4}$/.test(tag)) say(`${path}.${tag}`, 'is not a tag in upper-case hexadecimal')
-      }
-      {
-        checkCapacity(field, field.max, path, dialect, say)
-        return
-      }
-    case 'bitmapped':
-      if (field.length === undefined) say(path, 'needs a length')
-      if (field.bitmap.bytes < 1 || field.bitmap.bytes > 24) say(path, 'has a bitmap of 1 to 24 bytes')
-      for (const [bit, part] of Object.entries(field.fields)) {
-        const inRange =
-          Number.isInteger(Number(bit)) && Number(bit) >= 1 && Number(bit) <= field.bitmap.bytes * 8
-        if (!inRange) say(`${path}.${bit}`, 'has no bit in the bitmap')
-        checkField(part, `${path}.${bit}`, dialect, say)
-      }
-      {
-        checkCapacity(field, field.max, path, dialect, say)
-        return
-      }
+/** Whether requests can be answered by the dialect's own rule without telling what nobody asked for. */
+function checkAnswers({ answers, fields }: Dialect, say: Say): void {
+  for (const [request, answer] of Object.entries(answers?.mti ?? {})) {
+    const path = `answers.mti.${request}`
+    if (!isMti(request) || !isMti(answer)) say(path, 'is not a message type and its answer')
+    else if (!isRequest(request) || isRequest(answer)) say(path, 'does not answer a request with a response')
+  }
+  const seen = new Set<number>()
+  for (const de of answers?.echo ?? []) {
+    const field = fields[de]
+    if (seen.has(de)) say(`answers.echo DE${de}`, 'is there twice')
+    seen.add(de)
+    if (field === undefined) say(`answers.echo DE${de}`, 'is not an element of the dialect')
+    else if (field.sensitive === 'secret' || field.sensitive === 'track')
+      say(`answers.echo DE${de}`, 'must not travel back')
   }
 }
 
-function checkPlain(field: PlainSpec, path: string, dialect: Dialect, say: Say): void {
-  const { min, max, allowed, value, length } = field
-  const written = writingOf(field, dialect.defaults)
-  if (!(Number.isInteger(min) && Number.isInteger(max) && min >= 0 && max >= 1 && min <= max)) {
-    say(path, 'has no possible size')
-    return
-  }
-  if (length === undefined && min !== max) say(path, 'needs a length, or a fixed size')
-  if ((allowed === 'b') !== (value === 'bytes')) say(path, 'is bytes in one place and text in another')
-  if ((written === 'bytes' || written === 'hex') !== (allowed === 'b'))
-    say(path, `cannot be written as ${written}`)
-  if ((written === 'bcd' || written === 'nibbles') && !['n', 'z', 'h'].includes(allowed)) {
-    say(path, `cannot be written as ${written}`)
-  }
-  if (value === 'amount' && (allowed !== 'n' || length !== undefined))
-    say(path, 'is an amount only as digits of fixed size')
-  if (field.trim !== undefined && length === undefined && field.fill !== field.trim) {
-    say(path, 'takes off on decoding what encoding does not fill in')
-  }
-  const counts = length?.counts
-  if (counts === 'digits' && !['n', 'z', 'h'].includes(allowed)) say(path, 'counts digits and holds none')
-  if (counts === 'characters' && written === 'bytes') say(path, 'counts characters and holds bytes')
-  checkCapacity(field, max, path, dialect, say)
-}
-
-function checkLength(length: LengthSpec, path: string, say: Say): void {
-  if (!(Number.isInteger(length.width) && length.width >= 1 && length.width <= 6))
-    say(path, 'has a length of 1 to 6 digits')
-  if (
-    length.bytes !== undefined &&
-    !(Number.isInteger(length.bytes) && length.bytes >= 1 && length.bytes <= 3)
-  ) {
-    say(path, 'has a binary length of 1 to 3 bytes')
-  }
-}
-
-/** Whether the length can say what the field may hold. */
-function checkCapacity(field: FieldSpec, max: number, path: string, dialect: Dialect, say: Say): void {
-  const { length } = field
-  if (length === undefined) return
-  const written = length.written ?? dialect.defaults.len
-  const bytes = lengthBytesOf(length, written)
-  const capacity = written === 'binary' ? 256 ** bytes - 1 : 10 ** length.width - 1
-  const isHex =
-    field.kind === 'plain'
-      ? writingOf(field, dialect.defaults) === 'hex'
-      : field.kind === 'bertlv' && (field.written ?? dialect.defaults.bytes) === 'hex'
-  const counted = length.counts === 'characters' && isHex ? max * 2 : max
-  const isPacked = field.kind === 'plain' && ['bcd', 'nibbles'].includes(writingOf(field, dialect.defaults))
-  const needed = length.counts === 'bytes' && isPacked ? Math.ceil(max / 2) : counted
-  if (needed > capacity) say(path, `may hold ${needed}, more than its length can say (${capacity})`)
-}
+const isMti = (mti: string): boolean => /^\d{4}$/.test(mti)

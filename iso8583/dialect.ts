@@ -19,9 +19,18 @@ export interface Dialect<Fields extends FieldTable = FieldTable> {
   readonly bitmap: BitmapSpec
   readonly fields: Fields
   readonly settings?: Settings
+  readonly answers?: Answers
   /** `illustrative`: public facts only, not the network's own specification; not for production. */
   readonly fidelity?: 'generic' | 'illustrative'
   readonly notClaimed?: readonly string[]
+}
+
+/** From a request to its answer: see `answerTo`. */
+export interface Answers {
+  /** Request and answer, where they are not what the standard's rule says. */
+  readonly mti?: Readonly<Record<string, string>>
+  /** The elements that travel back as they came. */
+  readonly echo: readonly number[]
 }
 
 /** How elements are written where they don't say so themselves. */

@@ -83,7 +83,7 @@ export function differences(dialect: Dialect): readonly string[] {
   const { base } = dialect
   if (base === undefined) return []
   const out: string[] = []
-  for (const part of ['mti', 'bitmap', 'defaults', 'settings'] as const) {
+  for (const part of ['mti', 'bitmap', 'defaults', 'settings', 'answers'] as const) {
     const [ours, theirs] = [JSON.stringify(dialect[part] ?? {}), JSON.stringify(base[part] ?? {})]
     if (ours !== theirs) out.push(`${part}: ${theirs} becomes ${ours}`)
   }

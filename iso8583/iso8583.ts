@@ -8,6 +8,7 @@ export type { IsoCodecErrorCode } from './error.ts'
 
 export { absent, dialect, extend } from './dialect.ts'
 export type {
+  Answers,
   Changes,
   Dialect,
   EncodingProfile,
@@ -49,6 +50,7 @@ export {
   track,
   trackData,
 } from './fields.ts'
+export { answerMti, answerTo } from './answer.ts'
 export { bundledDialects } from './dialects/bundled.ts'
 export { emvTags } from './dialects/emv-tags.ts'
 export { iso87Ascii, iso87AsciiHex, iso87Bcd, iso87Ebcdic } from './dialects/iso87.ts'

@@ -72,6 +72,7 @@ class Reader {
       'settings',
       'fidelity',
       'notClaimed',
+      'answers',
       'fields',
     ])
     const { name, version } = json
@@ -91,6 +92,7 @@ class Reader {
       ...(json['fidelity'] !== undefined && {
         fidelity: this.#oneOf(json['fidelity'], 'fidelity', ['generic', 'illustrative']) as 'generic',
       }),
+      ...(json['answers'] !== undefined && { answers: this.#answers(json['answers']) }),
       ...(Array.isArray(json['notClaimed']) && { notClaimed: json['notClaimed'].map(String) }),
     }
     if (json['extends'] !== undefined) {
@@ -324,6 +326,16 @@ class Reader {
       written: this.#oneOf(given['written'], 'bitmap.written', ['binary', 'hex']) as 'hex',
       max: max as 1,
     }
+  }
+
+  #answers(json: unknown): NonNullable<Dialect['answers']> {
+    const { echo = [], mti = {} } = isObject(json) ? json : {}
+    this.#known(isObject(json) ? json : {}, 'answers', ['echo', 'mti'])
+    if (!Array.isArray(echo) || !echo.every((de) => Number.isInteger(de)))
+      this.#wrong('answers.echo', 'is not a list of element numbers')
+    if (!isObject(mti) || !Object.values(mti).every((to) => typeof to === 'string'))
+      this.#wrong('answers.mti', 'is not an object of message types')
+    return { echo: echo as number[], mti: mti as Record<string, string> }
   }
 
   #settings(json: Json): NonNullable<Dialect['settings']> {

@@ -31,6 +31,12 @@ export function reference(dialect: Dialect): string {
   lines.push(`| text | ${defaults.text} |`, `| digits | ${defaults.digits} |`)
   lines.push(`| lengths | ${defaults.len} |`, `| bytes | ${defaults.bytes} |`)
   for (const [setting, value] of Object.entries(settings ?? {})) lines.push(`| ${setting} | ${value} |`)
+  if (dialect.answers !== undefined) {
+    const { echo, mti: stated = {} } = dialect.answers
+    const types = Object.entries(stated).map(([request, answer]) => `${request} by ${answer}`)
+    lines.push(`| an answer | ${['the function plus one', ...types].join(', ')} |`)
+    lines.push(`| travels back | ${echo.map((de) => `DE${de}`).join(' ')} |`)
+  }
   lines.push('')
   if (base !== undefined) {
     const changes = differences(dialect)

@@ -2,7 +2,7 @@ import { dialect } from '../dialect.ts'
 import { bertlv, bytes, de, lllvar } from '../fields.ts'
 import { elements1987 } from './elements-1987.ts'
 import { emvTags } from './emv-tags.ts'
-import { asciiHexProfile, asciiProfile, bcdProfile, ebcdicProfile } from './profiles.ts'
+import { answers1987, asciiHexProfile, asciiProfile, bcdProfile, ebcdicProfile } from './profiles.ts'
 
 /** Where bytes travel as hexadecimal characters, the length of DE55 counts these, as a reader of plain text expects. */
 const elements1987Ascii = {
@@ -17,6 +17,7 @@ export const iso87Ascii = dialect({
   about: 'ISO 8583:1987 in ASCII with a binary bitmap',
   fidelity: 'generic',
   ...asciiProfile,
+  answers: answers1987,
   fields: elements1987Ascii,
 })
 
@@ -27,6 +28,7 @@ export const iso87AsciiHex = dialect({
   about: 'ISO 8583:1987 in ASCII, bitmaps in hexadecimal digits',
   fidelity: 'generic',
   ...asciiHexProfile,
+  answers: answers1987,
   fields: elements1987Ascii,
 })
 
@@ -37,6 +39,7 @@ export const iso87Bcd = dialect({
   about: 'ISO 8583:1987 with packed digits and binary bitmap, PIN block, ICC data and MAC',
   fidelity: 'generic',
   ...bcdProfile,
+  answers: answers1987,
   fields: elements1987,
 })
 
@@ -47,5 +50,6 @@ export const iso87Ebcdic = dialect({
   about: 'ISO 8583:1987 with EBCDIC 037 text, packed digits, binary lengths and bitmap',
   fidelity: 'generic',
   ...ebcdicProfile,
+  answers: answers1987,
   fields: elements1987,
 })

@@ -1,7 +1,7 @@
 import { dialect } from '../dialect.ts'
 import { elements1993 } from './elements-1993.ts'
 import { elements2003 } from './elements-2003.ts'
-import { asciiHexProfile, bcdProfile } from './profiles.ts'
+import { answers1993, asciiHexProfile, bcdProfile } from './profiles.ts'
 
 /** ISO 8583:1993 in ASCII, bitmaps and bytes in hexadecimal digits. */
 export const iso93AsciiHex = dialect({
@@ -10,6 +10,7 @@ export const iso93AsciiHex = dialect({
   about: 'ISO 8583:1993 in ASCII, bitmaps and bytes in hexadecimal digits',
   fidelity: 'generic',
   ...asciiHexProfile,
+  answers: answers1993,
   fields: elements1993,
 })
 
@@ -20,6 +21,7 @@ export const iso93Bcd = dialect({
   about: 'ISO 8583:1993 with packed digits and binary bitmap and bytes',
   fidelity: 'generic',
   ...bcdProfile,
+  answers: answers1993,
   fields: elements1993,
 })
 
@@ -30,5 +32,6 @@ export const iso03Bcd = dialect({
   about: 'ISO 8583:2003, as far as it is public, with packed digits and binary bitmap and bytes',
   fidelity: 'generic',
   ...bcdProfile,
+  answers: answers1993,
   fields: elements2003,
 })

@@ -31,3 +31,8 @@ export const bcdProfile: Profile = {
   mti: digits(4),
   bitmap: bits('binary', { max: 2 }),
 }
+
+/** What travels back in an answer, by the standard's lists of mandatory echo elements: what was asked, by whom, when. */
+export const answers1987 = { echo: [3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49] } as const
+/** Of 1993 and 2003, where DE12 has the date as well, and DE13 is another one. */
+export const answers1993 = { echo: [3, 4, 7, 11, 12, 32, 37, 41, 42, 49] } as const
