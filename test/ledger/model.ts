@@ -40,8 +40,14 @@ interface State {
 /** A refusal; what it says is all that is needed of it. */
 class No extends Error {}
 
+/** One of each is enough: making an error is most of what a refusal would cost. */
+const refusals = new Map<string, No>()
+
 function need(truth: boolean, reason: string): asserts truth {
-  if (!truth) throw new No(reason)
+  if (truth) return
+  const refusal = refusals.get(reason) ?? new No(reason)
+  refusals.set(reason, refusal)
+  throw refusal
 }
 
 const most = 9_223_372_036_854_775_807n
@@ -84,13 +90,15 @@ function refusalOf(act: () => void): UnitOutcome | undefined {
   }
 }
 
-/** `structuredClone` would be most of a run's time. */
-function copyOf<T>(value: T): T {
-  if (Array.isArray(value)) return value.map(copyOf) as T
-  if (typeof value !== 'object' || value === null) return value
-  const copy: Record<string, unknown> = {}
-  for (const [name, inner] of Object.entries(value)) copy[name] = copyOf(inner)
-  return copy as T
+/** `structuredClone` would be most of a run's time. What a posting moved is never changed. */
+function copyOf({ accounts, holds, postings }: State): State {
+  const copied: State = { accounts: {}, holds: {}, postings: {} }
+  for (const path in accounts) copied.accounts[path] = { ...accounts[path]! }
+  for (const id in holds) {
+    copied.holds[id] = { ...holds[id]!, legs: holds[id]!.legs.map((leg) => ({ ...leg })) }
+  }
+  for (const id in postings) copied.postings[id] = { ...postings[id]! }
+  return copied
 }
 
 function checkForm(command: Command): void {
