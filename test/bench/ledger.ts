@@ -304,11 +304,18 @@ try {
     })
   }
   if (options.grow) result['grow'] = await grow(ledger, postgres.url)
-  const verifiedAt = performance.now()
-  const { entries, bad } = await verifyLedger(postgres.url)
-  if (bad !== undefined) throw new Error(`the books do not verify: ${bad.what}`)
-  const verifyRate = Number(entries) / ((performance.now() - verifiedAt) / 1_000)
-  result['verify'] = { ours: Math.round(verifyRate), entries: Number(entries) }
+  const verified: number[] = []
+  let entries = 0
+  // The first to read new rows also marks them as committed, which is a write: the spread tells.
+  for (let turn = 0; turn < 3; turn++) {
+    const startedAt = performance.now()
+    const found = await verifyLedger(postgres.url)
+    if (found.bad !== undefined) throw new Error(`the books do not verify: ${found.bad.what}`)
+    entries = Number(found.entries)
+    verified.push(Math.round(entries / ((performance.now() - startedAt) / 1_000)))
+  }
+  const verifyRate = median(verified)
+  result['verify'] = { ours: verifyRate, first: verified[0], max: Math.max(...verified), entries }
   result['rssMb'] = Math.round(process.memoryUsage.rss() / 1_048_576)
   await ledger.close()
   await naive.close()
