@@ -68,8 +68,10 @@ function checkAnswers({ answers, fields }: Dialect, say: Say): void {
     const field = fields[de]
     if (seen.has(de)) say(`answers.echo DE${de}`, 'is there twice')
     seen.add(de)
-    if (field === undefined) say(`answers.echo DE${de}`, 'is not an element of the dialect')
-    else if (field.sensitive === 'secret' || field.sensitive === 'track')
+    // An element that a derived dialect took away cannot come, and so does no harm.
+    if (!Number.isInteger(de) || de < 2 || de > elementsMax)
+      say(`answers.echo DE${de}`, `is not the number of an element (2 to ${elementsMax})`)
+    else if (field?.sensitive === 'secret' || field.sensitive === 'track')
       say(`answers.echo DE${de}`, 'must not travel back')
   }
 }

@@ -59,7 +59,11 @@ test('a dialect that answers otherwise says so in a file', () => {
 })
 
 test.each<[string, Omit<Parameters<typeof extend>[1], 'name'>, RegExp]>([
-  ['an echo of what is not there', { answers: { echo: [11, 192] } }, /DE192 is not an element/],
+  [
+    'an echo of what no message can have',
+    { answers: { echo: [11, 193] } },
+    /DE193 is not the number of an element/,
+  ],
   ['an echo that is there twice', { answers: { echo: [11, 11] } }, /DE11 is there twice/],
   ['a PIN block that travels back', { answers: { echo: [52] } }, /DE52 must not travel back/],
   ['track data that travels back', { answers: { echo: [35] } }, /DE35 must not travel back/],
