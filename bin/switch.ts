@@ -8,7 +8,7 @@ import { knet } from '../connectors/knet/knet.ts'
 import type { NetworkProfile } from '../connectors/network.ts'
 import { type NetworkConnector, openConnector } from '../connectors/network-connector.ts'
 import { openFront } from '../front/front.ts'
-import { type HsmOptions, openHsm } from '../hsm/hsm.ts'
+import { type HsmOptions, openHsm, registerHsmMetrics } from '../hsm/hsm.ts'
 import { ascii4Frame, binary2Frame, bundledDialects, compile } from '../iso8583/iso8583.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { openPool } from '../kernel/database.ts'
@@ -104,6 +104,7 @@ const opened = await openSwitch({
   alarm: (what, subject) => log.error({ alarm: what, subject }, what),
 })
 const keeping = keepBooks({ ledger, reader: pool, clock, log, ...anchorsOf(config.anchors) })
+registerHsmMetrics(opened.metrics, hsm)
 const front = await openFront({
   ...config.http,
   node: config.node,

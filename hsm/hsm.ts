@@ -25,5 +25,5 @@ export type {
 } from './contract.ts'
 export { HsmError } from './fault.ts'
 export type { HsmFault } from './fault.ts'
-export { secondsBounds } from './figures.ts'
+export { registerHsmMetrics } from './metrics.ts'
 export type { OperationFigures } from './figures.ts'
