@@ -71,7 +71,7 @@ function checkAnswers({ answers, fields }: Dialect, say: Say): void {
     // An element that a derived dialect took away cannot come, and so does no harm.
     if (!Number.isInteger(de) || de < 2 || de > elementsMax)
       say(`answers.echo DE${de}`, `is not the number of an element (2 to ${elementsMax})`)
-    else if (field?.sensitive === 'secret' || field.sensitive === 'track')
+    else if (field?.sensitive === 'secret' || field?.sensitive === 'track')
       say(`answers.echo DE${de}`, 'must not travel back')
   }
 }
