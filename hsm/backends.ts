@@ -160,13 +160,20 @@ export class Backends {
     })
   }
 
-  /** The least busy that may be asked about these references; one that is silent only when there is no other. */
+  /**
+   * The least busy that may be asked about these references; one that is silent only when there is no other. An open
+   * breaker sends calls elsewhere, and where there is no elsewhere it holds up nobody: to the last process that answers
+   * heartbeats, waiting would be worse than trying.
+   */
   choose(refs: () => readonly string[], besides?: Backend): Backend | undefined {
+    const able = this.#seats
+      .filter(({ backend }) => backend.state === 'up')
+      .filter((seat) => this.#keySets.agrees(seat, refs))
+    const isElsewhere = able.some(({ breaker }) => breaker.state === 'closed')
     let least: Backend | undefined
-    for (const seat of this.#seats) {
-      const { backend, breaker } = seat
-      if (backend === besides || backend.state !== 'up' || backend.outstanding >= inFlightMax) continue
-      if (breaker.state !== 'closed' || !this.#keySets.agrees(seat, refs)) continue
+    for (const { backend, breaker } of able) {
+      if (backend === besides || backend.outstanding >= inFlightMax) continue
+      if (isElsewhere && breaker.state !== 'closed') continue
       if (least === undefined || rank(backend) < rank(least)) least = backend
     }
     return least

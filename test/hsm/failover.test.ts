@@ -20,6 +20,8 @@ const pinBlock = {
   pan: '5555555551234567',
 }
 const moved = 'A5948F55D854BBA4'
+/** Once it is open, nothing in a test's time closes it. */
+const neverAgain = { windowMs: 600_000, openMs: 600_000 }
 
 describe.skipIf(softhsmMissing() !== undefined || compilerMissing() !== undefined)(
   'on a library that fails',
@@ -178,6 +180,17 @@ describe.skipIf(softhsmMissing() !== undefined || compilerMissing() !== undefine
       while (breaker() !== 'closed') await wait(20)
       expect(hsm.status().restarts).toBe(2)
       await hsm.close()
+    })
+
+    test('the only process that is up is asked whatever its breaker says', async () => {
+      const impatient = await rooms.open({ deadlineMs: 300, breaker: { ...neverAgain, failuresMax: 1 } })
+      process.kill(impatient.status().pids![0]!, 'SIGSTOP')
+      expect(await faultOf(impatient.generateMac(request))).toEqual({ kind: 'deadline' })
+      process.kill(impatient.status().pids![0]!, 'SIGCONT')
+      expect(impatient.status().backends![0]!.breaker).toBe('open')
+      while (!(await traffic(impatient, 0.1)).has(mac)) await wait(20)
+      expect(impatient.status().backends![0]!.breakerOpenings).toBe(1)
+      await impatient.close()
     })
 
     test('a process that has answered enough is replaced by a fresh one, and no call notices', async () => {
