@@ -19,7 +19,7 @@ export interface Vendor {
   readonly mechanisms: Readonly<Partial<Record<VendorMechanism, number>>>
 }
 
-export const vendorFolder = join(import.meta.dirname, 'vendors')
+const vendorFolder = join(import.meta.dirname, 'vendors')
 const vendorMechanisms: readonly string[] = ['retail-mac'] satisfies VendorMechanism[]
 
 /** The vendor whose token calls itself so; undefined for one we know nothing of. */
