@@ -12,11 +12,13 @@ export interface Connector {
   availability(): 'available' | NotSentReason
   /** Names a leg before it is committed: DE11 from this node's block, DE7 now. undefined: no STAN to be had. */
   identify(): LegIdentity | undefined
+  /** Encodes and seals a request. Lets nothing out, so it may be done before it is known whether the leg may leave. */
+  prepare(leg: OutboundLeg): Promise<PreparedLeg>
   /**
    * Sends one request and waits for its answer until the deadline. Never rejects. A leg is sent at most once: what
    * comes back after `maybeSent` goes to `onLate`.
    */
-  send(leg: OutboundLeg, deadlineMonotonicMs: number): Promise<LegOutcome>
+  send(prepared: PreparedLeg, deadlineMonotonicMs: number): Promise<LegOutcome>
   /** Answers that came for a leg whose waiter had gone. */
   onLate(listener: (identity: LegIdentity, answer: LegAnswer) => void): void
   /** Called whenever the destination becomes able to take legs. */
@@ -39,6 +41,12 @@ export interface OutboundLeg {
   readonly identity: LegIdentity
   /** Clear values; DE7, DE11 and the seal are added by the connector. */
   readonly fields: Readonly<Record<number, FieldValue>>
+}
+
+/** A leg and its message, or why there is none. */
+export interface PreparedLeg {
+  readonly leg: OutboundLeg
+  readonly message: Buffer | 'hsm' | 'malformed'
 }
 
 export interface LegAnswer {

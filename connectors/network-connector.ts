@@ -26,6 +26,7 @@ import type {
   MaybeSentReason,
   NotSentReason,
   OutboundLeg,
+  PreparedLeg,
   Sealer,
   StanBlocks,
 } from './connector.ts'
@@ -149,28 +150,34 @@ export class NetworkConnector implements Connector {
     return stan === undefined ? undefined : { stan, transmittedAt: transmissionTime(this.#clock.wallMs()) }
   }
 
-  async send(leg: OutboundLeg, deadlineMonotonicMs: number): Promise<LegOutcome> {
+  async prepare(leg: OutboundLeg): Promise<PreparedLeg> {
+    const body = this.#bodyOf(leg)
+    try {
+      const message = this.#isSealed(leg.mti)
+        ? await encodeSealed(this.#codec, body, (data) => this.#seal(data))
+        : this.#codec.encode(body)
+      return { leg, message }
+    } catch (error) {
+      if (error instanceof SealError) return { leg, message: 'hsm' }
+      if (!(error instanceof IsoCodecError)) throw error
+      const { code, path } = error
+      this.#log.error({ code, path, mti: leg.mti }, 'our own message cannot be encoded')
+      return { leg, message: 'malformed' }
+    }
+  }
+
+  async send({ leg, message }: PreparedLeg, deadlineMonotonicMs: number): Promise<LegOutcome> {
     const refused = this.#refusal(leg, deadlineMonotonicMs)
     if (refused !== undefined) return { kind: 'notSent', reason: refused }
+    if (typeof message === 'string') return { kind: 'notSent', reason: message }
     const permit = this.breaker.enter()
     if (permit === undefined) return { kind: 'notSent', reason: 'breakerOpen' }
     this.#legs++
     let health: LegHealth = 'neutral'
-    const body = this.#bodyOf(leg)
     try {
-      const outcome = await this.#exchange(body, deadlineMonotonicMs)
+      const outcome = await this.#session.exchange(message, deadlineMonotonicMs)
       health = healthOf(outcome)
-      return this.#outcome(outcome, this.#codec.describe(body))
-    } catch (error) {
-      if (error instanceof SealError) return { kind: 'notSent', reason: 'hsm' }
-      if (error instanceof IsoCodecError) {
-        this.#log.error(
-          { code: error.code, path: error.path, mti: leg.mti },
-          'our own message cannot be encoded',
-        )
-        return { kind: 'notSent', reason: 'malformed' }
-      }
-      throw error
+      return this.#outcome(outcome, this.#codec.describe(this.#bodyOf(leg)))
     } finally {
       this.#legs--
       permit.done(health)
@@ -237,16 +244,6 @@ export class NetworkConnector implements Connector {
   #bodyOf({ mti, identity, fields }: OutboundLeg): MessageBody {
     const { stan, transmittedAt } = identity
     return { mti, fields: { ...fields, 7: transmittedAt, 11: stan, 32: this.rules.acquirerId } }
-  }
-
-  /** Everything that can fail without a byte having left comes before the last line. */
-  async #exchange(body: MessageBody, deadlineMonotonicMs: number): Promise<ExchangeOutcome> {
-    const bytes = this.#isSealed(body.mti)
-      ? await encodeSealed(this.#codec, body, (data) => this.#seal(data))
-      : this.#codec.encode(body)
-    // The HSM took its time, and that counts too.
-    if (this.#lacksTime(deadlineMonotonicMs)) return { kind: 'notSent', reason: 'noTime' }
-    return this.#session.exchange(bytes, deadlineMonotonicMs)
   }
 
   async #seal(data: Uint8Array): Promise<Uint8Array> {

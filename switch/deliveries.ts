@@ -123,7 +123,8 @@ export class Deliveries {
       return { kind: 'notSent', reason: 'hsm' }
     }
     const leg = reversalLeg(obligation, connector.rules, pan)
-    return connector.send(leg, this.#ports.clock.monotonicMs() + connector.rules.timeoutMs)
+    const prepared = await connector.prepare(leg)
+    return connector.send(prepared, this.#ports.clock.monotonicMs() + connector.rules.timeoutMs)
   }
 
   /** The schedule's wait after this many attempts, give or take a fifth, so that what failed together parts. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert'
-import type { Connector } from '../connectors/connector.ts'
+import type { Connector, PreparedLeg } from '../connectors/connector.ts'
 import { type Hsm, HsmError } from '../hsm/hsm.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { uuidv7 } from '../kernel/ids.ts'
@@ -24,6 +24,9 @@ export interface DispatchPorts {
   readonly pinKeyOf: (destination: string) => string
   readonly openAccounts: (accounts: readonly AccountSpec[]) => Promise<void>
 }
+
+/** A leg that could leave, or why it can't. */
+export type Prepared = PreparedLeg | (LegEnd & { readonly kind: 'notSent' })
 
 /** Between the deadline for our answer and the source's own: serialisation, queueing, the wire. */
 const marginMs = 500
@@ -60,10 +63,12 @@ export class Dispatch {
     }
   }
 
-  /** The PIN into the destination's zone, then the leg, to its end. Never rejects for a fault of the outside. */
-  async send(purchase: InboundPurchase, leg: Leg): Promise<LegEnd> {
-    const connector = this.#ports.connectors.get(leg.destination)
-    assert(connector !== undefined)
+  /**
+   * The PIN into the destination's zone, and the message sealed: all of the work that lets nothing out. Never rejects for
+   * a fault of the outside.
+   */
+  async prepare(purchase: InboundPurchase, leg: Leg): Promise<Prepared> {
+    const connector = this.#connector(leg)
     const secrets = purchase.secrets.reveal()
     let pinBlock: Uint8Array | undefined
     if (secrets.pinBlock !== undefined) {
@@ -78,9 +83,14 @@ export class Dispatch {
         return { kind: 'notSent', reason: error.fault.kind === 'pinBlock' ? 'pinBlock' : 'hsm' }
       }
     }
-    const outbound = purchaseLeg({ request: purchase.request, leg, secrets, pinBlock })
-    const deadline = this.#ports.clock.monotonicMs() + this.#legTimeMs(purchase, connector)
-    return connector.send(outbound, deadline)
+    return connector.prepare(purchaseLeg({ request: purchase.request, leg, secrets, pinBlock }))
+  }
+
+  /** The leg, to its end. Never rejects for a fault of the outside. */
+  async send(purchase: InboundPurchase, leg: Leg, prepared: Prepared): Promise<LegEnd> {
+    if ('kind' in prepared) return prepared
+    const connector = this.#connector(leg)
+    return connector.send(prepared, this.#ports.clock.monotonicMs() + this.#legTimeMs(purchase, connector))
   }
 
   /** How long an answer is still of use to the source. */
@@ -91,6 +101,12 @@ export class Dispatch {
 
   #legTimeMs(purchase: InboundPurchase, connector: Connector): number {
     return Math.min(connector.rules.timeoutMs, this.answerableForMs(purchase) - marginMs)
+  }
+
+  #connector({ destination }: Leg): Connector {
+    const connector = this.#ports.connectors.get(destination)
+    assert(connector !== undefined)
+    return connector
   }
 
   async #ensureOpen(accounts: readonly AccountSpec[]): Promise<boolean> {

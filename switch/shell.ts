@@ -5,7 +5,7 @@ import { uuidv7 } from '../kernel/ids.ts'
 import type { CardOnFile } from './admission.ts'
 import type { InboundPurchase, InboundReversal } from './arrivals.ts'
 import { businessDateOf } from './business-date.ts'
-import { Dispatch, type DispatchPorts } from './dispatch.ts'
+import { Dispatch, type DispatchPorts, type Prepared } from './dispatch.ts'
 import { type Journal, JournalUnavailable } from './journal.ts'
 import { KeyedLocks } from './locks.ts'
 import type { Observer } from './observer.ts'
@@ -32,7 +32,11 @@ export interface ShellPorts extends DispatchPorts {
 }
 
 /** Hands an answer to the one who asked; says what became of it. */
-export type Waiter = (answer: Answer) => Promise<'written' | 'notSent' | 'failed'>
+export interface Waiter {
+  (answer: Answer): Promise<'written' | 'notSent' | 'failed'>
+  /** Makes ready what it will probably be called with. Tells nobody. */
+  prepare?(answer: Answer): void
+}
 
 /** A request being served by this node: its record, who waits, and the card data that is nowhere else. */
 interface Live {
@@ -44,6 +48,8 @@ interface Live {
   answered: boolean
   /** Somebody was given the answer. */
   heard: boolean
+  /** The message of its leg, made while commit 1 was on its way. */
+  ahead?: { readonly legId: string; readonly prepared: Promise<Prepared> }
 }
 
 /** Deliveries are recorded this often: longer intervals make bursts, and the commits of payments wait behind them. */
@@ -263,7 +269,9 @@ export class Shell {
     let event = first
     for (let attempt = 1; attempt <= 10; attempt++) {
       const result = step(live.transaction, event, this.#profileOf(live.transaction, event))
-      const outcome = await this.#ports.journal.commit(result.unit)
+      const committing = this.#ports.journal.commit(result.unit)
+      this.#workAhead(live, result.effects)
+      const outcome = await committing
       if (outcome.kind === 'committed') {
         live.transaction = result.transaction
         this.#ports.observer.moved(result.transaction, event)
@@ -305,6 +313,20 @@ export class Shell {
     }
     this.#ports.observer.alarm('a transaction could not be moved on', live.transaction?.id ?? '')
     this.#forget(live)
+  }
+
+  /** While a commit is on its way: the part of the work behind it that lets nothing out. */
+  #workAhead(live: Live | Stored, effects: readonly Effect[]): void {
+    // A repeat is most often of something that is long done, and its PIN was looked at then.
+    if (live.purchase === undefined || live.purchase.repeat) return
+    for (const effect of effects) {
+      if (effect.kind === 'answer') for (const waiter of live.waiters) waiter.prepare?.(effect.answer)
+      if (effect.kind !== 'send') continue
+      const prepared = this.#dispatch.prepare(live.purchase, effect.leg)
+      // If the commit fails nobody asks for it again.
+      prepared.catch(() => undefined)
+      live.ahead = { legId: effect.leg.id, prepared }
+    }
   }
 
   async #exists(live: Live | Stored, event: TransactionEvent, asked?: Asked): Promise<void> {
@@ -396,7 +418,9 @@ export class Shell {
   async #send(live: Live, leg: Leg): Promise<void> {
     const { clock } = this.#ports
     const startedAt = clock.monotonicMs()
-    const outcome = await this.#dispatch.send(live.purchase, leg)
+    const { ahead, purchase } = live
+    const prepared = await (ahead?.legId === leg.id ? ahead.prepared : this.#dispatch.prepare(purchase, leg))
+    const outcome = await this.#dispatch.send(purchase, leg, prepared)
     const legMs = Math.round(clock.monotonicMs() - startedAt)
     if (outcome.kind === 'maybeSent') this.#expectLate(live, leg)
     await this.#locks.run(live.purchase.sourceKey, () =>

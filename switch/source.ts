@@ -15,7 +15,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { admit } from './admission.ts'
 import { arrivalOf, type SourceRules } from './arrivals.ts'
 import type { Observer } from './observer.ts'
-import type { Shell } from './shell.ts'
+import type { Shell, Waiter } from './shell.ts'
 import type { Answer } from './transaction/transaction.ts'
 
 /**
@@ -135,7 +135,7 @@ class Desk {
       observer.refused(rules.name, 'seal')
       return void (await this.#reply(line.link, message, { responseCode: '63' }))
     }
-    const waiter = (answer: Answer): ReturnType<Link['send']> => this.#reply(line.link, message, answer)
+    const waiter = this.#waiter(line.link, message)
     switch (arrival.kind) {
       case 'purchase':
         return shell.purchase(arrival, admission.file!, waiter)
@@ -164,21 +164,38 @@ class Desk {
     await this.#reply(line.link, read, { responseCode: '30' })
   }
 
-  async #reply(link: Link, request: Message, answer: Answer): ReturnType<Link['send']> {
+  /** The seal takes a while, and what the answer will be is known before it may be given. */
+  #waiter(link: Link, request: Message): Waiter {
+    let ahead: { readonly answer: Answer; readonly bytes: Promise<Buffer | undefined> } | undefined
+    const waiter: Waiter = async (answer) => {
+      const isReady =
+        ahead?.answer.responseCode === answer.responseCode && ahead.answer.authId === answer.authId
+      const bytes = await (isReady ? ahead!.bytes : this.#sealed(request, answer))
+      return bytes === undefined ? 'notSent' : link.send(bytes)
+    }
+    waiter.prepare = (answer) => {
+      ahead = { answer, bytes: this.#sealed(request, answer) }
+    }
+    return waiter
+  }
+
+  #reply(link: Link, request: Message, answer: Answer): ReturnType<Link['send']> {
+    return this.#waiter(link, request)(answer)
+  }
+
+  /** An answer without a seal would be refused by the source, so then there is none. */
+  async #sealed(request: Message, answer: Answer): Promise<Buffer | undefined> {
     const { codec, hsm, observer, rules } = this.#options
     const fields: Record<number, FieldValue> = { 39: answer.responseCode }
     for (const de of echoed) copy(request, de, fields)
     if (answer.authId !== undefined) fields[38] = answer.authId
     const body = { mti: responseMti(request.mti), fields }
-    let bytes: Buffer
     try {
-      bytes = await encodeSealed(codec, body, (data) => hsm.generateMac({ key: rules.keys.mac, data }))
+      return await encodeSealed(codec, body, (data) => hsm.generateMac({ key: rules.keys.mac, data }))
     } catch {
-      // An answer without a seal would be refused by the source, so none is given.
       observer.refused(rules.name, 'unsealable')
-      return 'notSent'
+      return undefined
     }
-    return link.send(bytes)
   }
 }
 

@@ -83,7 +83,7 @@ async function world({ profile = {}, peer: prepare, listening = true, ...options
   const send = (leg = purchase(), timeoutMs = 25_000) => {
     const sending: { outcome: LegOutcome | undefined; settled: Promise<LegOutcome> } = {
       outcome: undefined,
-      settled: connector.send(leg, clock.monotonicMs() + timeoutMs),
+      settled: sendOn(connector, leg, clock.monotonicMs() + timeoutMs),
     }
     void sending.settled.then((outcome) => {
       sending.outcome = outcome
@@ -120,6 +120,10 @@ const maybeSent = (reason: string) => ({
   sent: expect.stringMatching(/^0[24]\d\d 2=999999\*+0014 /) as string,
 })
 const silence = () => undefined
+
+async function sendOn(connector: NetworkConnector, leg: OutboundLeg, deadline: number): Promise<LegOutcome> {
+  return connector.send(await connector.prepare(leg), deadline)
+}
 
 describe('a leg', () => {
   test('is sent with what is the network’s own business, and its answer comes back', async () => {
@@ -329,7 +333,8 @@ describe('the session', () => {
     await state('signingOn')
     expect(connector.availability()).toBe('offline')
     expect(
-      await connector.send(
+      await sendOn(
+        connector,
         { mti: '0200', identity: { stan: '000009', transmittedAt: '0115093000' }, fields: {} },
         1e9,
       ),
@@ -608,7 +613,7 @@ describe('draining', () => {
     const identity = { stan: '000099', transmittedAt: '0115093000' }
     const drained = connector.drain(clock.monotonicMs() + 26_000)
     expect(connector.availability()).toBe('draining')
-    expect(await connector.send({ mti: '0200', identity, fields: {} }, 1e9)).toEqual(notSent('draining'))
+    expect(await sendOn(connector, { mti: '0200', identity, fields: {} }, 1e9)).toEqual(notSent('draining'))
     expect(peer.of('0800', '002')).toEqual([])
     await peer.of('0200')[0]!.answer({ 39: '00' })
     expect(await sending.settled).toMatchObject({ kind: 'answered' })
