@@ -4,9 +4,8 @@ import type { Block, UnitRecord } from './chain.ts'
 import type { Unit, UnitOutcome } from './contract.ts'
 import { apply, decide } from './decide.ts'
 import type { Account, Decision, Hold, Posting } from './decide.ts'
-import type { KnownBooks, KnownHead } from './known.ts'
+import type { BooksAtHead, KnownBooks, KnownHead } from './known.ts'
 import { load } from './load.ts'
-import type { Loaded } from './load.ts'
 import { gatherRows } from './rowkinds.ts'
 import type { RowKinds } from './rowkinds.ts'
 import type { Session } from './session.ts'
@@ -150,7 +149,7 @@ function isRecorded(decision: Decision | Guarded): boolean {
 function written(
   tasks: readonly Task[],
   decisions: readonly (Decision | Guarded)[],
-  { head, books, versions, holdVersions }: Omit<Loaded, 'verdicts'>,
+  { head, books, versions, holdVersions }: BooksAtHead,
   { shard, kinds }: BatchOptions,
 ): { readonly statements: Statement[]; readonly head: KnownHead } {
   const seq = head.seq + 1n

@@ -1,8 +1,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { Unit } from './contract.ts'
 import { emptyBooks } from './decide.ts'
-import type { Account } from './decide.ts'
-import type { Head, Loaded } from './load.ts'
+import type { Account, Books } from './decide.ts'
 
 /**
  * What the writer knows of the books without asking: the head of the chain, and accounts as they were at that head.
@@ -25,7 +24,7 @@ export class KnownBooks {
   }
 
   /** All that the units need in order to be decided; undefined when something would have to be asked for. */
-  loadedFor(units: readonly Unit[]): Omit<Loaded, 'verdicts'> | undefined {
+  loadedFor(units: readonly Unit[]): BooksAtHead | undefined {
     const head = this.#head
     if (head === undefined || this.#wary > 0) return undefined
     const books = emptyBooks()
@@ -90,8 +89,25 @@ export class KnownBooks {
   }
 }
 
+/** The head of a shard's chain. */
+export interface Head {
+  readonly seq: bigint
+  readonly hash: Uint8Array
+  readonly lastAccount: bigint
+  /** Never before that of the block before. */
+  readonly recordedAt: number
+}
+
 export interface KnownHead extends Head {
   readonly lastPosting: bigint
+}
+
+/** The part of the books that a batch touches, as it is at the head. */
+export interface BooksAtHead {
+  readonly head: Head
+  readonly books: Books
+  readonly versions: ReadonlyMap<string, bigint>
+  readonly holdVersions: ReadonlyMap<string, bigint>
 }
 
 /** About 300 bytes each. */

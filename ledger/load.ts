@@ -1,8 +1,8 @@
 import { DatabaseError } from '../kernel/database.ts'
 import type { Unit } from './contract.ts'
 import { emptyBooks, newAccount } from './decide.ts'
-import type { Account, Books, Hold, Posted } from './decide.ts'
-import type { KnownBooks } from './known.ts'
+import type { Account, Hold, Posted } from './decide.ts'
+import type { BooksAtHead, KnownBooks } from './known.ts'
 import { gatherRows } from './rowkinds.ts'
 import type { RowKinds } from './rowkinds.ts'
 import type { Session } from './session.ts'
@@ -10,21 +10,9 @@ import type { Statement } from './trip.ts'
 import { statement } from './statements.ts'
 import type { StatementName } from './statements.ts'
 
-export interface Head {
-  readonly seq: bigint
-  readonly hash: Uint8Array
-  readonly lastAccount: bigint
-  /** Never before that of the block before. */
-  readonly recordedAt: number
-}
-
-export interface Loaded {
-  readonly head: Head
-  readonly books: Books
+export interface Loaded extends BooksAtHead {
   /** What the guards refuse, by the unit's place in the batch. */
   readonly verdicts: ReadonlyMap<number, string>
-  readonly versions: ReadonlyMap<string, bigint>
-  readonly holdVersions: ReadonlyMap<string, bigint>
 }
 
 type Row = Record<string, unknown>
@@ -113,7 +101,7 @@ function wantedBy(
   return { accounts, postings, reversed, holds }
 }
 
-export function readBooks(rowsOf: (name: StatementName) => Row[]): Omit<Loaded, 'verdicts'> {
+export function readBooks(rowsOf: (name: StatementName) => Row[]): BooksAtHead {
   const books = emptyBooks()
   const [shard] = rowsOf('lockShard')
   if (shard === undefined) throw new DatabaseError('other', { message: 'the books have no such shard' })
