@@ -4,31 +4,10 @@ import type { DatabaseClient } from '../../kernel/database.ts'
 import { migrateLedger } from '../../ledger/ledger.ts'
 import { settings } from '../../ledger/session.ts'
 import { statements } from '../../ledger/statements.ts'
+import { wholeReads } from '../support/plans.ts'
 import { openTestDatabase } from '../support/postgres.ts'
 import { openWorld, transfer, unit } from './world.ts'
 import type { World } from './world.ts'
-
-interface PlanNode {
-  readonly 'Node Type': string
-  readonly 'Relation Name'?: string
-  readonly 'Index Cond'?: string
-  readonly Plans?: readonly PlanNode[]
-}
-
-/** Nodes that read a whole table, or a whole index. */
-function scans(node: PlanNode): string[] {
-  const below = (node.Plans ?? []).flatMap(scans)
-  const type = node['Node Type']
-  const whole = type === 'Seq Scan' || (/Index/.test(type) && node['Index Cond'] === undefined)
-  return whole ? [`${type} ${node['Relation Name'] ?? ''}`, ...below] : below
-}
-
-async function scansOf(client: DatabaseClient, text: string): Promise<string[]> {
-  const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
-    `EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`,
-  )
-  return scans(rows[0]!['QUERY PLAN'][0].Plan)
-}
 
 const names = Object.keys(statements) as (keyof typeof statements)[]
 
@@ -55,7 +34,7 @@ describe('every statement of the writer looks up, and scans nothing', () => {
     await client.query('RESET ROLE; ANALYZE; SET ROLE ledger_writer')
     const scanned: Record<string, string[]> = {}
     for (const name of names) {
-      const found = await scansOf(client, statements[name])
+      const found = await wholeReads(client, statements[name])
       if (found.length > 0) scanned[name] = found
     }
     await client.end()
@@ -64,7 +43,7 @@ describe('every statement of the writer looks up, and scans nothing', () => {
   })
 
   test.each(names)('%s, on books that are nearly empty', async (name) => {
-    expect(await scansOf(writer, statements[name])).toEqual([])
+    expect(await wholeReads(writer, statements[name])).toEqual([])
   })
 
   test('all of them, on books with many rows', async () => {
@@ -74,7 +53,7 @@ describe('every statement of the writer looks up, and scans nothing', () => {
     )
     await Promise.all(accounts.map((path) => world.ledger.commit(unit(transfer('bank', path, 1n)))))
     await world.admin.query('ANALYZE')
-    for (const name of names) expect(await scansOf(writer, statements[name]), name).toEqual([])
+    for (const name of names) expect(await wholeReads(writer, statements[name]), name).toEqual([])
   })
 
   test('while a plan that a connection without these settings makes on empty books is a scan, and stays one', async () => {
