@@ -14,7 +14,14 @@ import { systemClock } from '../kernel/clock.ts'
 import { openPool } from '../kernel/database.ts'
 import { systemRandom } from '../kernel/random.ts'
 import { type KeepingOptions, keepBooks, openLedger } from '../ledger/ledger.ts'
-import { journalRows, openSwitch, postgresStanBlocks, sealerOf, type SourceConfig } from '../switch/switch.ts'
+import {
+  Failpoints,
+  journalRows,
+  openSwitch,
+  postgresStanBlocks,
+  sealerOf,
+  type SourceConfig,
+} from '../switch/switch.ts'
 
 /** `node bin/switch.ts --config FILE`: one node of the switch, until SIGTERM. */
 interface Configuration {
@@ -74,6 +81,9 @@ for (const { network } of config.destinations) {
   if (illustrative) log.warn({ dialect: profile.dialect.name }, 'an illustrative dialect: public facts only')
 }
 
+const failpoint = process.env['FAILPOINT']
+if (failpoint !== undefined) log.warn({ failpoint }, 'a failpoint is set: this process is meant to fail')
+
 const pool = openPool({
   databaseUrl: config.database.writerUrl,
   applicationName: 'mafraq-journal',
@@ -101,6 +111,7 @@ const opened = await openSwitch({
   pinKeys: new Map(config.destinations.map(({ name, keys }) => [name, keys.pin])),
   sources: config.sources.map(sourceOf),
   routes: config.routes,
+  failpoints: failpoint === undefined ? undefined : new Failpoints(failpoint, config.environment),
   alarm: (what, subject) => log.error({ alarm: what, subject }, what),
 })
 const keeping = keepBooks({ ledger, reader: pool, clock, log, ...anchorsOf(config.anchors) })

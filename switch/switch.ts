@@ -8,6 +8,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { SourceRules } from './arrivals.ts'
 import { Deliveries } from './deliveries.ts'
 import { type Metrics, switchMetrics } from './ports/metrics.ts'
+import type { Failpoints } from './ports/failpoints.ts'
 import { postgresJournal } from './ports/postgres-journal.ts'
 import { type Route, routingTable } from './routing.ts'
 import { Shell } from './shell.ts'
@@ -34,6 +35,8 @@ export interface SwitchOptions {
   readonly routes: readonly Route[]
   /** For people, now. */
   readonly alarm: (what: string, subject: string) => void
+  /** For drills. */
+  readonly failpoints?: Failpoints | undefined
 }
 
 export interface SourceConfig {
@@ -54,6 +57,7 @@ export interface Switch {
   drain(waitMs: number): Promise<void>
 }
 
+export { FailpointError, failpointNames, Failpoints } from './ports/failpoints.ts'
 export { journalRows } from './ports/rows.ts'
 export { postgresStanBlocks } from './ports/stan-blocks.ts'
 export { transactionLife } from './life.ts'
@@ -61,14 +65,17 @@ export type { Life, LifeEvent } from './life.ts'
 
 /** Takes up what an earlier life left open, then listens: in that order (§4.22). */
 export async function openSwitch(options: SwitchOptions): Promise<Switch> {
-  const { clock, connectors, hsm, ledger, node, pool, random } = options
+  const { clock, failpoints, ledger, node, pool, random } = options
+  const hsm = failpoints?.hsm(options.hsm) ?? options.hsm
+  const connectors = failpoints?.connectors(options.connectors) ?? options.connectors
   checkTimers(options)
   const metrics = switchMetrics(
     { inFlight: () => shell.inFlight, ledgerWaiting: () => ledger.status().waiting },
     options.alarm,
   )
   const { observer } = metrics
-  const journal = postgresJournal(ledger, pool)
+  const written = postgresJournal(ledger, pool)
+  const journal = failpoints?.journal(written) ?? written
   const route = routingTable(options.routes, new Set(connectors.keys()))
   const shell = new Shell({
     node,
@@ -90,7 +97,8 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
   sweeper.start()
   const sources: Source[] = []
   for (const { rules, ...listener } of options.sources) {
-    sources.push(await openSource({ ...listener, rules, hsm, route, shell, clock, observer }))
+    const door = failpoints?.door(shell) ?? shell
+    sources.push(await openSource({ ...listener, rules, hsm, route, shell: door, clock, observer }))
   }
 
   return {

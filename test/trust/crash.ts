@@ -1,9 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runReconcile } from '../../bin/commands/reconcile.ts'
-import { type Part, startSystem } from '../../bin/environment/system.ts'
+import { type Part, startSystem, type System } from '../../bin/environment/system.ts'
+import { failpointNames } from '../../switch/switch.ts'
 import type { Goal } from './goal.ts'
 
-/** kill -9 of each process that matters, under load, and what the three books say afterwards. */
+/**
+ * kill -9 under load, and what the three books say afterwards: of each process that matters whenever it comes, and of
+ * the switch at each place in a transaction's life.
+ */
 export const crash: Goal = async ({ stateFolder, say }) => {
   const rate = 100
   const system = await startSystem({ stateFolder })
@@ -22,6 +26,17 @@ export const crash: Goal = async ({ stateFolder, say }) => {
       else await system.start(part)
       say(`${part} is back after ${((performance.now() - startedAt) / 1_000).toFixed(1)} s more`)
     }
+    await sleep(2_000)
+    await system.kill('switch')
+    for (const name of failpointNames) {
+      // Reversals are few: those of the payments that were under way when the process died come first.
+      const failpoint = `${name}:kill@${/^P1[12]/.test(name) ? 3 : 30}`
+      await startWith(system, failpoint)
+      await untilGone(system, name)
+      say(`the switch died at ${failpoint}`)
+      kills++
+    }
+    await system.start('switch')
     await sleep(4_000)
     await system.stopTerminals(60_000)
     await system.settle(90_000)
@@ -35,6 +50,23 @@ export const crash: Goal = async ({ stateFolder, say }) => {
     }
   } finally {
     await system.close()
+  }
+}
+
+/** The process inherits what we say to it alone. */
+async function startWith(system: System, failpoint: string): Promise<void> {
+  process.env['FAILPOINT'] = failpoint
+  try {
+    await system.start('switch')
+  } finally {
+    delete process.env['FAILPOINT']
+  }
+}
+
+async function untilGone(system: System, name: string): Promise<void> {
+  for (let tries = 0; (await system.pid('switch')) !== undefined; tries++) {
+    if (tries > 600) throw new Error(`nothing came to ${name}`)
+    await sleep(50)
   }
 }
 
