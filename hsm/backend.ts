@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { startExit, startFaultOf } from './config.ts'
 import type { ProcessConfig, StartFault } from './config.ts'
-import { FrameReader, packFrame } from './wire.ts'
+import { FrameReader, FrameWriter } from './wire.ts'
 import type { Fields, Frame } from './wire.ts'
 
 export interface HsmLog {
@@ -49,6 +49,10 @@ export class Backend {
   #child: ChildProcess | undefined
   #socket: Socket | undefined
   #reader = new FrameReader()
+  readonly #writer = new FrameWriter((bytes, gone) => {
+    if (this.#socket === undefined) gone()
+    else this.#socket.write(bytes, gone)
+  })
   #secret = ''
   #state: BackendState = 'down'
   #due = 0
@@ -118,7 +122,7 @@ export class Backend {
       ],
       {
         stdio: ['pipe', 'ignore', 'pipe'],
-        env: softhsmConf === undefined ? {} : { SOFTHSM2_CONF: softhsmConf },
+        env: { ...tunables, ...(softhsmConf === undefined ? {} : { SOFTHSM2_CONF: softhsmConf }) },
       },
     )
     this.#child = child
@@ -150,17 +154,14 @@ export class Backend {
     return true
   }
 
-  send(frame: Buffer): void {
+  /** It leaves at `flush`. Throws `WireError` when it is too long. */
+  send(id: number, fields: Fields): void {
+    this.#writer.put(id, fields)
     this.#due++
-    this.#socket?.write(frame, () => frame.fill(0))
   }
 
-  cork(): void {
-    this.#socket?.cork()
-  }
-
-  uncork(): void {
-    this.#socket?.uncork()
+  flush(): void {
+    this.#writer.flush()
   }
 
   /** From here on it is only waited for. */
@@ -224,7 +225,8 @@ export class Backend {
     if (this.#silentTicks * tickMs >= this.#options.silenceMaxMs) {
       this.#kill('fell silent')
     } else {
-      this.#socket?.write(packFrame(heartbeatId, { command: 'ping' }))
+      this.#writer.put(heartbeatId, { command: 'ping' })
+      this.#writer.flush()
     }
   }
 
@@ -271,6 +273,19 @@ export class Backend {
 /** No request has these ids. */
 const heartbeatId = 0xffffffff
 const unaskedId = 0
+
+/**
+ * SoftHSM asks glibc for memory some hundred times in each call, and for a page with each file that it opens. With
+ * these, it is mostly given what it gave back a moment before, which makes each call about a sixth cheaper.
+ */
+const tunables = {
+  GLIBC_TUNABLES: [
+    'glibc.malloc.tcache_max=16384',
+    'glibc.malloc.tcache_count=100',
+    'glibc.malloc.trim_threshold=67108864',
+    'glibc.malloc.top_pad=16777216',
+  ].join(':'),
+}
 
 const nodeFlags = [
   // No inspector by signal: it would read every secret.

@@ -166,17 +166,19 @@ export class Backends {
    * heartbeats, waiting would be worse than trying.
    */
   choose(refs: () => readonly string[], besides?: Backend): Backend | undefined {
-    const able = this.#seats
-      .filter(({ backend }) => backend.state === 'up')
-      .filter((seat) => this.#keySets.agrees(seat, refs))
-    const isElsewhere = able.some(({ breaker }) => breaker.state === 'closed')
     let least: Backend | undefined
-    for (const { backend, breaker } of able) {
+    let leastOpen: Backend | undefined
+    let isElsewhere = false
+    for (const seat of this.#seats) {
+      const { backend, breaker } = seat
+      if (backend.state !== 'up' || !this.#keySets.agrees(seat, refs)) continue
+      const isClosed = breaker.state === 'closed'
+      if (isClosed) isElsewhere = true
       if (backend === besides || backend.outstanding >= inFlightMax) continue
-      if (isElsewhere && breaker.state !== 'closed') continue
-      if (least === undefined || rank(backend) < rank(least)) least = backend
+      if (isClosed) least = lessBusy(least, backend)
+      else leastOpen = lessBusy(leastOpen, backend)
     }
-    return least
+    return isElsewhere ? least : leastOpen
   }
 
   /** It has not got a key that it should have. Another that has it, if there is one. */
@@ -205,13 +207,9 @@ export class Backends {
     if (passed) this.#events.ready()
   }
 
-  /** What a pump writes to each leaves in one write. */
-  cork(): void {
-    for (const { backend } of this.#seats) backend.cork()
-  }
-
-  uncork(): void {
-    for (const { backend } of this.#seats) backend.uncork()
+  /** What was sent to each leaves, in one write. */
+  flush(): void {
+    for (const { backend } of this.#seats) backend.flush()
   }
 
   /** Replaces what is old, one at a time. To be called now and then. */
@@ -338,6 +336,10 @@ export class Backends {
   #seatOf(backend: Backend): Seat | undefined {
     return this.#seats.find((seat) => seat.backend === backend)
   }
+}
+
+function lessBusy(one: Backend | undefined, other: Backend): Backend {
+  return one === undefined || rank(other) < rank(one) ? other : one
 }
 
 function rank(backend: Backend): number {

@@ -7,7 +7,7 @@ import { HsmError } from './fault.ts'
 import type { HsmFault } from './fault.ts'
 import { Figures } from './figures.ts'
 import { refsOf } from './key-sets.ts'
-import { packFrame, WireError } from './wire.ts'
+import { WireError } from './wire.ts'
 import type { Fields, Frame } from './wire.ts'
 
 export interface DispatcherOptions extends BackendsOptions {
@@ -35,7 +35,7 @@ export class Dispatcher {
   readonly #figures = new Figures()
   /** Every call that has no answer yet, oldest first. */
   readonly #calls = new Map<number, Call>()
-  readonly #waiting: Call[] = []
+  #waiting: Call[] = []
   readonly #sweeper: NodeJS.Timeout
   readonly #ready = Promise.withResolvers<undefined>()
   #nextId = 1
@@ -106,7 +106,7 @@ export class Dispatcher {
     clearInterval(this.#sweeper)
     for (const call of this.#calls.values()) call.reject(new HsmError({ kind: 'unavailable' }))
     this.#calls.clear()
-    this.#waiting.length = 0
+    this.#waiting = []
     await this.#backends.close()
   }
 
@@ -127,20 +127,23 @@ export class Dispatcher {
 
   #pump(): void {
     this.#pumping = false
-    this.#backends.cork()
+    const waiting = this.#waiting
+    this.#waiting = []
     // A call that nobody can take now does not hold up those behind it.
     const stay: Call[] = []
-    const waiting = this.#waiting.splice(0)
     let index = 0
-    for (; index < waiting.length && this.#backends.choose(noRefs) !== undefined; index++) {
+    for (; index < waiting.length; index++) {
       const call = waiting[index]!
       if (!this.#calls.has(call.id)) continue
       const backend = this.#backends.choose(() => refsOf(call.fields))
-      if (backend === undefined) stay.push(call)
-      else this.#give(call, backend)
+      if (backend !== undefined) this.#give(call, backend)
+      else if (this.#backends.choose(noRefs) === undefined) break
+      else stay.push(call)
     }
-    this.#waiting.unshift(...stay, ...waiting.slice(index))
-    this.#backends.uncork()
+    if (stay.length > 0 || index < waiting.length) {
+      this.#waiting = [...stay, ...waiting.slice(index), ...this.#waiting]
+    }
+    this.#backends.flush()
   }
 
   /** What a silent process sits on is asked of another before its deadline; whichever answers first has answered. */
@@ -154,10 +157,10 @@ export class Dispatcher {
     }
   }
 
+  /** It leaves when the backends are flushed. */
   #give(call: Call, backend: Backend): void {
-    let frame: Buffer
     try {
-      frame = packFrame(call.id, call.fields)
+      backend.send(call.id, call.fields)
     } catch (error) {
       if (!(error instanceof WireError)) throw error
       this.#settle(call, { kind: 'refused', why: 'badRequest' })
@@ -165,7 +168,6 @@ export class Dispatcher {
     }
     call.backend = backend
     call.tries++
-    backend.send(frame)
   }
 
   #answered(backend: Backend, { id, fields }: Frame): void {
@@ -190,6 +192,7 @@ export class Dispatcher {
     const other = this.#backends.elsewhere(backend, refsOf(call.fields))
     if (other === undefined) return false
     this.#give(call, other)
+    this.#backends.flush()
     return true
   }
 
@@ -202,7 +205,7 @@ export class Dispatcher {
       if (call.tries < triesMax) again.push(call)
       else this.#settle(call, { kind: 'unavailable' })
     }
-    this.#waiting.unshift(...again)
+    this.#waiting = [...again, ...this.#waiting]
     this.#pumpSoon()
   }
 
@@ -216,6 +219,7 @@ export class Dispatcher {
       this.#settle(call, { kind: 'deadline' })
     }
     for (const backend of this.#backends.takeProbes()) this.#probe(backend)
+    this.#backends.flush()
     this.#backends.recycle()
     if (this.#waiting.length > 0) this.#pumpSoon()
   }

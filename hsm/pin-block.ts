@@ -3,7 +3,7 @@
  * here makes a string of a PIN, returns its length to a caller outside the HSM process, or tells one fault of a
  * block from another.
  */
-import { ownBytes } from './memory.ts'
+import { ownBytes, withSecret } from './memory.ts'
 
 export type PinFormat = 0 | 1 | 2 | 3 | 4
 
@@ -19,12 +19,13 @@ export function pinBlockBytes(format: PinFormat): 8 | 16 {
   return format === 4 ? 16 : 8
 }
 
-/** Formats 0 and 3: four zero nibbles and the twelve PAN digits before the check digit. */
-function panField0(pan: string): Buffer {
-  const field = ownBytes(8)
-  const digits = pan.slice(-13, -1).padStart(12, '0')
-  for (let index = 0; index < 12; index++) putNibble(field, 4 + index, digits.charCodeAt(index) - 48)
-  return field
+/** Formats 0 and 3: mixes in four zero nibbles and the twelve PAN digits before the check digit. */
+function mixPanField0(field: Buffer, pan: string): void {
+  for (let index = Math.max(0, 13 - pan.length); index < 12; index++) {
+    const digit = pan.charCodeAt(pan.length - 13 + index) - 48
+    const at = (4 + index) >> 1
+    field[at]! ^= index % 2 === 0 ? digit << 4 : digit
+  }
 }
 
 /** Format 4: the length over twelve, the PAN, zeros. */
@@ -44,9 +45,14 @@ export function panField4(pan: string): Buffer {
  * found, so that the time taken says nothing.
  */
 export function readPinBlock(format: PinFormat, block: Buffer, pan: string, pin: Buffer): boolean {
-  const field = ownBytes(block.length)
-  block.copy(field)
-  if (format === 0 || format === 3) xorInto(field, panField0(pan))
+  return withSecret(block.length, (field) => {
+    block.copy(field)
+    if (format === 0 || format === 3) mixPanField0(field, pan)
+    return readPinField(format, field, pin)
+  })
+}
+
+function readPinField(format: PinFormat, field: Buffer, pin: Buffer): boolean {
   const count = nibble(field, 1)
   let faults = nibble(field, 0) ^ format
   if (count < digitsMin || count > digitsMax) faults |= 1
@@ -60,7 +66,6 @@ export function readPinBlock(format: PinFormat, block: Buffer, pan: string, pin:
     }
   }
   pin[countAt] = count
-  field.fill(0)
   return faults === 0
 }
 
@@ -94,7 +99,7 @@ export function writePinBlock(
     putNibble(block, 2 + index, index < count ? pin[index]! : filler(format, random, index - count))
   }
   if (format === 4) random.copy(block, 8, 0, 8)
-  if (format === 0 || format === 3) xorInto(block, panField0(pan))
+  if (format === 0 || format === 3) mixPanField0(block, pan)
 }
 
 function filler(format: PinFormat, random: Buffer, index: number): number {

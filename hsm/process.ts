@@ -32,7 +32,7 @@ import type { Token } from './token.ts'
 import { openTwin } from './twin/token.ts'
 import { openVault } from './vault.ts'
 import type { Vault } from './vault.ts'
-import { FrameReader, packFrame, WireError } from './wire.ts'
+import { FrameReader, FrameWriter, WireError } from './wire.ts'
 import type { Fields, Frame } from './wire.ts'
 
 /** Runs until the client is gone. Ends the process itself, with a code of `config.ts` when it could not start. */
@@ -100,6 +100,8 @@ class Server {
   readonly #vault: Vault
   readonly #socket: Socket
   readonly #reader = new FrameReader()
+  readonly #writer = new FrameWriter((bytes, gone) => this.#socket.write(bytes, gone))
+  #flushing = false
   readonly #health: HealthCheck
   readonly #pinFaults = new PinFaultThrottle(pinFaultLimits, () => performance.now())
   #states: KeyStates | undefined
@@ -236,9 +238,16 @@ class Server {
       log('error', error instanceof WireError ? 'a frame that is not ours' : 'a fault in reading')
       process.exit(1)
     }
-    this.#socket.cork()
-    for (const frame of frames) this.#serve(frame)
-    this.#socket.uncork()
+    // Answers leave together, yet none waits long for those behind it: so the caller can go on meanwhile.
+    let flushedAt = performance.now()
+    for (const frame of frames) {
+      this.#serve(frame)
+      const now = performance.now()
+      if (now - flushedAt < answersWaitMs) continue
+      this.#writer.flush()
+      flushedAt = now
+    }
+    this.#writer.flush()
     this.#collectWhenIdle()
   }
 
@@ -351,9 +360,15 @@ class Server {
   }
 
   #send(id: number, fields: Fields): void {
-    const frame = packFrame(id, fields)
+    this.#writer.put(id, fields)
     wipe(fields)
-    this.#socket.write(frame, () => frame.fill(0))
+    if (this.#flushing) return
+    // Answers that had to wait for something often come several in one turn.
+    this.#flushing = true
+    queueMicrotask(() => {
+      this.#flushing = false
+      this.#writer.flush()
+    })
   }
 
   /** What the collector has not yet freed may still hold what passed through; when there is time, it is freed. */
@@ -377,6 +392,8 @@ const healthMs = 5_000
 const lookAgainMs = 60_000
 const inventoryMs = 1_000
 const databaseHeadStartMs = 300
+const answersWaitMs = 0.2
+
 /** Requests and answers are read once, and may hold PIN blocks. */
 function wipe(fields: Fields): void {
   for (const value of Object.values(fields)) if (value instanceof Uint8Array) value.fill(0)

@@ -24,65 +24,126 @@ export class WireError extends Error {
 
 const headBytes = 8
 
-// One place to build frames in: growing buffers would leave copies of what passes through all over the heap.
-const scratch = ownBytes(frameBytesMax)
+/** Where a frame is being written. */
+interface Pen {
+  readonly bytes: Buffer
+  at: number
+}
 
 /** A frame of its own memory. Throws `WireError` when the record does not fit. */
 export function packFrame(id: number, fields: Fields): Buffer {
-  let end = headBytes
+  // One place to build frames in: growing buffers would leave copies of what passes through all over the heap.
+  const pen = { bytes: scratch, at: 0 }
   try {
-    end = putRecord(fields, headBytes)
-    scratch.writeUInt32BE(end - 4, 0)
-    scratch.writeUInt32BE(id, 4)
-    const frame = ownBytes(end)
-    scratch.copy(frame, 0, 0, end)
+    if (!putFrame(pen, id, fields)) throw new WireError('the record is too long')
+    const frame = ownBytes(pen.at)
+    scratch.copy(frame, 0, 0, pen.at)
     return frame
-  } catch (error) {
-    end = frameBytesMax
-    if (error instanceof RangeError) throw new WireError('the record is too long')
-    throw error
   } finally {
-    scratch.fill(0, 0, end)
+    scratch.fill(0, 0, pen.at)
   }
 }
 
-function putRecord(fields: Fields, from: number): number {
-  const entries = Object.entries(fields).filter((entry) => entry[1] !== undefined)
-  let at = scratch.writeUInt8(entries.length, from)
-  for (const [name, value] of entries) {
-    const bytes = scratch.write(name, at + 1, 'latin1')
-    scratch.writeUInt8(bytes, at)
-    at = putValue(value!, at + 1 + bytes)
+const scratch = ownBytes(frameBytesMax)
+
+/**
+ * Frames on their way out: built side by side in one place, and handed over together. `write` is given what leaves, and
+ * calls back when it is gone; then it is wiped, and the place used again.
+ */
+export class FrameWriter {
+  readonly #write: (bytes: Buffer, gone: () => void) => void
+  readonly #spare: Buffer[] = []
+  #pen: Pen = { bytes: ownBytes(frameBytesMax), at: 0 }
+
+  constructor(write: (bytes: Buffer, gone: () => void) => void) {
+    this.#write = write
   }
-  return at
+
+  /** Throws `WireError` when the record is too long for any frame; those before it are not harmed. */
+  put(id: number, fields: Fields): void {
+    if (putFrame(this.#pen, id, fields)) return
+    this.flush()
+    if (!putFrame(this.#pen, id, fields)) throw new WireError('the record is too long')
+  }
+
+  flush(): void {
+    const { bytes, at } = this.#pen
+    if (at === 0) return
+    this.#pen = { bytes: this.#spare.pop() ?? ownBytes(frameBytesMax), at: 0 }
+    this.#write(bytes.subarray(0, at), () => {
+      bytes.fill(0, 0, at)
+      if (this.#spare.length < spareMax) this.#spare.push(bytes)
+    })
+  }
 }
 
-function putValue(value: Value, from: number): number {
-  if (typeof value === 'string') return putText(value, from)
-  if (typeof value === 'number') return scratch.writeDoubleBE(value, scratch.writeUInt8(3, from))
-  if (typeof value === 'boolean') return scratch.writeUInt8(value ? 4 : 5, from)
-  if (value instanceof Uint8Array) {
-    if (from + 5 + value.length > frameBytesMax) throw new RangeError()
-    scratch.writeUInt8(2, from)
-    scratch.writeUInt32BE(value.length, from + 1)
-    scratch.set(value, from + 5)
-    return from + 5 + value.length
+/** More places than these are only needed while the other end does not read. */
+const spareMax = 2
+
+/** False, and nothing written, when there is not enough room. */
+function putFrame(pen: Pen, id: number, fields: Fields): boolean {
+  const { bytes, at: start } = pen
+  try {
+    pen.at = start + headBytes
+    putRecord(pen, fields)
+    bytes.writeUInt32BE(pen.at - start - 4, start)
+    bytes.writeUInt32BE(id, start + 4)
+    return true
+  } catch (error) {
+    // How far it came is not known, but all behind it is empty.
+    bytes.fill(0, start)
+    pen.at = start
+    if (error instanceof RangeError) return false
+    throw error
   }
-  if (isList(value)) {
-    scratch.writeUInt8(7, from)
-    let at = scratch.writeUInt32BE(value.length, from + 1)
-    for (const item of value) at = putValue(item, at)
-    return at
-  }
-  return putRecord(value, scratch.writeUInt8(6, from))
 }
 
-function putText(value: string, from: number): number {
-  const bytes = Buffer.byteLength(value)
-  if (from + 5 + bytes > frameBytesMax) throw new RangeError()
-  scratch.writeUInt8(1, from)
-  scratch.writeUInt32BE(bytes, from + 1)
-  return from + 5 + scratch.write(value, from + 5)
+function putRecord(pen: Pen, fields: Fields): void {
+  const countAt = pen.at
+  let count = 0
+  pen.at = pen.bytes.writeUInt8(0, countAt)
+  for (const name of Object.keys(fields)) {
+    const value = fields[name]
+    if (value === undefined) continue
+    count++
+    const bytes = pen.bytes.write(name, pen.at + 1, 'latin1')
+    pen.at = pen.bytes.writeUInt8(bytes, pen.at) + bytes
+    putValue(pen, value)
+  }
+  pen.bytes.writeUInt8(count, countAt)
+}
+
+function putValue(pen: Pen, value: Value): void {
+  const { bytes } = pen
+  if (typeof value === 'string') {
+    putText(pen, value)
+  } else if (typeof value === 'number') {
+    pen.at = bytes.writeDoubleBE(value, bytes.writeUInt8(3, pen.at))
+  } else if (typeof value === 'boolean') {
+    pen.at = bytes.writeUInt8(value ? 4 : 5, pen.at)
+  } else if (value instanceof Uint8Array) {
+    pen.at = bytes.writeUInt32BE(value.length, bytes.writeUInt8(2, pen.at))
+    // Throws a `RangeError` when it does not fit.
+    bytes.set(value, pen.at)
+    pen.at += value.length
+  } else if (isList(value)) {
+    pen.at = bytes.writeUInt32BE(value.length, bytes.writeUInt8(7, pen.at))
+    for (const item of value) putValue(pen, item)
+  } else {
+    pen.at = bytes.writeUInt8(6, pen.at)
+    putRecord(pen, value)
+  }
+}
+
+function putText(pen: Pen, value: string): void {
+  const start = pen.bytes.writeUInt8(1, pen.at) + 4
+  // What does not fit would be cut off silently. No character has more than three bytes a unit, so mostly this is enough.
+  const fits =
+    start + value.length * 3 <= pen.bytes.length || start + Buffer.byteLength(value) <= pen.bytes.length
+  if (!fits) throw new RangeError()
+  const written = pen.bytes.write(value, start)
+  pen.bytes.writeUInt32BE(written, start - 4)
+  pen.at = start + written
 }
 
 function isList(value: Value): value is readonly Value[] {
@@ -96,29 +157,32 @@ export interface Frame {
 
 /** Cuts a byte stream into frames, and wipes the bytes it was given once they are read. */
 export class FrameReader {
-  #rest = ownBytes(0)
+  #rest = empty
 
   /** The frames that are whole now. Throws `WireError` for a stream that is not ours. */
   push(chunk: Buffer): Frame[] {
     const bytes = this.#rest.length === 0 ? chunk : joined(this.#rest, chunk)
     const frames: Frame[] = []
-    let at = 0
-    while (bytes.length - at >= 4) {
-      const length = bytes.readUInt32BE(at)
+    // What is bytes in the records is kept in one piece of memory for all of them.
+    const cursor = { bytes, at: 0, end: 0, own: ownBytes(bytes.length), kept: 0 }
+    while (bytes.length - cursor.at >= 4) {
+      const length = bytes.readUInt32BE(cursor.at)
       if (length < 5 || length > frameBytesMax) throw new WireError('a frame of no possible length')
-      if (bytes.length - at < 4 + length) break
-      frames.push(unpack(bytes.subarray(at + 4, at + 4 + length)))
-      at += 4 + length
+      if (bytes.length - cursor.at < 4 + length) break
+      cursor.end = cursor.at + 4 + length
+      frames.push(takeFrame(cursor))
     }
-    const rest = ownBytes(bytes.length - at)
-    bytes.copy(rest, 0, at)
+    const rest = cursor.at === bytes.length ? empty : ownBytes(bytes.length - cursor.at)
+    bytes.copy(rest, 0, cursor.at)
+    if (bytes !== chunk) bytes.fill(0)
     this.#rest.fill(0)
-    bytes.fill(0)
     chunk.fill(0)
     this.#rest = rest
     return frames
   }
 }
+
+const empty = ownBytes(0)
 
 function joined(first: Buffer, second: Buffer): Buffer {
   const both = ownBytes(first.length + second.length)
@@ -127,31 +191,34 @@ function joined(first: Buffer, second: Buffer): Buffer {
   return both
 }
 
-function unpack(body: Buffer): Frame {
-  const cursor = { bytes: body, at: 4 }
-  try {
-    const fields = takeRecord(cursor, 0)
-    if (cursor.at !== body.length) throw new WireError('bytes after the record')
-    return { id: body.readUInt32BE(0), fields }
-  } catch (error) {
-    if (error instanceof RangeError) throw new WireError('the record ends too early')
-    throw error
-  }
-}
-
 interface Cursor {
   readonly bytes: Buffer
   at: number
+  /** Of the frame. */
+  end: number
+  readonly own: Buffer
+  /** How much of `own` is used. */
+  kept: number
+}
+
+function takeFrame(cursor: Cursor): Frame {
+  const id = cursor.bytes.readUInt32BE(cursor.at + 4)
+  cursor.at += headBytes
+  const fields = takeRecord(cursor, 0)
+  if (cursor.at !== cursor.end) throw new WireError('bytes after the record')
+  return { id, fields }
 }
 
 const depthMax = 8
 
 function takeRecord(cursor: Cursor, depth: number): Fields {
   if (depth > depthMax) throw new WireError('records too deep')
-  const count = takeByte(cursor)
+  let count = takeByte(cursor)
   const fields: Record<string, Value> = Object.create(null) as Record<string, Value>
-  for (let index = 0; index < count; index++) {
-    const name = takeSlice(cursor, takeByte(cursor)).toString('latin1')
+  for (; count > 0; count--) {
+    const length = takeByte(cursor)
+    const from = skip(cursor, length)
+    const name = cursor.bytes.toString('latin1', from, from + length)
     fields[name] = takeValue(cursor, depth)
   }
   return fields
@@ -160,16 +227,21 @@ function takeRecord(cursor: Cursor, depth: number): Fields {
 function takeValue(cursor: Cursor, depth: number): Value {
   const type = takeByte(cursor)
   switch (type) {
-    case 1:
-      return takeSlice(cursor, takeLength(cursor)).toString('utf8')
+    case 1: {
+      const length = takeLength(cursor)
+      const from = skip(cursor, length)
+      return cursor.bytes.toString('utf8', from, from + length)
+    }
     case 2: {
-      const slice = takeSlice(cursor, takeLength(cursor))
-      const own = ownBytes(slice.length)
-      slice.copy(own)
+      const length = takeLength(cursor)
+      const from = skip(cursor, length)
+      const own = cursor.own.subarray(cursor.kept, cursor.kept + length)
+      cursor.bytes.copy(own, 0, from, from + length)
+      cursor.kept += length
       return own
     }
     case 3:
-      return takeSlice(cursor, 8).readDoubleBE(0)
+      return cursor.bytes.readDoubleBE(skip(cursor, 8))
     case 4:
       return true
     case 5:
@@ -178,7 +250,7 @@ function takeValue(cursor: Cursor, depth: number): Value {
       return takeRecord(cursor, depth + 1)
     case 7: {
       const count = takeLength(cursor)
-      if (count > cursor.bytes.length - cursor.at || depth > depthMax) throw new WireError('no such list')
+      if (count > cursor.end - cursor.at || depth > depthMax) throw new WireError('no such list')
       return Array.from({ length: count }, () => takeValue(cursor, depth + 1))
     }
     default:
@@ -187,18 +259,17 @@ function takeValue(cursor: Cursor, depth: number): Value {
 }
 
 function takeByte(cursor: Cursor): number {
-  if (cursor.at >= cursor.bytes.length) throw new WireError('the record ends too early')
-  return cursor.bytes[cursor.at++]!
+  return cursor.bytes[skip(cursor, 1)]!
 }
 
 function takeLength(cursor: Cursor): number {
-  return takeSlice(cursor, 4).readUInt32BE(0)
+  return cursor.bytes.readUInt32BE(skip(cursor, 4))
 }
 
-function takeSlice(cursor: Cursor, length: number): Buffer {
-  const end = cursor.at + length
-  if (end > cursor.bytes.length) throw new WireError('the record ends too early')
-  const slice = cursor.bytes.subarray(cursor.at, end)
-  cursor.at = end
-  return slice
+/** Where the next `length` bytes of the frame begin; the cursor is behind them then. */
+function skip(cursor: Cursor, length: number): number {
+  const from = cursor.at
+  if (length > cursor.end - from) throw new WireError('the record ends too early')
+  cursor.at = from + length
+  return from
 }

@@ -6,9 +6,8 @@ import type { LoadedKey } from '../key-table.ts'
 import type { Grant, Mechanism } from '../objects.ts'
 import type { TokenObject } from '../token.ts'
 import type { Context } from './context.ts'
-import { withSecret } from './context.ts'
 import { badRequest } from './request.ts'
-import { ownBytes } from '../memory.ts'
+import { ownBytes, withSecret } from '../memory.ts'
 
 /** X9.24-3:2017 section 6.3.2: what a working key is for. */
 export const aesUsages = {

@@ -7,9 +7,8 @@ import type { LoadedKey } from '../key-table.ts'
 import { encipher } from '../soft.ts'
 import { xorInto } from '../pin-block.ts'
 import type { Context } from './context.ts'
-import { withSecret } from './context.ts'
 import { badRequest } from './request.ts'
-import { ownBytes } from '../memory.ts'
+import { ownBytes, withSecret } from '../memory.ts'
 
 export type TdesVariant = 'transaction' | 'pin' | 'macRequest' | 'macResponse'
 

@@ -11,12 +11,11 @@ import { xorInto } from '../pin-block.ts'
 import { setOddParity } from '../soft.ts'
 import type { TokenObject } from '../token.ts'
 import type { Context } from './context.ts'
-import { withSecret } from './context.ts'
 import { withLent } from './lend.ts'
 import { lentRetailMac, padded } from './mac.ts'
 import type { Padding } from './mac.ts'
 import { badRequest } from './request.ts'
-import { ownBytes } from '../memory.ts'
+import { ownBytes, withSecret } from '../memory.ts'
 
 export interface CardKey {
   /** Issuer master key. */

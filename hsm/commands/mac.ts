@@ -6,13 +6,12 @@ import type { LoadedKey } from '../key-table.ts'
 import type { Usage } from '../key.ts'
 import type { SignMechanism, Token } from '../token.ts'
 import type { Context } from './context.ts'
-import { withSecret } from './context.ts'
 import { withAesWorkingKey } from './dukpt-aes.ts'
 import type { AesKeyType } from './dukpt-aes.ts'
 import { withTdesKey } from './dukpt-tdes.ts'
 import { withLent } from './lend.ts'
 import { badRequest } from './request.ts'
-import { ownBytes } from '../memory.ts'
+import { ownBytes, withSecret } from '../memory.ts'
 
 /** ISO 9797-1 section 6.3: zeros; one bit and zeros; the length in front, and zeros. */
 export type Padding = 1 | 2 | 3
@@ -55,10 +54,8 @@ export function verifyMac(context: Context, request: Omit<MacRequest, 'bytes'> &
   let verified = false
   for (const key of context.keys.accepted(request.key, macUsages, ['C', 'V'])) {
     const expected = wholeMac(context.token, key, request.data, request.padding)
-    const part = truncated(expected, request.mac.length)
-    verified = timingSafeEqual(part, request.mac) || verified
+    verified = timingSafeEqual(truncated(expected, request.mac.length), request.mac) || verified
     expected.fill(0)
-    part.fill(0)
   }
   return verified
 }
@@ -109,9 +106,7 @@ export function lentRetailMac(context: Context, value: Buffer, blocks: Buffer): 
 
 function truncated(mac: Buffer, bytes: number): Buffer {
   if (bytes > mac.length) throw badRequest()
-  const out = ownBytes(bytes)
-  mac.copy(out, 0, 0, bytes)
-  return out
+  return mac.subarray(0, bytes)
 }
 
 function wholeMac(token: Token, key: LoadedKey, data: Buffer, padding: Padding): Buffer {

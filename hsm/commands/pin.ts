@@ -14,12 +14,11 @@ import {
 import type { PinFormat } from '../pin-block.ts'
 import type { TokenObject } from '../token.ts'
 import type { Context } from './context.ts'
-import { withSecret } from './context.ts'
 import { withAesWorkingKey } from './dukpt-aes.ts'
 import type { AesKeyType } from './dukpt-aes.ts'
 import { withTdesKey } from './dukpt-tdes.ts'
 import { withLent } from './lend.ts'
-import { ownBytes } from '../memory.ts'
+import { ownBytes, withSecret } from '../memory.ts'
 
 export interface PinSource {
   /** A PIN key; or, with a key serial number, a DUKPT base key. */
@@ -149,10 +148,11 @@ export interface PinSealing {
 }
 
 export function sealPin(context: Context, { to, format, pan, pin }: PinSealing): Buffer {
-  const random = ownBytes(randomBytesNeeded(format))
-  if (random.length > 0) context.random(random)
   return withSecret(pinBlockBytes(format), (clear) => {
-    writePinBlock(format, { pin, pan, random }, clear)
+    withSecret(randomBytesNeeded(format), (random) => {
+      if (random.length > 0) context.random(random)
+      writePinBlock(format, { pin, pan, random }, clear)
+    })
     const block = ownBytes(clear.length)
     if (format !== 4) {
       context.token.encrypt({ object: to.object, mechanism: 'des3-cbc', input: clear, output: block })

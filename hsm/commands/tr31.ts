@@ -10,9 +10,8 @@ import type { LoadedKey } from '../key-table.ts'
 import type { Algorithm, Mode, Usage } from '../key.ts'
 import { cmac, decipher, encipher } from '../soft.ts'
 import type { Context } from './context.ts'
-import { withSecret } from './context.ts'
 import { badRequest } from './request.ts'
-import { ownBytes } from '../memory.ts'
+import { ownBytes, withSecret } from '../memory.ts'
 
 export interface BlockHeader {
   readonly version: 'A' | 'B' | 'C' | 'D'

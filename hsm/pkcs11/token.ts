@@ -380,9 +380,8 @@ function block(mechanism: BlockRequest['mechanism'], iv: Buffer | undefined): Pk
     case 'aes-ecb':
       return plain[mechanism]
     case 'des3-cbc':
-      return { mechanism: ckm[mechanism], parameter: iv ?? zero8 }
     case 'aes-cbc':
-      return { mechanism: ckm[mechanism], parameter: iv ?? zero16 }
+      return iv === undefined ? unchained[mechanism] : { mechanism: ckm[mechanism], parameter: iv }
   }
 }
 
@@ -407,8 +406,13 @@ const plain = {
   ecdsa: { mechanism: ckm.ecdsa },
 } as const
 
-const zero8 = ownBytes(8)
 const zero16 = ownBytes(16)
+
+/** A first block, chained to zeros. */
+const unchained = {
+  'des3-cbc': { mechanism: ckm['des3-cbc'], parameter: ownBytes(8) },
+  'aes-cbc': { mechanism: ckm['aes-cbc'], parameter: zero16 },
+} as const
 
 function dataKey(grants: ObjectSpec['grants']): Omit<ObjectSpec, 'value'> {
   return { label: 'vault data key', id: 'D0B', kind: 'AES', grants, mechanisms: ['aes-gcm'] }
