@@ -12,15 +12,15 @@ export function readBitmaps(table: Table, bytes: Buffer, start: number, end: num
   const { max, hex } = table.bitmap
   const size = hex ? 16 : 8
   let at = start
-  words.fill(0)
+  clearWords()
   cursor.units = 0
   for (let nth = 0; nth < 3; nth++) {
     if (size > end - at) return stop('TRUNCATED', at, size, end - at)
     if (hex) {
       if (!readHex(table, bytes, at, nth * 2)) return -1
     } else {
-      words[nth * 2] = bytes.readInt32BE(at)
-      words[nth * 2 + 1] = bytes.readInt32BE(at + 4)
+      words[nth * 2] = wordAt(bytes, at)
+      words[nth * 2 + 1] = wordAt(bytes, at + 4)
     }
     // In a dialect without a third bitmap, bit 65 is an element like others.
     const more = words[nth * 2]! < 0 && (nth === 0 || max === 3)
@@ -35,6 +35,15 @@ export function readBitmaps(table: Table, bytes: Buffer, start: number, end: num
     if (!more) break
   }
   return at
+}
+
+function clearWords(): void {
+  for (let word = 0; word < 6; word++) words[word] = 0
+}
+
+/** `readInt32BE` of bytes that are known to be there. */
+function wordAt(bytes: Buffer, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
 }
 
 function readHex(table: Table, bytes: Buffer, at: number, into: number): boolean {
@@ -54,15 +63,17 @@ function readHex(table: Table, bytes: Buffer, at: number, into: number): boolean
   return true
 }
 
+/** How many bits of a word are set. */
+export function countBits(word: number): number {
+  let left = word - ((word >>> 1) & 0x55555555)
+  left = (left & 0x33333333) + ((left >>> 2) & 0x33333333)
+  return Math.imul((left + (left >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
+}
+
 /** How many elements `words` names. */
 export function countPresent(): number {
   let sum = 0
-  for (let word = 0; word < 6; word++) {
-    let left = words[word]!
-    left -= (left >>> 1) & 0x55555555
-    left = (left & 0x33333333) + ((left >>> 2) & 0x33333333)
-    sum += Math.imul((left + (left >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
-  }
+  for (let word = 0; word < 6; word++) sum += countBits(words[word]!)
   return sum
 }
 
@@ -75,7 +86,7 @@ export function writeBitmaps(table: Table, writer: Writer, at: number, bitmaps: 
   let to = at
   for (let word = 0; word < bitmaps * 2; word++) {
     const value = words[word]!
-    if (!hex) to = buffer.writeInt32BE(value, to)
+    if (!hex) for (let shift = 24; shift >= 0; shift -= 8) buffer[to++] = value >>> shift
     else for (let shift = 28; shift >= 0; shift -= 4) buffer[to++] = digitOf[(value >>> shift) & 15]!
   }
 }

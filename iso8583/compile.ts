@@ -16,6 +16,7 @@ import { Bitmapped } from './field/bitmapped.ts'
 import { Datasets } from './field/datasets.ts'
 import { Positional } from './field/positional.ts'
 import { Tagged } from './field/tagged.ts'
+import { noPlans } from './plan.ts'
 import { wordRange } from './scan.ts'
 import { lengthBytesOf, writingOf } from './writing.ts'
 import {
@@ -126,6 +127,7 @@ class Builder {
       settings: { trailing: 'refuse', emptyBitmap: 'accept', emptyFields: 'refuse', ...settings },
       declared,
       facts: Int32Array.from(rows.flatMap(factsOf)),
+      plans: noPlans(),
       lengthKind: small((row) => row.lengthKind),
       lengthBytes: small((row) => row.lengthBytes),
       counting: small((row) => row.counting),

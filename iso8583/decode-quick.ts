@@ -1,7 +1,8 @@
-import { countPresent, readBitmaps, words } from './bitmap.ts'
+import { readBitmaps, words } from './bitmap.ts'
 import { clearFault, cursor, isFaulty } from './cursor.ts'
-import { DecodedMessage, stride } from './decoded.ts'
+import { DecodedMessage, indexWords, placeOf } from './decoded.ts'
 import type { Irregularity } from './message.ts'
+import { numbersPerStep, planOf, step } from './plan.ts'
 import { readRow } from './read.ts'
 import { arePacked, areWithin, bench, benchBytes, benchView } from './scan.ts'
 import { fact, factsPerRow, lengthKind, shape, type Table } from './table.ts'
@@ -9,9 +10,9 @@ import { fact, factsPerRow, lengthKind, shape, type Table } from './table.ts'
 const regular: readonly Irregularity[] = Object.freeze([])
 
 /**
- * Reads a message that is right in every byte, which most are. Neighbours of one alphabet are checked as one run, four
- * bytes at once: with elements of a few bytes each, it is the many short loops that cost. undefined: something is
- * wrong or unusual, and the careful way will say what.
+ * Reads a message that is right in every byte, which most are, along the plan of its bitmap. Neighbours of one alphabet
+ * are checked as one run, four bytes at once: with elements of a few bytes each, it is the many short loops that cost.
+ * undefined: something is wrong or unusual, and the careful way will say what.
  */
 export function decodeQuickly(table: Table, bytes: Buffer): DecodedMessage | undefined {
   if (bytes.length > benchBytes) return undefined
@@ -23,73 +24,54 @@ export function decodeQuickly(table: Table, bytes: Buffer): DecodedMessage | und
 }
 
 function scan(table: Table, bytes: Buffer, end: number): DecodedMessage | undefined {
+  const { facts } = table
+  const mtiKind = facts[0]
+  const mtiEnd = mtiKind === shape.packed ? 2 : 4
+  if ((mtiKind !== shape.packed && mtiKind !== shape.range) || mtiEnd > end) return undefined
+  if (!isRight(table, 0, mtiEnd, 0)) return undefined
   clearFault()
-  let at = readRow(table, 0, bytes, 0, end)
-  if (isFaulty()) return undefined
-  const mtiStart = cursor.start
-  at = readBitmaps(table, bytes, at, end)
-  if (at < 0 || cursor.units !== 0) return undefined
+  let at = readBitmaps(table, bytes, mtiEnd, end)
+  const empties = cursor.units
+  if (at < 0 || empties !== 0) return undefined
 
-  const { declared, facts } = table
-  const index = new Array<number>(countPresent() * stride)
+  const plan = planOf(table)
+  if (plan === undefined) return undefined
+  const { steps, places } = plan
+
+  const index = new Array<number>(indexWords + places.length)
+  for (let word = 0; word < indexWords; word++) index[word] = words[word]!
   let slot = 0
-  // The run of bytes that are still to be checked, and an element of it.
-  let runStart = at
-  let runRow = 0
-  let run = 0
-
-  for (let word = 0; word < 6; word++) {
-    let left = words[word]!
-    if ((left & ~declared[word]!) !== 0) return undefined
-    while (left !== 0) {
-      const lead = Math.clz32(left)
-      left &= ~(0x80000000 >>> lead)
-      const de = word * 32 + lead + 1
-      const row = de * factsPerRow
-      let start = at
-      let units = facts[row + fact.min]!
-
-      if (facts[row + fact.run] !== run) {
-        if (run !== 0 && !isRight(table, runStart, at, runRow)) return undefined
-        run = facts[row + fact.run]!
-        runStart = at
-        runRow = row
-      }
-      const kind = facts[row]!
-      if (kind === shape.packed) {
-        at += (units + 1) >> 1
-        if (at > end || ((units & 1) === 1 && bench[start]! > 9)) return undefined
-      } else if (run !== 0) {
-        at += units
-        if (at > end) return undefined
-      } else if (kind === shape.prefixed || kind === shape.packedPrefixed) {
-        start = at + facts[row + fact.lengthBytes]!
-        if (start > end) return undefined
-        const isAscii = facts[row + fact.lengthKind] === lengthKind.ascii
-        units = isAscii ? asciiNumber(at, start) : packedNumber(at, start)
-        if (units <= 0 || units < facts[row + fact.min]! || units > facts[row + fact.max]!) return undefined
-        at = start + (kind === shape.prefixed ? units : (units + 1) >> 1)
-        if (at > end || !isRight(table, start, at, row)) return undefined
-        if (kind === shape.packedPrefixed && (units & 1) === 1 && bench[start]! > 9) return undefined
-      } else if (kind === shape.bytes) {
-        at += units
-        if (at > end) return undefined
-      } else {
-        at = readRow(table, de, bytes, at, end)
-        if (isFaulty()) return undefined
-        start = cursor.start
-        units = cursor.units
-        if (units === 0 && facts[row + fact.lengthKind] !== lengthKind.fixed) return undefined
-      }
-      index[slot] = de
-      index[slot + 1] = start
-      index[slot + 2] = units
-      slot += stride
+  for (let nth = 0; nth < steps.length; nth += numbersPerStep) {
+    const kind = steps[nth]!
+    const de = steps[nth + step.de]!
+    const row = de * factsPerRow
+    if (kind === shape.other) {
+      at = readRow(table, de, bytes, at, end)
+      const { start, units } = cursor
+      if (isFaulty() || (units === 0 && facts[row + fact.lengthKind] !== lengthKind.fixed)) return undefined
+      index[indexWords + slot++] = placeOf(start, units)
+    } else if (kind >= shape.prefixed) {
+      const start = at + facts[row + fact.lengthBytes]!
+      if (start > end) return undefined
+      const isAscii = facts[row + fact.lengthKind] === lengthKind.ascii
+      const units = isAscii ? asciiNumber(at, start) : packedNumber(at, start)
+      if (units <= 0 || units < facts[row + fact.min]! || units > facts[row + fact.max]!) return undefined
+      at = start + (kind === shape.prefixed ? units : (units + 1) >> 1)
+      if (at > end || !isRight(table, start, at, row)) return undefined
+      if (kind === shape.packedPrefixed && (units & 1) === 1 && bench[start]! > 9) return undefined
+      index[indexWords + slot++] = placeOf(start, units)
+    } else {
+      const start = at
+      at += steps[nth + step.size]!
+      if (at > end || (steps[nth + step.odd] === 1 && bench[start]! > 9)) return undefined
+      if (kind !== shape.bytes && !isRight(table, start, at, row)) return undefined
+      const place = placeOf(start, 0)
+      for (const last = slot + steps[nth + step.count]!; slot < last; slot++)
+        index[indexWords + slot] = place + places[slot]!
     }
   }
-  if (run !== 0 && !isRight(table, runStart, at, runRow)) return undefined
   if (at !== end) return undefined
-  return new DecodedMessage(table, bytes, index, slot / stride, mtiStart, regular)
+  return new DecodedMessage(table, bytes, index, 0, regular, plan.blank)
 }
 
 /** Whether all bytes between `start` and `end` are such as the row may have whose facts begin at `row`. */
@@ -101,7 +83,10 @@ function isRight({ allowed, facts }: Table, start: number, end: number, row: num
     return areWithin(benchView, start, end, facts[row + fact.flip]!, facts[row + fact.over]!, under)
   const check = facts[row + fact.check]!
   let flags = 1
-  for (let index = start; index < end; index++) flags &= allowed[check + bench[index]!]!
+  let index = start
+  for (; index < end - 1; index += 2)
+    flags &= allowed[check + bench[index]!]! & allowed[check + bench[index + 1]!]!
+  if (index < end) flags &= allowed[check + bench[index]!]!
   return flags === 1
 }
 

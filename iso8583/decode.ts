@@ -1,7 +1,7 @@
-import { countPresent, readBitmaps, words } from './bitmap.ts'
+import { readBitmaps, words } from './bitmap.ts'
 import { clearFault, cursor, isFaulty } from './cursor.ts'
 import { decodeQuickly } from './decode-quick.ts'
-import { DecodedMessage, stride } from './decoded.ts'
+import { DecodedMessage, type Index, indexWords, placeOf } from './decoded.ts'
 import { IsoCodecError, type IsoCodecErrorCode } from './error.ts'
 import type { Irregularity } from './message.ts'
 import { readRow } from './read.ts'
@@ -33,8 +33,7 @@ function decodeCarefully(table: Table, bytes: Buffer): DecodedMessage | IsoCodec
   if (at < 0) return failure(table, bytes, mtiStart, 'bitmap')
   let irregularities = cursor.units === 1 ? emptyBitmap : regular
 
-  const index = new Array<number>(countPresent() * stride)
-  let slot = 0
+  const index = emptyIndex()
   let first: Fault | undefined
 
   for (let word = 0; word < 6; word++) {
@@ -47,18 +46,16 @@ function decodeCarefully(table: Table, bytes: Buffer): DecodedMessage | IsoCodec
 
       if ((table.declared[word]! & bit) === 0) {
         first ??= faultOf('FIELD_NOT_IN_SPEC', at, String(de))
-        return thrown(table, bytes, index, slot, mtiStart, first)
+        return thrown(table, bytes, index, mtiStart, first)
       }
       const next = readRow(table, de, bytes, at, end)
       if (isFaulty()) {
         first ??= currentFault(String(de))
         clearFault()
-        if (next < 0) return thrown(table, bytes, index, slot, mtiStart, first)
+        if (next < 0) return thrown(table, bytes, index, mtiStart, first)
       } else {
-        index[slot] = de
-        index[slot + 1] = cursor.start
-        index[slot + 2] = cursor.units
-        slot += stride
+        index[word]! |= bit
+        index.push(placeOf(cursor.start, cursor.units))
         if (cursor.units === 0 && table.lengthKind[de] !== lengthKind.fixed) {
           irregularities = [...irregularities, { code: 'EMPTY_FIELD', path: String(de) }]
         }
@@ -72,8 +69,12 @@ function decodeCarefully(table: Table, bytes: Buffer): DecodedMessage | IsoCodec
       irregularities = [...irregularities, { code: 'TRAILING_BYTES', path: '' }]
     } else first ??= { ...faultOf('TRAILING_BYTES', at, ''), need: 0, have: end - at }
   }
-  if (first !== undefined) return thrown(table, bytes, index, slot, mtiStart, first)
-  return new DecodedMessage(table, bytes, index, slot / stride, mtiStart, irregularities)
+  if (first !== undefined) return thrown(table, bytes, index, mtiStart, first)
+  return new DecodedMessage(table, bytes, index, mtiStart, irregularities, {})
+}
+
+function emptyIndex(): Index {
+  return new Array<number>(indexWords).fill(0)
 }
 
 interface Fault {
@@ -98,17 +99,10 @@ function faultOf(code: IsoCodecErrorCode, offset: number, path: string): Fault {
 }
 
 function failure(table: Table, bytes: Buffer, mtiStart: number, path: string): IsoCodecError {
-  return thrown(table, bytes, [], 0, mtiStart, currentFault(path))
+  return thrown(table, bytes, emptyIndex(), mtiStart, currentFault(path))
 }
 
-function thrown(
-  table: Table,
-  bytes: Buffer,
-  index: readonly number[],
-  slot: number,
-  mtiStart: number,
-  fault: Fault,
-): IsoCodecError {
-  const partial = new DecodedMessage(table, bytes, index, slot / stride, mtiStart, regular)
+function thrown(table: Table, bytes: Buffer, index: Index, mtiStart: number, fault: Fault): IsoCodecError {
+  const partial = new DecodedMessage(table, bytes, index, mtiStart, regular, {})
   return new IsoCodecError({ ...fault, dialect: table.name, partial })
 }

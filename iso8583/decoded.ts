@@ -1,24 +1,47 @@
 import assert from 'node:assert'
 import { inspect } from 'node:util'
+import { countBits } from './bitmap.ts'
 import { dump } from './dump.ts'
 import { mask } from './mask.ts'
 import type { FieldValue, Irregularity, Message } from './message.ts'
 import { valueOf } from './source.ts'
 import { lengthKind, making, packing, type Source, type Table } from './table.ts'
 
-/** Where an element lies: three numbers each, `de, start, units`, by ascending element. */
-export type Index = readonly number[]
+/**
+ * Which elements a message has and where each lies: six words of bits as in a bitmap, then a place for each element,
+ * ascending. One array and small numbers, since every message needs one.
+ */
+export type Index = number[]
 
-export const stride = 3
+export const indexWords = 6
+
+/** Start and size of an element in one number, which is small for messages of up to 2 KiB and exact for all. */
+const placeUnit = 2 ** 20
+
+export function placeOf(start: number, units: number): number {
+  return start * placeUnit + units
+}
+
+/** A power of two is multiplied by exactly, and `| 0` is the shortest way to a whole number. */
+function startOf(place: number): number {
+  return (place * (1 / placeUnit)) | 0
+}
+
+function unitsOf(place: number): number {
+  return place - startOf(place) * placeUnit
+}
+
+/** Behind `toString` of a whole buffer, which spends half its time on finding out that it is meant. */
+type Slicing = Buffer & { latin1Slice(): string; hexSlice(): string }
 
 /** A message whose bytes were checked. Values are made when asked for. */
 export class DecodedMessage implements Message, Source {
   readonly #table: Table
   readonly #bytes: Buffer
   readonly #index: Index
-  readonly #count: number
   readonly #mtiStart: number
   readonly irregularities: readonly Irregularity[]
+  readonly #blank: Readonly<Record<number, FieldValue>>
   #mti: string | undefined
   #latin1: string | undefined
   #hex: string | undefined
@@ -27,16 +50,16 @@ export class DecodedMessage implements Message, Source {
     table: Table,
     bytes: Buffer,
     index: Index,
-    count: number,
     mtiStart: number,
     irregularities: readonly Irregularity[],
+    blank: Readonly<Record<number, FieldValue>>,
   ) {
     this.#table = table
     this.#bytes = bytes
     this.#index = index
-    this.#count = count
     this.#mtiStart = mtiStart
     this.irregularities = irregularities
+    this.#blank = blank
   }
 
   /** Columns, bytes and text of the message are the room's own; `Message` doesn't show them. */
@@ -53,11 +76,11 @@ export class DecodedMessage implements Message, Source {
    * keeps all of it alive: copy what is stored.
    */
   get latin1(): string {
-    return (this.#latin1 ??= this.#bytes.toString('latin1'))
+    return (this.#latin1 ??= (this.#bytes as Slicing).latin1Slice())
   }
 
   get hex(): string {
-    return (this.#hex ??= this.#bytes.toString('hex'))
+    return (this.#hex ??= (this.#bytes as Slicing).hexSlice())
   }
 
   /** Empty in the `partial` of an error that came before the MTI was read. */
@@ -67,8 +90,14 @@ export class DecodedMessage implements Message, Source {
   }
 
   get elements(): readonly number[] {
-    const out = new Array<number>(this.#count)
-    for (let nth = 0; nth < this.#count; nth++) out[nth] = this.#index[nth * stride]!
+    const out: number[] = []
+    for (let word = 0; word < indexWords; word++) {
+      for (let left = this.#index[word]!; left !== 0; ) {
+        const lead = Math.clz32(left)
+        left &= ~(0x80000000 >>> lead)
+        out.push(word * 32 + lead + 1)
+      }
+    }
     return out
   }
 
@@ -80,13 +109,13 @@ export class DecodedMessage implements Message, Source {
     const at = this.#find(de)
     if (at < 0) return undefined
     const sensitivity = this.#table.sensitive[de]
-    if (sensitivity === undefined) return this.#value(at, true)
-    return sensitivity === 'emv' ? this.#value(at, true) : mask(sensitivity, this.#value(at, false))
+    if (sensitivity === undefined) return this.#value(de, at, true)
+    return sensitivity === 'emv' ? this.#value(de, at, true) : mask(sensitivity, this.#value(de, at, false))
   }
 
   reveal(de: number): FieldValue | undefined {
     const at = this.#find(de)
-    return at < 0 ? undefined : this.#value(at, false)
+    return at < 0 ? undefined : this.#value(de, at, false)
   }
 
   text(de: number): string | undefined {
@@ -98,7 +127,7 @@ export class DecodedMessage implements Message, Source {
       `DE${de} is not plain text in ${table.name}`,
     )
     const at = this.#find(de)
-    return at < 0 ? undefined : (this.#value(at, false) as string)
+    return at < 0 ? undefined : (this.#value(de, at, false) as string)
   }
 
   amount(de: number): bigint | undefined {
@@ -108,7 +137,7 @@ export class DecodedMessage implements Message, Source {
       `DE${de} is not an amount in ${table.name}`,
     )
     const at = this.#find(de)
-    return at < 0 ? undefined : (this.#value(at, false) as bigint)
+    return at < 0 ? undefined : (this.#value(de, at, false) as bigint)
   }
 
   raw(de: number): Uint8Array | undefined {
@@ -121,18 +150,31 @@ export class DecodedMessage implements Message, Source {
     const at = this.#find(de)
     if (at < 0) return undefined
     const table = this.#table
-    const start = this.#index[at + 1]!
+    const place = this.#index[at]!
+    const start = startOf(place)
     const prefix = table.lengthKind[de] === lengthKind.fixed ? 0 : table.lengthBytes[de]!
-    const size = bytesOf(table.packing[de]!, this.#index[at + 2]!)
+    const size = bytesOf(table.packing[de]!, unitsOf(place))
     return { from: start - prefix, start, end: start + size }
   }
 
   /** Every value, clear. For the room's own use. */
   values(): Record<number, FieldValue> {
-    const out: Record<number, FieldValue> = {}
+    const out: Record<number, FieldValue> = { ...this.#blank }
     const index = this.#index
+    const { cut } = this.#table
+    const text = this.latin1
+    let at = index.length
     // From the highest down, so that the object is made large enough at once; its keys are in order all the same.
-    for (let at = (this.#count - 1) * stride; at >= 0; at -= stride) out[index[at]!] = this.#value(at, false)
+    for (let word = indexWords - 1; word >= 0; word--) {
+      for (let left = index[word]!; left !== 0; left &= left - 1) {
+        const de = word * 32 + 1 + Math.clz32(left & -left)
+        const place = index[--at]!
+        const start = startOf(place)
+        const units = place - start * placeUnit
+        out[de] =
+          cut[de] === 1 ? text.substring(start, start + units) : valueOf(this, de, start, units, false)
+      }
+    }
     return out
   }
 
@@ -144,28 +186,24 @@ export class DecodedMessage implements Message, Source {
     return `Message ${JSON.stringify(this)}`
   }
 
-  #value(at: number, masked: boolean): FieldValue {
-    const index = this.#index
-    const de = index[at]!
-    const start = index[at + 1]!
-    const units = index[at + 2]!
+  #value(de: number, at: number, masked: boolean): FieldValue {
+    const place = this.#index[at]!
+    const start = startOf(place)
+    const units = place - start * placeUnit
     if (this.#table.cut[de] === 1) return this.latin1.substring(start, start + units)
     return valueOf(this, de, start, units, masked)
   }
 
-  /** Where in the index the element is; -1: not present. */
+  /** Where in the index the element's place is; -1: not present. */
   #find(de: number): number {
     const index = this.#index
-    let low = 0
-    let high = this.#count - 1
-    while (low <= high) {
-      const middle = (low + high) >> 1
-      const found = index[middle * stride]!
-      if (found === de) return middle * stride
-      if (found < de) low = middle + 1
-      else high = middle - 1
-    }
-    return -1
+    const last = (de - 1) >> 5
+    if (!(last >= 0 && last < indexWords)) return -1
+    const before = index[last]! >>> (31 - ((de - 1) & 31))
+    if ((before & 1) === 0) return -1
+    let at = indexWords - 1 + countBits(before)
+    for (let word = 0; word < last; word++) at += countBits(index[word]!)
+    return at
   }
 }
 

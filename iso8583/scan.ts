@@ -46,14 +46,18 @@ export function areWithin(
 ): boolean {
   let sign = 0
   let at = start
-  for (; at <= next - 4; at += 4) {
+  // Two words a turn: the turns cost as much as the sums.
+  for (; at <= next - 8; at += 8) {
     const word = view.getInt32(at, true) ^ flip
-    sign |= word | (word + over) | ~(word + under)
+    const other = view.getInt32(at + 4, true) ^ flip
+    sign |= word | (word + over) | ~(word + under) | other | (other + over) | ~(other + under)
   }
-  if (at < next) {
+  for (; at < next; at += 4) {
     const word = view.getInt32(at, true) ^ flip
+    const left = next - at
     // Little-endian: what lies behind the last byte is in the upper ones, and they carry into nothing below them.
-    sign |= (word | (word + over) | ~(word + under)) & (0x80808080 >>> ((4 - (next - at)) * 8))
+    const mask = left < 4 ? 0x80808080 >>> ((4 - left) * 8) : signs
+    sign |= (word | (word + over) | ~(word + under)) & mask
   }
   return (sign & signs) === 0
 }

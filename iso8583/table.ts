@@ -1,6 +1,7 @@
 import type { Sensitivity, Settings } from './dialect.ts'
 import type { IsoCodecErrorCode } from './error.ts'
 import type { FieldValue } from './message.ts'
+import type { Plans } from './plan.ts'
 
 /**
  * A compiled dialect: columns of small numbers, one row a field. Row 0 is the MTI, rows 1 to 192 are the data
@@ -21,6 +22,8 @@ export interface Table {
 
   /** What the short ways through the loops need of each row, side by side: see `fact`. */
   readonly facts: Int32Array
+  /** How messages are walked, by their bitmaps: filled as they come. */
+  readonly plans: Plans
   readonly lengthKind: Uint8Array
   /** Bytes of the length on the wire. */
   readonly lengthBytes: Uint8Array
