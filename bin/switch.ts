@@ -15,6 +15,7 @@ import { openPool } from '../kernel/database.ts'
 import { systemRandom } from '../kernel/random.ts'
 import { type KeepingOptions, keepBooks, openLedger } from '../ledger/ledger.ts'
 import {
+  type AmountLimit,
   Failpoints,
   journalRows,
   openSwitch,
@@ -41,6 +42,8 @@ interface Configuration {
     readonly keys: { readonly pin: string; readonly mac: string }
     readonly timeoutMs: number
     readonly terminalTimeoutMs: number
+    /** Amounts are minor units in digits. */
+    readonly limits?: readonly (Omit<AmountLimit, 'amountMinorMax'> & { readonly amountMinorMax: string })[]
   }[]
   readonly destinations: readonly {
     readonly name: string
@@ -164,10 +167,14 @@ function anchorsOf(anchors: Configuration['anchors']): Pick<KeepingOptions, 'anc
 
 function sourceOf(source: Configuration['sources'][number]): SourceConfig {
   const { name, host, port, dialect, frame, keys, timeoutMs, terminalTimeoutMs } = source
+  const limits = (source.limits ?? []).map((limit) => ({
+    ...limit,
+    amountMinorMax: BigInt(limit.amountMinorMax),
+  }))
   const spec = bundledDialects[dialect]
   if (spec === undefined) throw new Error(`source ${name}: no dialect is called ${dialect}`)
   return {
-    rules: { name, keys, timeoutMs, terminalTimeoutMs },
+    rules: { name, keys, timeoutMs, terminalTimeoutMs, limits },
     host,
     port,
     codec: compile(spec),

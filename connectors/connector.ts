@@ -57,6 +57,8 @@ export interface LegAnswer {
   readonly amountMinor?: bigint
   /** DE49 of the answer, where it carries one. */
   readonly currencyNumeric?: string
+  /** DE54 of the answer, where it carries one. */
+  readonly additionalAmounts?: string
   /** The masked, readable dump of the message, for the journal. */
   readonly described: string
 }

@@ -281,12 +281,14 @@ export class NetworkConnector implements Connector {
     const authId = message.text(38)
     const amountMinor = message.amount(4)
     const currencyNumeric = message.text(49)
+    const additionalAmounts = message.text(54)
     return {
       mti: message.mti,
       responseCode: message.text(39) ?? '',
       ...(authId !== undefined && { authId }),
       ...(amountMinor !== undefined && { amountMinor }),
       ...(currencyNumeric !== undefined && { currencyNumeric }),
+      ...(additionalAmounts !== undefined && { additionalAmounts }),
       described: this.#codec.describe(message),
     }
   }

@@ -1,7 +1,8 @@
 import type { Message } from '../iso8583/iso8583.ts'
-import { currencyOfNumeric } from '../kernel/money.ts'
+import { type CurrencyCode, currencyOfNumeric } from '../kernel/money.ts'
 import { Secret } from '../kernel/secret.ts'
 import { nearestYear } from './business-date.ts'
+import { type Kind, kindOf, kinds } from './transaction/kinds.ts'
 import type { CardRequest } from './transaction/transaction.ts'
 
 /** Who may send us requests, and on what terms. */
@@ -12,6 +13,14 @@ export interface SourceRules {
   readonly timeoutMs: number
   /** How long its terminals wait: longer than `timeoutMs`, or answers come to nobody. */
   readonly terminalTimeoutMs: number
+  /** The most that may be asked for at once. A kind or currency that is not here has no limit of the source's. */
+  readonly limits?: readonly AmountLimit[]
+}
+
+export interface AmountLimit {
+  readonly kind: Kind
+  readonly currency: CurrencyCode
+  readonly amountMinorMax: bigint
 }
 
 /** What must not outlive the request: in memory only, and printed by nothing. */
@@ -91,12 +100,11 @@ export function arrivalOf(message: Message, receipt: Receipt): InboundPurchase |
 
 function purchaseOf(message: Message, receipt: Receipt): InboundPurchase {
   const processingCode = need(message, 3)
-  if (!processingCode.startsWith('00')) throw new Refused('12', 3)
+  const kind = kindOf(processingCode)
+  if (kind === undefined) throw new Refused('12', 3)
   const currency = currencyOfNumeric(need(message, 49))
   if (currency === undefined) throw new Refused('12', 49)
-  const amountMinor = message.amount(4)
-  if (amountMinor === undefined) throw new Refused('30', 4)
-  if (amountMinor === 0n) throw new Refused('13', 4)
+  const amountMinor = amountOf(message, kind)
   const secrets = secretsOf(message)
   const request: CardRequest = {
     mti: withoutRepeat(message.mti),
@@ -154,6 +162,18 @@ function reversalOf(message: Message, receipt: Receipt): InboundReversal {
     rrn: need(message, 37),
     described: receipt.described,
   }
+}
+
+/** DE4. Where nothing is moved it is zero, and may be left out. */
+function amountOf(message: Message, kind: Kind): bigint {
+  const amountMinor = message.amount(4)
+  if (kinds[kind].amount === 'zero') {
+    if ((amountMinor ?? 0n) !== 0n) throw new Refused('13', 4)
+    return 0n
+  }
+  if (amountMinor === undefined) throw new Refused('30', 4)
+  if (amountMinor === 0n) throw new Refused('13', 4)
+  return amountMinor
 }
 
 /** DE2, or the card number at the head of DE35; where both are there they must be the same card. */

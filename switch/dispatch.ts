@@ -8,6 +8,7 @@ import type { AccountSpec } from '../ledger/ledger.ts'
 import type { CardOnFile } from './admission.ts'
 import type { InboundPurchase } from './arrivals.ts'
 import { purchaseLeg } from './outbound.ts'
+import { kindOf } from './transaction/kinds.ts'
 import { accountsOf } from './transaction/postings.ts'
 import type { LegEnd, Verdict } from './transaction/step.ts'
 import type { Leg } from './transaction/transaction.ts'
@@ -44,14 +45,17 @@ export class Dispatch {
   async verdict(purchase: InboundPurchase, file: CardOnFile, businessDate: string): Promise<Verdict> {
     const refuse = (responseCode: string, cause: string): Verdict => ({ kind: 'refuse', responseCode, cause })
     if (file.untokenised) return refuse('96', 'hsm')
+    if (isOverLimit(purchase)) return refuse('61', 'limit of the source')
     const destination = this.#ports.route(purchase.secrets.reveal().pan)
     const connector = destination === undefined ? undefined : this.#ports.connectors.get(destination)
     if (connector === undefined) return refuse('15', 'no route')
     const availability = connector.availability()
     if (availability !== 'available') return refuse('91', availability)
     if (this.#legTimeMs(purchase, connector) < connector.rules.remainingMinMs) return refuse('91', 'noTime')
-    const { merchantId, currency } = purchase.request
-    const accounts = accountsOf({ destination: connector.name, businessDate, merchantId, currency })
+    const { merchantId, currency, processingCode } = purchase.request
+    const kind = kindOf(processingCode)
+    assert(kind !== undefined)
+    const accounts = accountsOf({ kind, destination: connector.name, businessDate, merchantId, currency })
     if (!(await this.#ensureOpen(accounts))) return refuse('96', 'books')
     const identity = connector.identify()
     if (identity === undefined) return refuse('91', 'noStan')
@@ -121,4 +125,15 @@ export class Dispatch {
     for (const account of missing) this.#openAccounts.add(account.path)
     return true
   }
+}
+
+/** What a source may ask for at once, by kind and currency. A refund has no purchase of its own to be measured by. */
+function isOverLimit({ source, request }: InboundPurchase): boolean {
+  const kind = kindOf(request.processingCode)
+  return (source.limits ?? []).some(
+    (limit) =>
+      limit.kind === kind &&
+      limit.currency === request.currency &&
+      request.amountMinor > limit.amountMinorMax,
+  )
 }

@@ -1,8 +1,11 @@
 import type { DatabasePool } from '../kernel/database.ts'
+import { type Kind, kindOf } from './transaction/kinds.ts'
 
 /** Everything the journal and the books know of the transactions with one RRN or id, in order. For `explain`. */
 export interface Life {
   readonly id: string
+  /** undefined on a tombstone: what it was is not known. */
+  readonly kind: Kind | undefined
   readonly state: string
   readonly source: string
   readonly rrn: string
@@ -37,7 +40,7 @@ export async function transactionLife(pool: DatabasePool, name: string): Promise
   const byId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(name)
   const { rows } = await pool.query<LifeRow>(
     `SELECT id, state, source, rrn, terminal_id, card_mask, amount_minor, currency, business_date::text, received_at,
-       approvable_until, response_code, auth_id, delivery, reversal
+       approvable_until, request ->> 'processingCode' AS processing_code, response_code, auth_id, delivery, reversal
      FROM switch.transaction WHERE ${byId ? 'id = $1' : 'rrn = $1'} ORDER BY received_at`,
     [name],
   )
@@ -56,6 +59,7 @@ interface LifeRow {
   business_date: string
   received_at: Date
   approvable_until: Date
+  processing_code: string | null
   response_code: string | null
   auth_id: string | null
   delivery: string
@@ -67,6 +71,7 @@ async function lifeOf(pool: DatabasePool, row: LifeRow): Promise<Life> {
     (await pool.query(text, [row.id])).rows as R[]
   return {
     id: row.id,
+    kind: row.processing_code === null ? undefined : kindOf(row.processing_code),
     state: row.state,
     source: row.source,
     rrn: row.rrn ?? '',

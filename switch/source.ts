@@ -168,8 +168,7 @@ class Desk {
   #waiter(link: Link, request: Message): Waiter {
     let ahead: { readonly answer: Answer; readonly bytes: Promise<Buffer | undefined> } | undefined
     const waiter: Waiter = async (answer) => {
-      const isReady =
-        ahead?.answer.responseCode === answer.responseCode && ahead.answer.authId === answer.authId
+      const isReady = ahead !== undefined && isSame(ahead.answer, answer)
       const bytes = await (isReady ? ahead!.bytes : this.#sealed(request, answer))
       return bytes === undefined ? 'notSent' : link.send(bytes)
     }
@@ -189,6 +188,7 @@ class Desk {
     const fields: Record<number, FieldValue> = { 39: answer.responseCode }
     for (const de of echoed) copy(request, de, fields)
     if (answer.authId !== undefined) fields[38] = answer.authId
+    if (answer.additionalAmounts !== undefined) fields[54] = answer.additionalAmounts
     const body = { mti: responseMti(request.mti), fields }
     try {
       return await encodeSealed(codec, body, (data) => hsm.generateMac({ key: rules.keys.mac, data }))
@@ -197,6 +197,14 @@ class Desk {
       return undefined
     }
   }
+}
+
+function isSame(one: Answer, other: Answer): boolean {
+  return (
+    one.responseCode === other.responseCode &&
+    one.authId === other.authId &&
+    one.additionalAmounts === other.additionalAmounts
+  )
 }
 
 function copy(message: Message, de: number, fields: Record<number, FieldValue>): void {

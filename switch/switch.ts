@@ -62,6 +62,8 @@ export { journalRows } from './ports/rows.ts'
 export { postgresStanBlocks } from './ports/stan-blocks.ts'
 export { transactionLife } from './life.ts'
 export type { Life, LifeEvent } from './life.ts'
+export type { AmountLimit } from './arrivals.ts'
+export { postingReferences } from './transaction/postings.ts'
 
 /** Takes up what an earlier life left open, then listens: in that order (§4.22). */
 export async function openSwitch(options: SwitchOptions): Promise<Switch> {

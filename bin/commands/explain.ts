@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { type DatabasePool, openPool } from '../../kernel/database.ts'
 import { type CurrencyCode, formatMoney } from '../../kernel/money.ts'
-import { type Life, transactionLife } from '../../switch/switch.ts'
+import { type Life, postingReferences, transactionLife } from '../../switch/switch.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
 
 /** `mafraq explain RRN`: the whole life of a transaction, in order, with nothing of the card but its mask. */
@@ -48,8 +48,8 @@ async function entriesOf(pool: DatabasePool, id: string): Promise<EntryLine[]> {
   const { rows } = await pool.query<EntryLine>(
     `SELECT p.recorded_at AS "recordedAt", p.reference, p.kind, a.path AS account, e.currency, e.amount
        FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
-      WHERE p.reference IN ($1 || ':purchase', $1 || ':reversal') ORDER BY p.id, e.seq`,
-    [id],
+      WHERE p.reference = ANY($1) ORDER BY p.id, e.seq`,
+    [postingReferences(id)],
   )
   return rows
 }
@@ -69,7 +69,7 @@ function asText(life: Told): string {
       ? 'no answer'
       : `answer ${life.responseCode}${life.authId === null ? '' : ` authorization ${life.authId}`}`
   const lines = [
-    `RRN ${life.rrn}  terminal ${life.terminal.trim()}  card ${life.card}  ${amount}`,
+    `RRN ${life.rrn}  terminal ${life.terminal.trim()}  card ${life.card}  ${amount}  ${life.kind ?? ''}`,
     `id ${life.id}  from ${life.source}  business date ${life.businessDate}`,
     `${life.state.toUpperCase()}  ${answer}  ${deliveryOf(life)}reversal ${life.reversal}`,
     `received ${life.receivedAt.toISOString()}, approvable until ${after(life.approvableUntil).trim()}`,

@@ -55,6 +55,7 @@ export function switchConfiguration(endpoints: Endpoints, stateFolder: string): 
         keys: { pin: 'tpk.acq1.in', mac: 'tak.acq1.both' },
         timeoutMs: timeouts.sourceMs,
         terminalTimeoutMs: timeouts.terminalMs,
+        limits: [{ kind: 'refund', currency: 'KWD', amountMinorMax: '100000' }],
       },
     ],
     destinations: [

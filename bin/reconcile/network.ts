@@ -6,7 +6,10 @@ import { purchaseKey } from './terminals.ts'
 export interface Held {
   /** Wall clock ms of the last line about it. */
   at: number
-  /** Amounts taken and not released, by the original they belong to: more than one is a purchase taken twice. */
+  /**
+   * Amounts taken and not released, by the original they belong to: more than one is a purchase taken twice. What was
+   * given to the cardholder is below zero.
+   */
   readonly debits: Map<string, bigint>
   readonly originals: Set<string>
 }
@@ -25,6 +28,11 @@ export async function readNetwork(path: string): Promise<Map<string, Held>> {
         held.originals.add(original(line.stan, line.transmittedAt))
         held.debits.set(original(line.stan, line.transmittedAt), BigInt(line.amountMinor))
         break
+      case 'credit':
+        held.originals.add(original(line.stan, line.transmittedAt))
+        held.debits.set(original(line.stan, line.transmittedAt), -BigInt(line.amountMinor))
+        break
+      case 'inquiry':
       case 'decline':
         held.originals.add(original(line.stan, line.transmittedAt))
         break

@@ -8,7 +8,7 @@ export interface Booked {
   /** An outcome, or a reversal's acknowledgement, is still to come. */
   readonly unsettled: boolean
   readonly state: string
-  /** Posted less reversed. */
+  /** What the network owes us for it by the books: below zero where the cardholder was paid. */
   readonly netMinor: bigint
 }
 
@@ -61,8 +61,9 @@ async function purchases(client: DatabaseClient): Promise<Map<string, Booked[]>>
   const { rows } = await client.query<Row>(
     `WITH net AS (
        SELECT split_part(p.reference, ':', 1) AS transaction_id,
-         sum(CASE WHEN p.kind = 'reverse' THEN -abs(e.amount) ELSE abs(e.amount) END)::bigint / 2 AS net
-       FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id AND e.layer = 0 GROUP BY 1)
+         sum(e.amount)::bigint AS net
+       FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id AND e.layer = 0
+         JOIN ledger.account a ON a.id = e.account_id AND a.path LIKE 'net:%' GROUP BY 1)
      SELECT t.rrn, t.terminal_id AS terminal, t.state, t.reversal,
        (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms, coalesce(net.net, 0) AS net
      FROM switch.transaction t LEFT JOIN net ON net.transaction_id = t.id::text

@@ -24,6 +24,18 @@ interface DebitLine extends Line {
   readonly authId: string
 }
 
+/** Money given to the cardholder. */
+interface CreditLine extends Omit<DebitLine, 'event'> {
+  readonly event: 'credit'
+}
+
+/** A balance told: nothing moved. */
+interface InquiryLine extends Omit<DebitLine, 'event'> {
+  readonly event: 'inquiry'
+  /** DE54 of the answer. */
+  readonly additionalAmounts: string
+}
+
 interface DeclineLine extends Line {
   readonly event: 'decline'
   readonly card: string
@@ -45,7 +57,7 @@ interface RefusedReversalLine extends Omit<ReversalLine, 'event' | 'applied'> {
 }
 
 export type Applied =
-  /** The debit was undone. */
+  /** The debit or credit was undone. */
   | 'released'
   /** Nothing is known of the original; should it come, it is refused. */
   | 'unknownOriginal'
@@ -54,4 +66,10 @@ export type Applied =
   /** The original had taken nothing. */
   | 'declinedOriginal'
 
-export type NetworkLine = DebitLine | DeclineLine | ReversalLine | RefusedReversalLine
+export type NetworkLine =
+  | DebitLine
+  | CreditLine
+  | InquiryLine
+  | DeclineLine
+  | ReversalLine
+  | RefusedReversalLine

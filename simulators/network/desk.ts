@@ -180,8 +180,9 @@ export class Desk {
       return
     }
     if (delayMs > 0) await sleep(delayMs)
-    const { responseCode, authId } = answered
+    const { responseCode, authId, additionalAmounts } = answered
     const fields: Fields = authId === undefined ? { 39: responseCode } : { 38: authId, 39: responseCode }
+    if (additionalAmounts !== undefined) fields[54] = additionalAmounts
     switch (manner) {
       case 'once':
         return this.#answer(message, fields)
@@ -318,7 +319,7 @@ function originalOf(message: Message, { rrn, terminal }: RequestName): RequestNa
   return { stan, transmittedAt, acquirer: acquirerId.padStart(11, '0'), rrn, terminal }
 }
 
-function lineOf(asked: PurchaseAsked, { responseCode, authId }: Answered, network: string): NetworkLine {
+function lineOf(asked: PurchaseAsked, answered: Answered, network: string): NetworkLine {
   const base = {
     at: Date.now(),
     network,
@@ -327,7 +328,8 @@ function lineOf(asked: PurchaseAsked, { responseCode, authId }: Answered, networ
     currency: asked.currency,
     card: maskedPan(asked.pan),
   }
-  return authId === undefined
-    ? { ...base, event: 'decline', responseCode }
-    : { ...base, event: 'debit', authId }
+  const { responseCode, authId, additionalAmounts } = answered
+  if (authId === undefined) return { ...base, event: 'decline', responseCode }
+  if (additionalAmounts !== undefined) return { ...base, event: 'inquiry', authId, additionalAmounts }
+  return { ...base, event: asked.processingCode.startsWith('20') ? 'credit' : 'debit', authId }
 }

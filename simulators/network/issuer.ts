@@ -30,6 +30,8 @@ export interface ReversalAsked {
 export interface Answered {
   readonly responseCode: string
   readonly authId?: string
+  /** DE54 */
+  readonly additionalAmounts?: string
 }
 
 export type Purchased =
@@ -52,8 +54,10 @@ interface Original {
   readonly fingerprint: string
   readonly card: string
   readonly amountMinor: bigint
+  /** What the account lost: less than nothing where it was given something. */
+  readonly takenMinor: bigint
   readonly answered: Answered
-  state: 'debited' | 'declined' | 'released'
+  state: 'done' | 'declined' | 'released'
   /** How many reversals of it have come. */
   reversals: number
 }
@@ -99,8 +103,8 @@ export class Issuer {
     const outcome = outcomeOfAmount(asked.amountMinor)
     if (outcome !== undefined && outcome.decision === undefined) return { kind: 'lost' }
     const responseCode = this.#overtaken.has(key) ? overtakenCode : this.#decide(asked, outcome)
-    const answered = responseCode === '00' ? { responseCode, authId: this.#nextAuthId() } : { responseCode }
-    this.#keep(key, asked, { fingerprint, answered })
+    const answered = responseCode === '00' ? this.#approval(asked) : { responseCode }
+    this.#keep(key, asked, { fingerprint, answered, direction: directionOf(asked.processingCode) ?? 0n })
     return { kind: 'decided', answered, outcome }
   }
 
@@ -138,10 +142,20 @@ export class Issuer {
     switch (line.event) {
       case 'debit':
         this.#authIds = Number(line.authId)
-        this.#restore(line, { responseCode: '00', authId: line.authId })
+        this.#restore(line, { responseCode: '00', authId: line.authId }, 1n)
         break
+      case 'credit':
+        this.#authIds = Number(line.authId)
+        this.#restore(line, { responseCode: '00', authId: line.authId }, -1n)
+        break
+      case 'inquiry': {
+        const { authId, additionalAmounts } = line
+        this.#authIds = Number(authId)
+        this.#restore(line, { responseCode: '00', authId, additionalAmounts }, 0n)
+        break
+      }
       case 'decline':
-        this.#restore(line, { responseCode: line.responseCode })
+        this.#restore(line, { responseCode: line.responseCode }, 0n)
         break
       case 'reversal': {
         const original = keyOf(originalOf(line))
@@ -161,32 +175,40 @@ export class Issuer {
 
   #decide(asked: PurchaseAsked, outcome: AmountOutcome | undefined): string {
     const card = this.#cards.get(asked.pan)
-    if (!asked.processingCode.startsWith('00') || asked.currency !== '414') return '12'
-    if (asked.amountMinor <= 0n) return '13'
+    const direction = directionOf(asked.processingCode)
+    if (direction === undefined || asked.currency !== '414') return '12'
+    if (direction === 0n ? asked.amountMinor !== 0n : asked.amountMinor <= 0n) return '13'
     if (card === undefined) return '14'
     if (card.always !== undefined) return card.always
     if (card.expiry < currentMonth() || (asked.expiry ?? card.expiry) !== card.expiry) return '54'
-    if (asked.pin !== card.pin) return '55'
-    if (card.limitMinor !== undefined && asked.amountMinor > card.limitMinor) return '61'
+    // A merchant gives money back without the cardholder's help.
+    if (asked.pin !== card.pin && !(direction === -1n && asked.pin === undefined)) return '55'
+    if (direction === 1n && card.limitMinor !== undefined && asked.amountMinor > card.limitMinor) return '61'
     if (outcome?.decision !== undefined && outcome.decision !== '00') return outcome.decision
-    return asked.amountMinor > this.#balances.get(maskedPan(card.pan))! ? '51' : '00'
+    return direction === 1n && asked.amountMinor > this.#balances.get(maskedPan(card.pan))! ? '51' : '00'
   }
 
   #keep(
     key: string,
     { pan, amountMinor }: Pick<PurchaseAsked, 'pan' | 'amountMinor'>,
-    { fingerprint, answered }: { fingerprint: string; answered: Answered },
+    {
+      fingerprint,
+      answered,
+      direction,
+    }: { readonly fingerprint: string; readonly answered: Answered; readonly direction: Direction },
   ): void {
     const card = maskedPan(pan)
-    const state = answered.responseCode === '00' ? 'debited' : 'declined'
-    if (state === 'debited') this.#move(card, -amountMinor)
-    this.#originals.set(key, { fingerprint, card, amountMinor, answered, state, reversals: 0 })
+    const state = answered.responseCode === '00' ? 'done' : 'declined'
+    const takenMinor = state === 'done' ? direction * amountMinor : 0n
+    if (takenMinor !== 0n) this.#move(card, -takenMinor)
+    this.#originals.set(key, { fingerprint, card, amountMinor, takenMinor, answered, state, reversals: 0 })
   }
 
-  #restore(line: Extract<NetworkLine, { card: string }>, answered: Answered): void {
+  #restore(line: Extract<NetworkLine, { card: string }>, answered: Answered, direction: Direction): void {
     const pan = cardOfMask(line.card)?.pan ?? line.card
     const fingerprint = fingerprintOf({ ...line, pan, amountMinor: BigInt(line.amountMinor) })
-    this.#keep(keyOf(line), { pan, amountMinor: BigInt(line.amountMinor) }, { fingerprint, answered })
+    const amountMinor = BigInt(line.amountMinor)
+    this.#keep(keyOf(line), { pan, amountMinor }, { fingerprint, answered, direction })
   }
 
   #undo(key: string, known: Original | undefined): Applied {
@@ -198,7 +220,7 @@ export class Issuer {
     if (known.state === 'released') return 'again'
     if (known.state === 'declined') return 'declinedOriginal'
     known.state = 'released'
-    this.#move(known.card, known.amountMinor)
+    this.#move(known.card, known.takenMinor)
     return 'released'
   }
 
@@ -207,10 +229,32 @@ export class Issuer {
     this.#debitedMinor -= amountMinor
   }
 
+  #approval({ pan, processingCode, currency }: PurchaseAsked): Answered {
+    const authId = this.#nextAuthId()
+    if (directionOf(processingCode) !== 0n) return { responseCode: '00', authId }
+    const balanceMinor = this.#balances.get(maskedPan(pan)) ?? 0n
+    return { responseCode: '00', authId, additionalAmounts: availableBalance(balanceMinor, currency) }
+  }
+
   #nextAuthId(): string {
     this.#authIds = (this.#authIds + 1) % 1_000_000
     return this.#authIds.toString().padStart(6, '0')
   }
+}
+
+/** Whether an account loses the amount, gains it, or neither. */
+type Direction = 1n | 0n | -1n
+
+/** The first two digits of DE3: purchase and cash, refund, and questions for the balance. */
+function directionOf(processingCode: string): Direction | undefined {
+  return directions[processingCode.slice(0, 2)]
+}
+
+const directions: Readonly<Record<string, Direction>> = { '00': 1n, '01': 1n, '20': -1n, '30': 0n, '31': 0n }
+
+/** DE54: of the default account, available (02), currency, credit, and twelve digits of minor units. */
+function availableBalance(balanceMinor: bigint, currency: string): string {
+  return `0002${currency}C${balanceMinor.toString().padStart(12, '0')}`
 }
 
 /** An original that comes after its reversal is an invalid transaction. */

@@ -6,7 +6,7 @@ import { acknowledgedCodes } from './book-lines.ts'
 import { Channel } from './channel.ts'
 import { LateAcknowledgements } from './late-acknowledgements.ts'
 import { live, type Order } from './life.ts'
-import type { Purchase } from './messages.ts'
+import { processingCodes, type Purchase } from './messages.ts'
 import { merchantIdOf, type Numbering, terminalIdOf } from './numbering.ts'
 import type { Unresolved } from './recovery.ts'
 import { reverseUntilAcknowledged } from './reversal.ts'
@@ -229,6 +229,7 @@ export class Estate {
       merchantId: merchantIdOf(index),
       rrn: this.#numbering.nextRrn(madeAt),
       stan: this.#numbering.nextStan(terminalId),
+      processingCode: processingCodes.purchase,
       madeAt,
       amountMinor,
       currency: kuwaitiDinar,

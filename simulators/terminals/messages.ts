@@ -6,6 +6,8 @@ export interface Purchase {
   readonly merchantId: string
   readonly rrn: string
   readonly stan: string
+  /** DE3: what is asked for. Of the estate's terminals, always a purchase. */
+  readonly processingCode: string
   /** Wall clock ms: DE7, DE12 and DE13 come from it. */
   readonly madeAt: number
   readonly amountMinor: bigint
@@ -18,6 +20,14 @@ export interface Purchase {
   /** Encrypted, hex. */
   readonly pinBlock?: string
 }
+
+/** DE3 of a plain purchase, of cash, of a refund and of a question for the balance: default accounts. */
+export const processingCodes = {
+  purchase: '000000',
+  withdrawal: '010000',
+  refund: '200000',
+  balance: '310000',
+} as const
 
 /** DE22 by how the card was read: magnetic stripe, or keyed in; both with a PIN pad (final 1). */
 const entryModes = { track2: '021', pan: '011' } as const
@@ -89,7 +99,7 @@ function commonFields(purchase: Purchase): Record<number, string> {
   // Kuwait has no summer time: UTC+3 all year.
   const local = transmittedAt(purchase.madeAt + 3 * 3_600_000)
   return {
-    3: '000000',
+    3: purchase.processingCode,
     4: purchase.amountMinor.toString().padStart(12, '0'),
     12: local.slice(4),
     13: local.slice(0, 4),

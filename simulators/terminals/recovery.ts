@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises'
 import { readBook } from '../book.ts'
 import { cardOfMask } from '../cards.ts'
 import { acknowledgedCodes, type RequestLine, type ReversalLine, type TerminalLine } from './book-lines.ts'
-import type { Purchase } from './messages.ts'
+import { processingCodes, type Purchase } from './messages.ts'
 import type { Numbering } from './numbering.ts'
 
 /** A purchase that an earlier life of the estate did not bring to an end: it must be reversed. */
@@ -93,6 +93,7 @@ function unresolved({ request, reversal }: Open): Unresolved[] {
     merchantId: request.merchant,
     rrn: request.rrn,
     stan: request.stan,
+    processingCode: processingCodes.purchase,
     madeAt: request.madeAt,
     amountMinor: BigInt(request.amountMinor),
     currency: request.currency,

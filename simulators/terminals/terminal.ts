@@ -2,7 +2,7 @@ import { type Random, systemRandom } from '../../kernel/random.ts'
 import type { TestCard } from '../cards.ts'
 import { encryptPin, type TestKey } from '../keys.ts'
 import { type AskOptions, Channel, type Reply } from './channel.ts'
-import { type Purchase, purchaseRequest, repeatOf, reversalRequest } from './messages.ts'
+import { processingCodes, type Purchase, purchaseRequest, repeatOf, reversalRequest } from './messages.ts'
 import { Numbering } from './numbering.ts'
 import type { BitmapForm, WireMessage } from './wire.ts'
 
@@ -30,6 +30,7 @@ export interface PurchaseOrder {
   readonly pin?: string | null
   readonly entry?: 'pan' | 'track2'
   readonly currency?: string
+  readonly kind?: keyof typeof processingCodes
   /** Elements to put in the place of what the terminal would write; undefined leaves one out. */
   readonly fields?: Readonly<Record<number, string | undefined>>
   readonly seal?: NonNullable<AskOptions['seal']>
@@ -145,6 +146,7 @@ export class Terminal {
     pin = card.pin,
     entry = 'pan',
     currency = kuwaitiDinar,
+    kind = 'purchase',
   }: PurchaseOrder): Purchase {
     const { terminalId, merchantId, keys } = this.#options
     const madeAt = Date.now()
@@ -155,6 +157,7 @@ export class Terminal {
       merchantId,
       rrn: this.#numbering.nextRrn(madeAt),
       stan: this.#numbering.nextStan(terminalId),
+      processingCode: processingCodes[kind],
       madeAt,
       amountMinor,
       currency,

@@ -20,11 +20,13 @@ CREATE TABLE switch.transaction (
   card_mask text CHECK (card_mask ~ '^[0-9]{6}[*]+[0-9]{4}$'),
   rrn text,
   terminal_id text,
-  amount_minor bigint CHECK (amount_minor > 0),
+  amount_minor bigint CHECK (amount_minor >= 0),
   currency char(3),
   request jsonb,
   response_code text,
   auth_id text,
+  -- DE54 of an answer that carries balances: repeats hear it again.
+  additional_amounts text,
   delivery text NOT NULL CHECK (delivery IN ('none', 'delivered', 'failed', 'unproven')),
   reversal text NOT NULL CHECK (reversal IN ('none', 'owed', 'acknowledged', 'parked', 'notNeeded'))
 ) WITH (fillfactor = 70);

@@ -136,7 +136,8 @@ const selectTransaction = `
   SELECT t.id, t.version, t.state, t.source, t.source_key, t.fingerprint, t.node, t.business_date::text,
     (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms,
     greatest(0, ceil(extract(epoch FROM t.approvable_until - clock_timestamp()) * 1000))::int AS approvable_ms,
-    t.card_token, t.card_mask, t.amount_minor, t.currency, t.request, t.response_code, t.auth_id, t.delivery, t.reversal,
+    t.card_token, t.card_mask, t.amount_minor, t.currency, t.request, t.response_code, t.auth_id,
+    t.additional_amounts, t.delivery, t.reversal,
     l.id AS leg_id, l.destination, l.acquirer_id, l.stan, l.transmitted_at, l.state AS leg_state,
     l.response_code AS leg_response_code, l.auth_id AS leg_auth_id
   FROM switch.transaction t LEFT JOIN switch.leg l ON l.transaction_id = t.id`
@@ -145,6 +146,7 @@ function transactionOf(row: Row): Transaction {
   const column = (name: string): string => text(row[name])
   const leg = legOf(row)
   const answer = answerOf(row, 'response_code', 'auth_id')
+  const additionalAmounts = row['additional_amounts']
   return {
     id: column('id'),
     version: Number(row['version']),
@@ -174,7 +176,12 @@ function transactionOf(row: Row): Transaction {
           },
         }),
     ...(leg === undefined ? {} : { leg }),
-    ...(answer === undefined ? {} : { answer }),
+    ...(answer === undefined
+      ? {}
+      : {
+          answer:
+            additionalAmounts === null ? answer : { ...answer, additionalAmounts: text(additionalAmounts) },
+        }),
     delivery: column('delivery') as Transaction['delivery'],
     reversal: column('reversal') as Transaction['reversal'],
   }

@@ -49,6 +49,7 @@ export const journalRows: readonly RowKind[] = [
       ['state', 'text'],
       ['response_code', 'text'],
       ['auth_id', 'text'],
+      ['additional_amounts', 'text'],
       ['delivery', 'text'],
       ['reversal', 'text'],
       ['only_while_approvable', 'boolean'],
@@ -62,7 +63,7 @@ export const journalRows: readonly RowKind[] = [
         OR (i.only_while_approvable AND t.approvable_until <= clock_timestamp())`,
     write: `UPDATE switch.transaction t
       SET version = i.version, state = i.state, response_code = i.response_code, auth_id = i.auth_id,
-        delivery = i.delivery, reversal = i.reversal
+        additional_amounts = i.additional_amounts, delivery = i.delivery, reversal = i.reversal
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
                                   WHERE id = input.id AND version = input.expected_version
@@ -240,6 +241,7 @@ function changedTransaction(
       transaction.state,
       transaction.answer?.responseCode ?? null,
       transaction.answer?.authId ?? null,
+      transaction.answer?.additionalAmounts ?? null,
       transaction.delivery,
       transaction.reversal,
       onlyWhileApprovable,

@@ -11,13 +11,16 @@ export type Move =
   | 'overtake'
   | 'delivered'
   | 'undelivered'
+  | 'unheard'
+  | 'nothingToUndo'
   | 'unproven'
   | 'reversalAcknowledged'
   | 'reversalParked'
 
 /**
  * Every move a transaction can make. `lose` is every way of not knowing what the destination did; `cancel` is the
- * source's own reversal. An absent pair is a bug of ours: what peers send out of turn is sorted out before.
+ * source's own reversal, `nothingToUndo` the same of something that moves no money, and `unheard` an answer to such a
+ * thing that did not arrive. An absent pair is a bug of ours: what peers send out of turn is sorted out before.
  */
 export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
   tombstone: { overtake: 'tombstone', cancel: 'tombstone' },
@@ -27,6 +30,7 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     notSent: 'refused',
     lose: 'unknown',
     cancel: 'reversing',
+    nothingToUndo: 'intent',
   },
   // The source has been told no; whatever the destination says now only decides when it is told.
   reversing: {
@@ -44,12 +48,15 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     undelivered: 'reversed',
     delivered: 'approved',
     unproven: 'approved',
+    unheard: 'approved',
+    nothingToUndo: 'approved',
     late: 'approved',
   },
-  declined: { cancel: 'declined', late: 'declined' },
-  refused: { cancel: 'refused', late: 'refused' },
+  declined: { cancel: 'declined', nothingToUndo: 'declined', late: 'declined' },
+  refused: { cancel: 'refused', nothingToUndo: 'refused', late: 'refused' },
   unknown: {
     cancel: 'unknown',
+    nothingToUndo: 'unknown',
     late: 'unknown',
     reversalAcknowledged: 'unknown',
     reversalParked: 'unknown',

@@ -3,7 +3,8 @@ import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
 import { currencies } from '../../kernel/money.ts'
 import type { JournalEvent, JournalUnit, ObligationChange } from '../journal.ts'
 import { type Move, moves } from './moves.ts'
-import { postPurchase, reversePurchase } from './postings.ts'
+import { kinds, movesMoney } from './kinds.ts'
+import { kindOfStored, post, unpost } from './postings.ts'
 import type {
   Answer,
   CardRequest,
@@ -224,11 +225,12 @@ function endLeg(before: Transaction, event: TransactionEvent & { kind: 'legEnded
   }
   const request = before.request
   assert(request !== undefined)
-  if (!agrees(answer, request)) {
+  const kind = kindOfStored(before)
+  if (movesMoney(kind) && !agrees(answer, request)) {
     // F23: approved, but not what was asked for. It is undone whole, whatever it was.
     return lose(before, event, { cause: 'wrongAmount', answer: { responseCode: '96' }, leg })
   }
-  return endAnswered(before, event, 'approve', answerOf(answer), leg)
+  return endAnswered(before, event, 'approve', approvalOf(answer, kinds[kind].givesAmounts), leg)
 }
 
 /** The destination never saw the leg: nothing to reverse, and the source is told so. */
@@ -271,7 +273,7 @@ function endAnswered(
     ...result,
     unit: {
       ...result.unit,
-      commands: [postPurchase(result.transaction, event.at)],
+      commands: post(result.transaction, event.at),
       onlyWhileApprovable: true,
     },
   }
@@ -290,6 +292,11 @@ function lose(
     const obligation: ObligationChange = { kind: 'due', id: legOf(before).id }
     return settle(before, event, 'lose', { leg: loss.leg }, { obligation, cause: loss.cause })
   }
+  if (!movesMoney(kindOfStored(before))) {
+    // Asking did no harm, whether or not it was heard: nothing is owed (§4.6).
+    const change = { leg: loss.leg, answer: loss.answer, reversal: 'notNeeded' } as const
+    return settle(before, event, 'lose', change, { cause: loss.cause })
+  }
   const owe = reversalOf(before, loss.cause, 0)
   return settle(
     before,
@@ -306,9 +313,9 @@ function lateOutcome(before: Transaction, event: TransactionEvent & { kind: 'leg
 }
 
 function cancel(before: Transaction, event: TransactionEvent & { kind: 'cancel' }, profile: Profile): Step {
-  const respond = (responseCode: string, change: Change, extra: Extra): Step => {
+  const respond = (responseCode: string, change: Change, extra: Extra, move: Move = 'cancel'): Step => {
     const answer = { responseCode }
-    const result = settle(before, event, 'cancel', change, {
+    const result = settle(before, event, move, change, {
       cause: 'source reversal',
       ...extra,
       urgent: true,
@@ -319,9 +326,11 @@ function cancel(before: Transaction, event: TransactionEvent & { kind: 'cancel' 
       effects: [...result.effects, { kind: 'answerReversal', answer }],
     }
   }
+  if (before.state === 'tombstone') return respond(profile.unknownOriginalResponseCode, {}, {})
+  if (!movesMoney(kindOfStored(before))) {
+    return respond(profile.nothingToReverseResponseCode, {}, {}, 'nothingToUndo')
+  }
   switch (before.state) {
-    case 'tombstone':
-      return respond(profile.unknownOriginalResponseCode, {}, {})
     case 'declined':
     case 'refused':
       return respond(profile.nothingToReverseResponseCode, {}, {})
@@ -336,7 +345,7 @@ function cancel(before: Transaction, event: TransactionEvent & { kind: 'cancel' 
       return respond(
         '00',
         { reversal: 'owed' },
-        { owe: reversalOf(before, 'sourceReversal', 0), commands: [reversePurchase(before, event.at)] },
+        { owe: reversalOf(before, 'sourceReversal', 0), commands: unpost(before, event.at) },
       )
     // One reversal a leg: this one joins the one that is owed already (R2).
     case 'reversing':
@@ -349,6 +358,7 @@ function cancel(before: Transaction, event: TransactionEvent & { kind: 'cancel' 
 function deliver(before: Transaction, event: TransactionEvent & { kind: 'delivery' }): Step {
   if (before.state !== 'approved') return settle(before, event, 'late', {}, { cause: event.outcome })
   if (event.outcome !== 'failed') return settle(before, event, event.outcome, { delivery: event.outcome })
+  if (!movesMoney(kindOfStored(before))) return settle(before, event, 'unheard', { delivery: 'failed' })
   // The source can't have the approval (D1), so it is undone; should its request come again, it is declined.
   return settle(
     before,
@@ -357,7 +367,7 @@ function deliver(before: Transaction, event: TransactionEvent & { kind: 'deliver
     { delivery: 'failed', answer: { responseCode: '91' }, reversal: 'owed' },
     {
       owe: reversalOf(before, 'undelivered', 0),
-      commands: [reversePurchase(before, event.at)],
+      commands: unpost(before, event.at),
       silent: true,
     },
   )
@@ -480,6 +490,17 @@ function answerOf(answer: LegAnswer): Answer {
     ? { responseCode: answer.responseCode }
     : { responseCode: answer.responseCode, authId: answer.authId }
 }
+
+/** What goes back of an approval. Additional amounts that are not what DE54 holds are nobody's balance. */
+function approvalOf(answer: LegAnswer, givesAmounts: boolean): Answer {
+  const { additionalAmounts } = answer
+  if (!givesAmounts || additionalAmounts === undefined) return answerOf(answer)
+  if (!additionalAmountsForm.test(additionalAmounts)) return answerOf(answer)
+  return { ...answerOf(answer), additionalAmounts }
+}
+
+/** DE54: up to six times account type 2, amount type 2, currency 3, sign, amount 12. */
+const additionalAmountsForm = /^(\d{2}\d{2}\d{3}[CD]\d{12}){1,6}$/
 
 function codes(answer: LegAnswer): Partial<Leg> {
   return answerOf(answer)

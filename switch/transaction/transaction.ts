@@ -67,9 +67,9 @@ export interface StoredCard {
 /** The data elements that a reversal must say again, by their meaning. */
 export interface CardRequest {
   readonly mti: string
-  /** DE3 */
+  /** DE3; its first two digits say the kind (`kindOf`). */
   readonly processingCode: string
-  /** DE4 */
+  /** DE4; zero where nothing is moved. */
   readonly amountMinor: bigint
   /** DE49 */
   readonly currency: CurrencyCode
@@ -108,6 +108,8 @@ export interface Leg {
 export interface Answer {
   readonly responseCode: string
   readonly authId?: string
+  /** DE54 as the destination wrote it, for the kinds that ask for it. */
+  readonly additionalAmounts?: string
 }
 
 /** A reversal or advice that the destination must acknowledge, however long it takes. */

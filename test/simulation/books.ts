@@ -5,12 +5,14 @@ import type { AccountSpec, Command } from '../../ledger/ledger.ts'
 /** The ledger's own decisions over books in memory. */
 export class SimulatedBooks {
   readonly #books: Books = emptyBooks()
+  readonly #networkAccounts = new Set<bigint>()
   readonly #balanceOf = new Map<string, bigint>()
 
   open(accounts: readonly AccountSpec[]): void {
     for (const { path, currency, normalSide, limit } of accounts) {
       if (this.#books.accounts.has(path)) continue
       const id = BigInt(this.#books.accounts.size + 1)
+      if (path.startsWith('net:')) this.#networkAccounts.add(id)
       this.#books.accounts.set(path, newAccount({ id, path, currency, normalSide, limit }))
     }
   }
@@ -25,14 +27,15 @@ export class SimulatedBooks {
     if (decision.kind !== 'accepted') return false
     for (const posting of decision.postings) {
       const transaction = posting.reference.split(':')[0]!
-      const moved = posting.entries.reduce((sum, entry) => (entry.amount > 0n ? sum + entry.amount : sum), 0n)
-      const sign = posting.kind === 'reverse' ? -1n : 1n
-      this.#balanceOf.set(transaction, (this.#balanceOf.get(transaction) ?? 0n) + sign * moved)
+      for (const entry of posting.entries) {
+        if (!this.#networkAccounts.has(entry.accountId)) continue
+        this.#balanceOf.set(transaction, (this.#balanceOf.get(transaction) ?? 0n) + entry.amount)
+      }
     }
     return true
   }
 
-  /** What the books hold of a transaction: its amount, or nothing. */
+  /** What the network owes us for a transaction by the books: its amount, less than nothing, or nothing. */
   net(transactionId: string): bigint {
     return this.#balanceOf.get(transactionId) ?? 0n
   }

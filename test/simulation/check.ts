@@ -1,5 +1,5 @@
 import type { SimulatedDatabase } from './journal.ts'
-import type { SimulatedNetwork } from './network.ts'
+import { balanceOf, type SimulatedNetwork } from './network.ts'
 import type { SimulatedTerminals, Told } from './terminals.ts'
 
 /** What must hold when the faults have stopped and everything has come to rest. One sentence for each violation. */
@@ -30,6 +30,7 @@ export function check(books: {
     if (obligation.state === 'due')
       wrong('N4', `${obligation.key} is still due after ${obligation.attempts} attempts`)
   }
+  for (const rrn of network.reversedInquiries) wrong('N4', `${rrn} asked for a balance and was reversed`)
   for (const [rrn, count] of network.originalsOf) {
     if (count > 1) wrong('N2', `the issuer saw ${count} originals for ${rrn}`)
   }
@@ -48,7 +49,7 @@ function checkPurchase(
   const issuer = network.net(told.rrn)
   const approved = told.answers.some(({ responseCode }) => responseCode === '00')
   if (issuer !== ledger) wrong('N1', `${told.rrn}: the issuer holds ${issuer}, the ledger ${ledger}`)
-  if (new Set(told.answers.map(({ responseCode }) => responseCode)).size > 1) {
+  if (new Set(told.answers.map((answer) => Object.values(answer).join(' '))).size > 1) {
     wrong('N3', `${told.rrn}: the terminal heard two different answers`)
   }
   if (told.mismatchApproved) wrong('N3', `${told.rrn}: other data under the same key was approved`)
@@ -57,7 +58,12 @@ function checkPurchase(
     else if (ledger !== 0n) wrong('N3', `${told.rrn}: reversed, but the ledger holds ${ledger}`)
     return
   }
-  if (approved && ledger !== told.amountMinor)
+  const balance = told.kind === 'balance' ? balanceOf(told.rrn) : undefined
+  for (const answer of told.answers) {
+    if (answer.responseCode === '00' && answer.additionalAmounts !== balance)
+      wrong('N3', `${told.rrn}: told a balance of ${answer.additionalAmounts}`)
+  }
+  if (approved && ledger !== told.costMinor)
     wrong('N3', `${told.rrn}: approved, but the ledger holds ${ledger}`)
   if (!approved && told.answers.length > 0 && ledger !== 0n) {
     wrong('N3', `${told.rrn}: declined, but the ledger holds ${ledger}`)

@@ -6,6 +6,7 @@ import type {
   LegOutcome,
   OutboundLeg,
 } from '../../connectors/connector.ts'
+import { type Kind, kindOf } from '../../switch/transaction/kinds.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { FaultRates } from './faults.ts'
 import type { World } from './world.ts'
@@ -22,6 +23,7 @@ const rules: DestinationRules = {
 
 interface Held {
   readonly rrn: string
+  readonly kind: Kind
   readonly amountMinor: bigint
   readonly responseCode: string
   reversed: boolean
@@ -39,6 +41,8 @@ export class SimulatedNetwork {
   readonly #overtaken = new Set<string>()
   /** How many different originals were sent for one request of a terminal. */
   readonly originalsOf = new Map<string, number>()
+  /** Questions for a balance that somebody saw fit to reverse. */
+  readonly reversedInquiries: string[] = []
 
   constructor(world: World, faults: () => FaultRates) {
     this.#world = world
@@ -46,11 +50,12 @@ export class SimulatedNetwork {
     this.#faults = faults
   }
 
-  /** What the issuer holds for a request. */
+  /** What the issuer has taken for a request: below zero where it gave. */
   net(rrn: string): bigint {
     let sum = 0n
     for (const held of this.#originals.values()) {
-      if (held.rrn === rrn && held.responseCode === '00' && !held.reversed) sum += held.amountMinor
+      if (held.rrn === rrn && held.responseCode === '00' && !held.reversed)
+        sum += takenBy[held.kind] * held.amountMinor
     }
     return sum
   }
@@ -129,7 +134,8 @@ export class SimulatedNetwork {
       const overtaken = this.#overtaken.has(key)
       const declined = overtaken || this.#random.fraction() < faults.decline
       const amountMinor = this.#random.fraction() < faults.wrongAmount ? requested + 1n : requested
-      const held = { rrn, amountMinor, responseCode: declined ? '51' : '00', reversed: false }
+      const kind = kindOf(leg.fields[3] as string)!
+      const held = { rrn, kind, amountMinor, responseCode: declined ? '51' : '00', reversed: false }
       this.#originals.set(key, held)
       this.originalsOf.set(rrn, (this.originalsOf.get(rrn) ?? 0) + 1)
       this.#world.note(`network ${held.responseCode} for ${rrn}`)
@@ -140,6 +146,7 @@ export class SimulatedNetwork {
       responseCode: held.responseCode,
       ...(held.responseCode === '00' ? { authId: 'A12345' } : {}),
       amountMinor: held.amountMinor,
+      ...(held.kind === 'balance' ? { additionalAmounts: balanceOf(rrn) } : {}),
       described: '0210',
     }
   }
@@ -149,10 +156,21 @@ export class SimulatedNetwork {
     const key = `${original.transmittedAt}|${original.stan}`
     const held = this.#originals.get(key)
     if (held === undefined) this.#overtaken.add(key)
-    else held.reversed = true
+    else {
+      held.reversed = true
+      if (held.kind === 'balance') this.reversedInquiries.push(held.rrn)
+    }
     this.#world.note(`network reverses ${leg.fields[37] as string}`)
     return { mti: '0430', responseCode: held === undefined ? '25' : '00', described: '0430' }
   }
+}
+
+/** What an issuer takes for each unit of an amount. Its own table: the switch's might be wrong. */
+const takenBy: Readonly<Record<Kind, bigint>> = { purchase: 1n, withdrawal: 1n, refund: -1n, balance: 0n }
+
+/** DE54 that only this request may hear. */
+export function balanceOf(rrn: string): string {
+  return `0002414C${rrn}`
 }
 
 function transmittedAt(world: World): string {

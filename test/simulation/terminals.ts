@@ -1,3 +1,4 @@
+import type { Kind } from '../../switch/transaction/kinds.ts'
 import { Secret } from '../../kernel/secret.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { InboundPurchase, InboundReversal, SourceRules } from '../../switch/arrivals.ts'
@@ -22,7 +23,10 @@ export interface Door {
 /** What one terminal knows of one purchase: its own book, which nothing in the switch can touch. */
 export interface Told {
   readonly rrn: string
+  readonly kind: Kind
   readonly amountMinor: bigint
+  /** What the approval must cost the cardholder. */
+  readonly costMinor: bigint
   readonly sourceKey: string
   readonly answers: Answer[]
   reversalAsked: boolean
@@ -30,6 +34,16 @@ export interface Told {
   /** Another amount under the same key was tried, and must not have been approved. */
   mismatchApproved: boolean
   gaveUp: boolean
+}
+
+/** What terminals ask for, as often as it stands here. */
+const kindMix: readonly Kind[] = ['purchase', 'purchase', 'purchase', 'withdrawal', 'refund', 'balance']
+
+const processingCodes: Readonly<Record<Kind, string>> = {
+  purchase: '000000',
+  withdrawal: '010000',
+  refund: '200000',
+  balance: '310000',
 }
 
 /** Terminals that buy, and do what terminals do when the answer is late or wrong. */
@@ -56,9 +70,13 @@ export class SimulatedTerminals {
 
   #buy(index: number): void {
     const rrn = String(index + 1).padStart(12, '0')
+    const kind = kindMix[this.#random.below(kindMix.length)]!
+    const amountMinor = kind === 'balance' ? 0n : BigInt(1_000 + this.#random.below(50_000))
     const told: Told = {
       rrn,
-      amountMinor: BigInt(1_000 + this.#random.below(50_000)),
+      kind,
+      amountMinor,
+      costMinor: kind === 'refund' ? -amountMinor : amountMinor,
       sourceKey: `acq|0200|20261122090000|${rrn.slice(-6)}||T0000001`,
       answers: [],
       reversalAsked: false,
@@ -154,11 +172,11 @@ export class SimulatedTerminals {
       repeat,
       source,
       sourceKey: told.sourceKey,
-      fingerprint: `888888******0001|000000|${amountMinor}|KWD|M1`,
+      fingerprint: `888888******0001|${processingCodes[told.kind]}|${amountMinor}|KWD|M1`,
       cardMask: '888888******0001',
       request: {
         mti: '0200',
-        processingCode: '000000',
+        processingCode: processingCodes[told.kind],
         amountMinor,
         currency: 'KWD',
         transmittedAt: '1122090000',

@@ -127,7 +127,7 @@ describe('a purchase', () => {
     ['of a card that is always refused', '05', { card: cardNamed('refused'), amountMinor }, {}],
     ['of a card that nobody issued', '14', { card: cardNamed('visa'), amountMinor }, {}],
     ['in another currency', '12', { card, amountMinor }, { 49: '840' }],
-    ['that is no purchase', '12', { card, amountMinor }, { 3: '200000' }],
+    ['of a kind that nobody serves', '12', { card, amountMinor }, { 3: '400000' }],
     ['of nothing', '13', { card, amountMinor: 0n }, {}],
   ]
   test.each(declines)('%s is declined with %s, and takes nothing', async (_, code, terms, fields) => {

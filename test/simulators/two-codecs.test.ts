@@ -15,6 +15,7 @@ const purchase: Purchase = {
   merchantId: '000000000000001',
   rrn: '632600000042',
   stan: '000042',
+  processingCode: '000000',
   madeAt: Date.UTC(2026, 10, 22, 22, 30, 5),
   amountMinor: 12_500n,
   currency: '414',

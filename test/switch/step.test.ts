@@ -48,11 +48,11 @@ const leg: Leg = {
 
 const when = { at: 1_000, node: 'node-1' }
 
-function intent(): Transaction {
+function intent(asked: CardRequest = request): Transaction {
   const card = { mask: '888888******0001', token: 'tok_a' }
   return step(
     undefined,
-    { kind: 'request', arrival, card, request, verdict: { kind: 'forward', leg }, ...when },
+    { kind: 'request', arrival, card, request: asked, verdict: { kind: 'forward', leg }, ...when },
     profile,
   ).transaction
 }
@@ -242,4 +242,89 @@ describe('the life of a transaction', () => {
     const approving = Object.entries(moves).filter(([, row]) => row.approve === 'approved')
     expect(approving.map(([state]) => state)).toEqual(['intent'])
   })
+})
+
+describe('a refund', () => {
+  const refund = { ...request, processingCode: '200000' }
+
+  test('posts the mirror of a purchase, and its reversal the mirror of that', () => {
+    const approved = after(intent(refund), answered('00'))
+    expect(approved.unit.commands).toMatchObject([
+      {
+        id: `${arrival.id}:refund`,
+        legs: [
+          { account: 'merchant:000000000000001:KWD', side: 'debit', amountMinor: 12_500n },
+          { account: 'net:knet:2026-11-22:KWD', side: 'credit', amountMinor: 12_500n },
+        ],
+      },
+    ])
+    const undone = after(approved.transaction, cancelled)
+    expect(undone.unit.commands).toMatchObject([{ kind: 'reverse', reverses: `${arrival.id}:refund` }])
+  })
+
+  test('of which nobody knows the end is reversed like a purchase', () => {
+    expect(after(intent(refund), lost).unit.owe?.cause).toBe('timeout')
+  })
+})
+
+describe('a question for a balance', () => {
+  const inquiry = intent({ ...request, processingCode: '310000', amountMinor: 0n })
+  const additionalAmounts = '0002414C000000012500'
+
+  test('is answered with the balance, posts nothing, and keeps the answer for repeats', () => {
+    const { transaction, unit, effects } = after(inquiry, answered('00', { additionalAmounts }))
+    expect(unit.commands).toEqual([])
+    expect(transaction.answer).toEqual({ responseCode: '00', additionalAmounts })
+    expect(effects).toEqual([{ kind: 'answer', answer: { responseCode: '00', additionalAmounts } }])
+  })
+
+  test.each(['0002414X000000012500', '0002414C00000001250', additionalAmounts.repeat(7), ''])(
+    'is not answered with what is no balance: %s',
+    (written) => {
+      const { transaction } = after(inquiry, answered('00', { additionalAmounts: written }))
+      expect(transaction.answer).toEqual({ responseCode: '00' })
+    },
+  )
+
+  test('owes nothing, whatever becomes of it', () => {
+    const approved = answered('00', { additionalAmounts })
+    const undelivered = { kind: 'delivery', outcome: 'failed', ...when } as const
+    const ends = [
+      [lost],
+      [{ kind: 'recovered', ...when }],
+      [cancelled],
+      [approved, cancelled],
+      [lost, cancelled],
+    ]
+    for (const events of [...ends, [approved, undelivered], [cancelled, approved]] as TransactionEvent[][]) {
+      const { transaction, unit } = after(inquiry, ...events)
+      expect([unit.owe, unit.obligation, unit.commands]).toEqual([undefined, undefined, []])
+      expect(['none', 'notNeeded']).toContain(transaction.reversal)
+    }
+  })
+
+  test('that its source reverses is answered all the same: there is nothing to undo', () => {
+    const { transaction, effects } = after(inquiry, cancelled)
+    expect(transaction.state).toBe('intent')
+    expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '21' } }])
+    expect(after(transaction, answered('00')).transaction.state).toBe('approved')
+  })
+
+  test('answered in vain stays answered: its repeat hears the balance', () => {
+    const { transaction } = after(inquiry, answered('00', { additionalAmounts }), {
+      kind: 'delivery',
+      outcome: 'failed',
+      ...when,
+    })
+    expect(transaction).toMatchObject({
+      state: 'approved',
+      delivery: 'failed',
+      answer: { additionalAmounts },
+    })
+  })
+})
+
+test('a purchase does not carry the additional amounts of its approval back', () => {
+  const { transaction } = after(intent(), answered('00', { additionalAmounts: '0002414C000000012500' }))
+  expect(transaction.answer).toEqual({ responseCode: '00' })
 })

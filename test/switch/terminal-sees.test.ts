@@ -53,6 +53,14 @@ describe('what a terminal sees', () => {
     ['an issuer that is down', { card: knet, amountMinor: 1_991n }, '91'],
     ['a missing amount', { card: knet, amountMinor: 1_000n, fields: { 4: undefined } }, '30'],
     ['an amount of nothing', { card: knet, amountMinor: 0n }, '13'],
+    ['a balance of some amount', { card: knet, amountMinor: 1n, kind: 'balance' }, '13'],
+    ['a refund beyond what its source may ask', { card: knet, amountMinor: 100_001n, kind: 'refund' }, '61'],
+    [
+      'cash that the account does not hold',
+      { card: cardNamed('poor'), amountMinor: 251n, kind: 'withdrawal' },
+      '51',
+    ],
+    ['a kind that is not served', { card: knet, amountMinor: 1_000n, fields: { 3: '400000' } }, '12'],
     ['a currency nobody knows', { card: knet, amountMinor: 1_000n, currency: '999' }, '12'],
   ] as const)('%s', async (_what, order, expected) => {
     const terminal = await world.terminal()
@@ -207,6 +215,67 @@ describe("a terminal's own reversal", () => {
     const terminal = await world.terminal()
     const asked = await terminal.purchase({ card: knet, amountMinor: 4_300n, pin: '9999' })
     expect(code(await terminal.reverse(asked).reply)).toBe('21')
+  })
+})
+
+describe('beside purchases', () => {
+  /** What the books say of a transaction, as the sides of its accounts. */
+  async function sides(id: string): Promise<string[]> {
+    const { rows } = await world.pool.query<{ side: string }>(
+      `SELECT split_part(a.path, ':', 1) || CASE WHEN e.amount > 0 THEN ' debit ' ELSE ' credit ' END || abs(e.amount)
+         AS side
+         FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
+        WHERE p.reference LIKE $1 || ':%' ORDER BY p.id, e.seq`,
+      [id],
+    )
+    return rows.map(({ side }) => side).sort()
+  }
+
+  test('cash is given as a purchase is, and a dispenser that fails has it undone', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 20_000n, kind: 'withdrawal' })
+    expect(code(asked.answer)).toBe('00')
+    const { id, kind } = await world.life(asked.purchase.rrn)
+    expect(kind).toBe('withdrawal')
+    expect(await sides(id)).toEqual(['merchant credit 20000', 'net debit 20000'])
+    expect(code(await terminal.reverse(asked).reply)).toBe('00')
+    const life = await world.lifeUntil(asked.purchase.rrn, (one) => one.reversal === 'acknowledged')
+    expect(life.state).toBe('reversed')
+  })
+
+  test('a refund needs no PIN and posts the mirror of a purchase; its reversal takes it back', async () => {
+    const terminal = await world.terminal()
+    const order = { card: knet, amountMinor: 6_000n, kind: 'refund', pin: null } as const
+    const kept = await terminal.purchase(order)
+    expect(code(kept.answer)).toBe('00')
+    expect(await sides((await world.life(kept.purchase.rrn)).id)).toEqual([
+      'merchant debit 6000',
+      'net credit 6000',
+    ])
+    const undone = await terminal.purchase(order)
+    expect(code(await terminal.reverse(undone).reply)).toBe('00')
+    await world.lifeUntil(undone.purchase.rrn, (one) => one.reversal === 'acknowledged')
+  })
+
+  test('a balance comes back, to a repeat too, and leaves nothing in the books', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: cardNamed('poor'), amountMinor: 0n, kind: 'balance' })
+    expect(code(asked.answer)).toBe('00')
+    expect(element(asked.answer, 54)).toBe('0002414C000000000250')
+    await world.lifeUntil(asked.purchase.rrn, ({ delivery }) => delivery === 'delivered')
+    expect(element(await terminal.repeat(asked), 54)).toBe('0002414C000000000250')
+    expect(await sides((await world.life(asked.purchase.rrn)).id)).toEqual([])
+  })
+
+  test('a balance that nobody tells is 91 and owes nothing; its reversal has nothing to do', async () => {
+    const terminal = await world.terminal()
+    await world.network({ silent: true })
+    const asked = await terminal.purchase({ card: knet, amountMinor: 0n, kind: 'balance' })
+    await world.network({ reset: true })
+    expect(code(asked.answer)).toBe('91')
+    expect(code(await terminal.reverse(asked).reply)).toBe('21')
+    const life = await world.life(asked.purchase.rrn)
+    expect(life).toMatchObject({ state: 'unknown', reversal: 'notNeeded', obligations: [] })
   })
 })
 
