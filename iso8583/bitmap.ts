@@ -70,13 +70,6 @@ export function countBits(word: number): number {
   return Math.imul((left + (left >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }
 
-/** How many elements `words` names. */
-export function countPresent(): number {
-  let sum = 0
-  for (let word = 0; word < 6; word++) sum += countBits(words[word]!)
-  return sum
-}
-
 /** Writes `words` at `at`, with the announcements of the further bitmaps needed. Their number is known before. */
 export function writeBitmaps(table: Table, writer: Writer, at: number, bitmaps: number): void {
   if (bitmaps > 1) words[0]! |= 0x80000000

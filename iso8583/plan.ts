@@ -1,22 +1,7 @@
 import { words } from './bitmap.ts'
 import { placeOf } from './decoded.ts'
 import type { FieldValue } from './message.ts'
-import { elementsMax, fact, factsPerRow, shape, type Table } from './table.ts'
-
-/**
- * How messages of one bitmap are walked, worked out once: a link sees the same few bitmaps all day. Elements of fixed
- * size that lie side by side and share an alphabet are one step, checked as one run; every other element is a step.
- */
-export interface Plan {
-  /** The bitmap, as `words`. */
-  readonly words: readonly number[]
-  /** `step` tells what each number of a step is. */
-  readonly steps: readonly number[]
-  /** For each element its place from where its step begins; 0 where only the message can say. */
-  readonly places: readonly number[]
-  /** A body's elements, all there and empty: a copy that is filled in costs a third of one that grows. */
-  readonly blank: Readonly<Record<number, FieldValue>>
-}
+import { elementsMax, fact, factsPerRow, type Plan, shape, type Table } from './table.ts'
 
 /** Where in `steps`, from the beginning of a step on, each number is. */
 export const step = {
@@ -37,10 +22,7 @@ export const numbersPerStep = 5
 /** More bitmaps than any link has; one in the place of another is worked out again. */
 const plansMax = 64
 
-/** Plans of one dialect by bitmap. What a peer sends decides what is kept here, and so it is kept few. */
-export type Plans = (Plan | undefined)[]
-
-export const noPlans = (): Plans => new Array<undefined>(plansMax).fill(undefined)
+export const noPlans = (): Table['plans'] => new Array<undefined>(plansMax).fill(undefined)
 
 /** The plan of the bitmap in `words`; undefined: it names an element that is not declared. */
 export function planOf(table: Table): Plan | undefined {

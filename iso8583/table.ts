@@ -1,7 +1,6 @@
 import type { Sensitivity, Settings } from './dialect.ts'
 import type { IsoCodecErrorCode } from './error.ts'
 import type { FieldValue } from './message.ts'
-import type { Plans } from './plan.ts'
 
 /**
  * A compiled dialect: columns of small numbers, one row a field. Row 0 is the MTI, rows 1 to 192 are the data
@@ -22,8 +21,8 @@ export interface Table {
 
   /** What the short ways through the loops need of each row, side by side: see `fact`. */
   readonly facts: Int32Array
-  /** How messages are walked, by their bitmaps: filled as they come. */
-  readonly plans: Plans
+  /** How messages are walked, by their bitmaps. What a peer sends decides what is kept here, and so it is kept few. */
+  readonly plans: (Plan | undefined)[]
   readonly lengthKind: Uint8Array
   /** Bytes of the length on the wire. */
   readonly lengthBytes: Uint8Array
@@ -58,6 +57,21 @@ export interface Table {
   readonly refine: readonly (((value: unknown) => boolean) | undefined)[]
   /** The most bytes a message can have. */
   readonly bytesMax: number
+}
+
+/**
+ * How messages of one bitmap are walked, worked out once: a link sees the same few bitmaps all day. Elements of fixed
+ * size that lie side by side and share an alphabet are one step, checked as one run; every other element is a step.
+ */
+export interface Plan {
+  /** The bitmap, as `words`. */
+  readonly words: readonly number[]
+  /** `step` in plan.ts tells what each number of a step is. */
+  readonly steps: readonly number[]
+  /** For each element its place from where its step begins; 0 where only the message can say. */
+  readonly places: readonly number[]
+  /** A body's elements, all there and empty: a copy that is filled in costs a third of one that grows. */
+  readonly blank: Readonly<Record<number, FieldValue>>
 }
 
 /** Parts of one run of digits. */
