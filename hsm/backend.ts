@@ -122,7 +122,7 @@ export class Backend {
       ],
       {
         stdio: ['pipe', 'ignore', 'pipe'],
-        env: { ...tunables, ...(softhsmConf === undefined ? {} : { SOFTHSM2_CONF: softhsmConf }) },
+        env: { ...allocatorTunables, ...(softhsmConf === undefined ? {} : { SOFTHSM2_CONF: softhsmConf }) },
       },
     )
     this.#child = child
@@ -278,7 +278,7 @@ const unaskedId = 0
  * SoftHSM asks glibc for memory some hundred times in each call, and for a page with each file that it opens. With
  * these, it is mostly given what it gave back a moment before, which makes each call about a sixth cheaper.
  */
-const tunables = {
+export const allocatorTunables = {
   GLIBC_TUNABLES: [
     'glibc.malloc.tcache_max=16384',
     'glibc.malloc.tcache_count=100',

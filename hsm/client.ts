@@ -29,6 +29,8 @@ export interface HsmOptions {
   readonly deadlineMs?: number
   /** Calls without an answer yet; the next one is shed. */
   readonly queueMax?: number
+  /** A process that is not ready after this is killed and started again; 10 seconds when it is left out. */
+  readonly startMaxMs?: number
   /** HSM processes on each token; 1 when it is left out. */
   readonly processes?: number
   /** After this, or after so many answers, a process is replaced by a fresh one; a day and 50 million if left out. */
@@ -75,7 +77,7 @@ export async function startHsm(options: HsmOptions): Promise<Hsm & IssuerHsm> {
     deadlineMs: options.deadlineMs ?? 500,
     queueMax: options.queueMax ?? 256,
     silenceMaxMs: 1_000,
-    startMaxMs: 15_000,
+    startMaxMs: options.startMaxMs ?? 10_000,
     processMaxMs: options.processMaxMs ?? 86_400_000,
     answersMax: options.answersMax ?? 50_000_000,
     breaker: options.breaker ?? breakerLimits,

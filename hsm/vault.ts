@@ -17,8 +17,11 @@ import type { Token, TokenObject } from './token.ts'
 import { ownBytes } from './memory.ts'
 
 export interface Vault {
-  /** Throws `HsmError` `unavailable` when the database is away and the card is not among the known ones. */
-  tokenise(pan: string, expiry?: string): Promise<string>
+  /**
+   * At once for a known card. Throws, or rejects with, `HsmError`: `unavailable` when the database is away and the card
+   * is not among the known ones.
+   */
+  tokenise(pan: string, expiry?: string): string | Promise<string>
   /** Throws `HsmError`: `refused` (`unknownToken`), or `unavailable`: nothing is given out that cannot be logged. */
   detokenise(token: string): Promise<string>
   /** Known cards, so that they need no database. */
@@ -91,22 +94,27 @@ class DatabaseVault implements Vault {
     this.#known = new Lru(options.knownMax ?? 100_000)
   }
 
-  async tokenise(pan: string, expiry?: string): Promise<string> {
-    const known = await this.#knownOf(pan, expiry)
-    // A card that was renewed keeps its number. Nobody waits for this to be written, and it is tried again if it fails.
+  tokenise(pan: string, expiry?: string): string | Promise<string> {
+    const [key, ...previous] = this.#keys().accepted(fingerprintKey, ['M7'], ['C'])
+    const fingerprint = fingerprintOf(this.#token, key!, pan)
+    const name = fingerprint.toString('base64')
+    const known = this.#known.get(name)
+    if (known !== undefined) return this.#tokenOf(known, expiry)
+    const older = previous.map((one) => fingerprintOf(this.#token, one, pan))
+    const finding =
+      this.#coming.get(name) ?? this.#findOnce(name, { pan, expiry, key: key! }, [fingerprint, ...older])
+    return finding.then((found) => this.#tokenOf(found, expiry))
+  }
+
+  /** A card that was renewed keeps its number. Nobody waits for this to be written, and it is tried again if it fails. */
+  #tokenOf(known: Known, expiry: string | undefined): string {
     if (expiry !== undefined && expiry > (known.expiry ?? '')) void this.#renew(known, expiry)
     return known.token
   }
 
-  async #knownOf(pan: string, expiry: string | undefined): Promise<Known> {
-    const versions = this.#keys().accepted(fingerprintKey, ['M7'], ['C'])
-    const fingerprints = versions.map((key) => fingerprintOf(this.#token, key, pan))
-    const name = fingerprints[0]!.toString('base64')
-    const known = this.#known.get(name)
-    if (known !== undefined) return known
-    const coming = this.#coming.get(name)
-    if (coming !== undefined) return coming
-    const finding = this.#inTime(this.#findOrAdd({ pan, expiry, key: versions[0]! }, fingerprints))
+  /** Who asks for the same card meanwhile waits for the same answer. */
+  async #findOnce(name: string, card: Card, fingerprints: readonly Buffer[]): Promise<Known> {
+    const finding = this.#inTime(this.#findOrAdd(card, fingerprints))
     this.#coming.set(name, finding)
     try {
       const found = await finding

@@ -50,7 +50,9 @@ async function status({ state, json }: { state?: string; json?: true }): Promise
   if (json === true) console.log(JSON.stringify(hsm))
   else for (const line of statusLines(hsm)) console.log(line)
   const sound = backends.every(({ breaker, differing, lacking, state: is }) => {
-    return is === 'up' && breaker === 'closed' && differing.length === 0 && lacking.length === 0
+    // A signing key is made inside one token, and is on no other.
+    const amiss = differing.filter((ref) => !ref.startsWith('sign.'))
+    return is === 'up' && breaker === 'closed' && amiss.length === 0 && lacking.length === 0
   })
   return sound ? 0 : 1
 }

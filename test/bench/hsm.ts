@@ -1,12 +1,14 @@
 /**
  * `npm run bench:hsm [-- --json] [--seconds S]`: operations per second on a scratch SoftHSM token (or the twin),
  * through the client over the socket with 16 in flight, and by the same command in one process; p50 and p99 are of
- * single calls through an idle client.
+ * single calls through an idle client. `-- --memory N`: N operations instead, and the resident memory on the way.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { allocatorTunables } from '../../hsm/backend.ts'
 import { commands } from '../../hsm/commands/commands.ts'
 import type { Context } from '../../hsm/commands/context.ts'
 import { Request } from '../../hsm/commands/request.ts'
@@ -25,8 +27,14 @@ const { values } = parseArgs({
     json: { type: 'boolean' },
     seconds: { type: 'string', default: '3' },
     driver: { type: 'string' },
+    memory: { type: 'string' },
   },
 })
+// What is timed in this process has the same allocator as the HSM process; it is chosen when a process starts.
+if (process.env['GLIBC_TUNABLES'] === undefined) {
+  const env = { ...process.env, ...allocatorTunables }
+  process.exit(spawnSync(process.execPath, process.argv.slice(1), { env, stdio: 'inherit' }).status ?? 1)
+}
 const seconds = Number(values.seconds)
 const driver = values.driver === 'twin' || findSofthsm() === undefined ? 'twin' : 'pkcs11'
 
@@ -104,24 +112,28 @@ const hsm = await openHsm({
 })
 
 const results: Record<string, Figures> = {}
-for (const [name, { command, fields }] of Object.entries(work)) {
-  const inProcess = alone(command, fields)
-  const call = callOf(hsm, command, fields)
-  await loaded(call, 1.5)
-  const client = await loaded(call, seconds)
-  const single = await idle(call)
-  results[name] = {
-    client,
-    process: inProcess.perSecond,
-    ...single,
-    overheadUs: single.p50us - inProcess.p50us,
+if (values.memory !== undefined) await memory(Number(values.memory))
+else
+  for (const [name, { command, fields }] of Object.entries(work)) {
+    const inProcess = alone(command, fields)
+    const call = callOf(hsm, command, fields)
+    await loaded(call, 1.5)
+    const client = await loaded(call, seconds)
+    const single = await idle(call)
+    results[name] = {
+      client,
+      process: inProcess.perSecond,
+      ...single,
+      overheadUs: single.p50us - inProcess.p50us,
+    }
   }
-}
 await hsm.close()
 token.close()
 rmSync(folder, { recursive: true, force: true })
 
-if (values.json === true) console.log(JSON.stringify(results))
+if (values.memory !== undefined) {
+  // It has said what there is to say.
+} else if (values.json === true) console.log(JSON.stringify(results))
 else {
   console.log(`driver ${driver}`)
   console.table(results)
@@ -166,6 +178,30 @@ async function idle(call: () => Promise<unknown>): Promise<{ p50us: number; p99u
     taken.push(performance.now() - before)
   }
   return { p50us: quantile(taken, 0.5), p99us: quantile(taken, 0.99) }
+}
+
+/** Every kind of work in turn, 16 in flight, with the memory of both processes at each quarter. */
+async function memory(operations: number): Promise<void> {
+  const calls = Object.values(work).map(({ command, fields }) => callOf(hsm, command, fields))
+  const pid = hsm.status().pids![0]!
+  const megabytes = (of: number): string => `${Math.round(residentBytes(of) / 1e6)} MB`
+  let done = 0
+  const lane = async (until: number): Promise<void> => {
+    while (done < until) await calls[done++ % calls.length]!()
+  }
+  const run = (until: number): Promise<unknown> => Promise.all(Array.from({ length: 16 }, () => lane(until)))
+  const told = (): void =>
+    console.log(`${done} operations  HSM process ${megabytes(pid)}  client ${megabytes(process.pid)}`)
+  told()
+  for (const part of [0.05, 0.25, 0.5, 0.75, 1]) {
+    await run(operations * part)
+    told()
+  }
+}
+
+function residentBytes(pid: number): number {
+  const line = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return Number(line![1]) * 1_024
 }
 
 function quantile(ms: number[], part: number): number {

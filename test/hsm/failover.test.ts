@@ -226,6 +226,16 @@ describe.skipIf(softhsmMissing() !== undefined || compilerMissing() !== undefine
       await hsm.close()
     })
 
+    test('a start that hangs is ended after its time, and the next one serves', async () => {
+      faulty.fault('hang 60')
+      const opening = rooms.open({ module: faulty.module, startMaxMs: 4_000, deadlineMs: 5_000 })
+      while (!rooms.log.join('\n').includes('did not start in time')) await wait(20)
+      faulty.fault('none')
+      const hsm = await opening
+      expect(text(await hsm.generateMac(request))).toBe(mac)
+      await hsm.close()
+    })
+
     test('a token that vanishes ends the process, and one that comes back is used again', async () => {
       const hsm = await rooms.open({ deadlineMs: 400 })
       const [here, away] = tokenFolders()
