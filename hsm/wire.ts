@@ -77,8 +77,8 @@ export class FrameWriter {
   }
 }
 
-/** More places than these are only needed while the other end does not read. */
-const spareMax = 2
+/** In one turn there may be a dozen writes, and places made anew each time would be memory to collect. */
+const spareMax = 32
 
 /** False, and nothing written, when there is not enough room. */
 function putFrame(pen: Pen, id: number, fields: Fields): boolean {
