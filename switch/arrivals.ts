@@ -58,6 +58,8 @@ export interface InboundReversal {
   readonly originalKey: string
   /** DE4 and DE37: what the source believes the original to be. */
   readonly amountMinor: bigint
+  /** DE95: what is to remain; zero where everything is undone. */
+  readonly actualMinor: bigint
   readonly rrn: string
   readonly described: string
 }
@@ -145,6 +147,7 @@ function reversalOf(message: Message, receipt: Receipt): InboundReversal {
   const terminalId = need(message, 41)
   const amountMinor = message.amount(4)
   if (amountMinor === undefined) throw new Refused('30', 4)
+  const actualMinor = actualOf(message)
   const originalKey = sourceKeyOf(receipt, { ...original, terminalId })
   return {
     kind: 'reversal',
@@ -156,9 +159,10 @@ function reversalOf(message: Message, receipt: Receipt): InboundReversal {
       ...optional('acquirerId', message.text(32)),
       terminalId,
     }),
-    fingerprint: [originalKey, amountMinor].join('|'),
+    fingerprint: [originalKey, amountMinor, actualMinor].join('|'),
     originalKey,
     amountMinor,
+    actualMinor,
     rrn: need(message, 37),
     described: receipt.described,
   }
@@ -222,6 +226,16 @@ function sourceKeyOf(receipt: Receipt, parts: KeyParts): string {
 function withoutRepeat(mti: string): string {
   const last = mti.charCodeAt(3) - 48
   return mti.slice(0, 3) + String(last - (last % 2))
+}
+
+/** The actual transaction amount of DE95, its first twelve digits. */
+function actualOf(message: Message): bigint {
+  const value = message.get(95)
+  if (value === undefined) return 0n
+  if (typeof value !== 'object' || value instanceof Uint8Array) throw new Refused('30', 95)
+  const { transaction } = value
+  if (typeof transaction !== 'bigint') throw new Refused('30', 95)
+  return transaction
 }
 
 /** DE90: original MTI 4, STAN 6, DE7 10, DE32 11, DE33 11. */

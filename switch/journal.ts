@@ -108,6 +108,8 @@ export interface ClaimedObligation {
   readonly id: string
   readonly cause: string
   readonly attempts: number
+  /** What is to remain (DE95); absent: nothing. */
+  readonly actualMinor?: bigint
   readonly fence: bigint
   readonly identity: { readonly stan: string; readonly transmittedAt: string }
   readonly transaction: Transaction

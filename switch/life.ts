@@ -12,6 +12,8 @@ export interface Life {
   readonly terminal: string
   readonly card: string
   readonly amountMinor: bigint
+  /** What partial reversals have left of it; null: all. */
+  readonly actualMinor: bigint | null
   readonly currency: string
   readonly businessDate: string
   readonly receivedAt: Date
@@ -39,7 +41,7 @@ export interface LifeEvent {
 export async function transactionLife(pool: DatabasePool, name: string): Promise<Life[]> {
   const byId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(name)
   const { rows } = await pool.query<LifeRow>(
-    `SELECT id, state, source, rrn, terminal_id, card_mask, amount_minor, currency, business_date::text, received_at,
+    `SELECT id, state, source, rrn, terminal_id, card_mask, amount_minor, actual_minor, currency, business_date::text, received_at,
        approvable_until, request ->> 'processingCode' AS processing_code, response_code, auth_id, delivery, reversal
      FROM switch.transaction WHERE ${byId ? 'id = $1' : 'rrn = $1'} ORDER BY received_at`,
     [name],
@@ -55,6 +57,7 @@ interface LifeRow {
   terminal_id: string | null
   card_mask: string | null
   amount_minor: bigint | null
+  actual_minor: bigint | null
   currency: string | null
   business_date: string
   received_at: Date
@@ -78,6 +81,7 @@ async function lifeOf(pool: DatabasePool, row: LifeRow): Promise<Life> {
     terminal: row.terminal_id ?? '',
     card: row.card_mask ?? '',
     amountMinor: row.amount_minor ?? 0n,
+    actualMinor: row.actual_minor,
     currency: row.currency ?? '',
     businessDate: row.business_date,
     receivedAt: row.received_at,
@@ -95,7 +99,7 @@ async function lifeOf(pool: DatabasePool, row: LifeRow): Promise<Life> {
          FROM switch.event WHERE transaction_id = $1 ORDER BY sequence`,
     ),
     obligations: await ask(
-      `SELECT destination, cause, state, attempts, stan, response_code, last_cause, created_at, closed_at
+      `SELECT destination, cause, state, attempts, actual_minor, stan, response_code, last_cause, created_at, closed_at
          FROM switch.obligation WHERE transaction_id = $1 ORDER BY created_at`,
     ),
   }

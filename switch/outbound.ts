@@ -39,6 +39,7 @@ export function reversalLeg(
   const { request, leg } = claimed.transaction
   assert(request !== undefined && leg !== undefined)
   const mti = claimed.attempts === 1 ? rules.reversalMti : `${rules.reversalMti.slice(0, 3)}1`
+  const { actualMinor } = claimed
   return {
     mti,
     identity: claimed.identity,
@@ -53,20 +54,37 @@ export function reversalLeg(
         acquirerId: leg.acquirerId.padStart(11, '0'),
         forwarderId: '0'.repeat(11),
       },
+      95: actualMinor === undefined ? undefined : replacementAmounts(actualMinor),
     }),
   }
 }
 
-/** Why the leg is undone, as DE39 of the reversal: response received too late, customer cancellation, malfunction. */
+/**
+ * Why the leg is undone, as DE39 of the reversal: response received too late, customer cancellation,
+ * completed partially, malfunction.
+ */
 const reasonOf: Readonly<Record<string, string>> = {
   timeout: '68',
   sourceReversal: '17',
+  partialReversal: '32',
   undelivered: '68',
   linkLost: '68',
   recovered: '68',
   badAnswer: '22',
   wrongAmount: '22',
   postingRefused: '22',
+}
+
+/** DE95: what the transaction is to be from now on. Settlement amount and fees are not ours to say. */
+function replacementAmounts(actualMinor: bigint): FieldValue {
+  return {
+    transaction: actualMinor,
+    settlement: 0n,
+    transactionFeeSign: 'D',
+    transactionFee: 0n,
+    settlementFeeSign: 'D',
+    settlementFee: 0n,
+  }
 }
 
 function common(request: CardRequest, pan: string): Readonly<Record<number, FieldValue | undefined>> {

@@ -13,6 +13,7 @@ import {
   type Effect,
   type LegEnd,
   type Profile,
+  type ReversalRequest,
   type Step,
   step,
   type TransactionEvent,
@@ -554,15 +555,16 @@ function isOver(transaction: Transaction | undefined): boolean {
   return transaction?.state === 'reversed' || transaction?.state === 'unknown'
 }
 
-/** A reversal of another amount would be a partial one, which is not served; of another reference, someone else's. */
+/** A reversal repeats the amount and the reference of its original, and leaves no more than there was. */
 function mismatchOf(reversal: InboundReversal, { request }: Transaction): string | undefined {
   if (request === undefined) return undefined
   if (request.rrn !== reversal.rrn) return '25'
-  return request.amountMinor === reversal.amountMinor ? undefined : '13'
+  const fits = request.amountMinor === reversal.amountMinor && reversal.actualMinor <= request.amountMinor
+  return fits ? undefined : '13'
 }
 
-function entryOf(reversal: InboundReversal): { source: string; sourceKey: string; fingerprint: string } {
-  return { source: reversal.source.name, sourceKey: reversal.sourceKey, fingerprint: reversal.fingerprint }
+function entryOf({ source, sourceKey, fingerprint, actualMinor }: InboundReversal): ReversalRequest {
+  return { source: source.name, sourceKey, fingerprint, actualMinor }
 }
 
 /** Two tokens that are both known must be the same; one that could not be made decides nothing. */

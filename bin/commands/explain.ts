@@ -21,7 +21,7 @@ export function explainCommand(): Command {
       try {
         const lives = await transactionLife(pool, name)
         const told = await Promise.all(
-          lives.map(async (life) => ({ ...life, entries: await entriesOf(pool, life.id) })),
+          lives.map(async (life) => ({ ...life, entries: await entriesOf(pool, life) })),
         )
         process.stdout.write(json === true ? `${asJson(told)}\n` : told.map(asText).join('\n'))
         if (lives.length > 0) return
@@ -44,12 +44,12 @@ interface EntryLine {
 
 type Told = Life & { readonly entries: readonly EntryLine[] }
 
-async function entriesOf(pool: DatabasePool, id: string): Promise<EntryLine[]> {
+async function entriesOf(pool: DatabasePool, { id, events }: Life): Promise<EntryLine[]> {
   const { rows } = await pool.query<EntryLine>(
     `SELECT p.recorded_at AS "recordedAt", p.reference, p.kind, a.path AS account, e.currency, e.amount
        FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
       WHERE p.reference = ANY($1) ORDER BY p.id, e.seq`,
-    [postingReferences(id)],
+    [postingReferences(id, events.length)],
   )
   return rows
 }
@@ -64,12 +64,14 @@ function asText(life: Told): string {
   const startedAt = life.receivedAt.getTime()
   const after = (at: Date): string => `+${String(at.getTime() - startedAt)} ms`.padStart(11)
   const amount = money(life.amountMinor, life.currency)
+  const left =
+    life.actualMinor === null ? '' : `, partly reversed to ${money(life.actualMinor, life.currency)}`
   const answer =
     life.responseCode === null
       ? 'no answer'
       : `answer ${life.responseCode}${life.authId === null ? '' : ` authorization ${life.authId}`}`
   const lines = [
-    `RRN ${life.rrn}  terminal ${life.terminal.trim()}  card ${life.card}  ${amount}  ${life.kind ?? ''}`,
+    `RRN ${life.rrn}  terminal ${life.terminal.trim()}  card ${life.card}  ${amount}  ${life.kind ?? ''}${left}`,
     `id ${life.id}  from ${life.source}  business date ${life.businessDate}`,
     `${life.state.toUpperCase()}  ${answer}  ${deliveryOf(life)}reversal ${life.reversal}`,
     `received ${life.receivedAt.toISOString()}, approvable until ${after(life.approvableUntil).trim()}`,
@@ -93,7 +95,9 @@ function asText(life: Told): string {
         string,
         string | null
       >
-      return `owed to ${destination ?? ''}: reversal (${cause ?? ''})  ${state ?? ''}  attempts ${String(attempts)}${stan === null ? '' : `  STAN ${stan ?? ''}`}${response_code === null ? '' : `  answered ${response_code ?? ''}`}`
+      const { actual_minor: left } = owed as { readonly actual_minor: bigint | null }
+      const what = left === null ? 'reversal' : `reversal down to ${money(left, life.currency)}`
+      return `owed to ${destination ?? ''}: ${what} (${cause ?? ''})  ${state ?? ''}  attempts ${String(attempts)}${stan === null ? '' : `  STAN ${stan ?? ''}`}${response_code === null ? '' : `  answered ${response_code ?? ''}`}`
     }),
     ...life.entries.map((entry) => {
       const side = entry.amount > 0n ? 'debit ' : 'credit'

@@ -37,14 +37,21 @@ export async function readNetwork(path: string): Promise<Map<string, Held>> {
         held.originals.add(original(line.stan, line.transmittedAt))
         break
       case 'reversal':
-        if (line.applied === 'released')
-          held.debits.delete(original(line.originalStan, line.originalTransmittedAt))
+        reverse(held, line)
         break
       case 'reversalRefused':
         break
     }
   }
   return book
+}
+
+function reverse(held: Held, line: NetworkLine & { readonly event: 'reversal' }): void {
+  const key = original(line.originalStan, line.originalTransmittedAt)
+  if (line.applied === 'released') held.debits.delete(key)
+  if (line.applied !== 'reduced') return
+  const remaining = BigInt(line.actualMinor ?? '0')
+  held.debits.set(key, (held.debits.get(key) ?? 0n) < 0n ? -remaining : remaining)
 }
 
 export function netOf(held: Held | undefined): bigint {

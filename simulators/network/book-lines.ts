@@ -49,6 +49,8 @@ interface ReversalLine extends Line {
   readonly originalAcquirer: string
   readonly applied: Applied
   readonly responseCode: string
+  /** Minor units in digits: what a partial reversal (DE95) leaves. */
+  readonly actualMinor?: string
 }
 
 /** A reversal that was answered with a refusal and changed nothing. */
@@ -59,6 +61,8 @@ interface RefusedReversalLine extends Omit<ReversalLine, 'event' | 'applied'> {
 export type Applied =
   /** The debit or credit was undone. */
   | 'released'
+  /** A part of it was undone. */
+  | 'reduced'
   /** Nothing is known of the original; should it come, it is refused. */
   | 'unknownOriginal'
   /** Undone before, by this reversal or another. */

@@ -26,7 +26,7 @@ export function noCounts(): Counts {
     requests: 0,
     approved: 0,
     declined: {},
-    reversals: { released: 0, unknownOriginal: 0, again: 0, declinedOriginal: 0, refused: 0 },
+    reversals: { released: 0, reduced: 0, unknownOriginal: 0, again: 0, declinedOriginal: 0, refused: 0 },
     repeats: 0,
     conflicts: 0,
     lost: 0,

@@ -230,9 +230,12 @@ export class Desk {
       await this.#record({ ...base, event: 'reversalRefused', responseCode: refusal })
       return this.#answer(message, { 39: refusal })
     }
-    const { applied, responseCode } = issuer.reverse({ name, original }, message.mti.startsWith('042'))
+    const actualMinor = actualOf(message)
+    const asked = { name, original, actualMinor }
+    const { applied, responseCode } = issuer.reverse(asked, message.mti.startsWith('042'))
     counts.reversals[applied]++
-    await this.#record({ ...base, event: 'reversal', applied, responseCode })
+    const part = actualMinor === 0n ? {} : { actualMinor: actualMinor.toString() }
+    await this.#record({ ...base, event: 'reversal', applied, responseCode, ...part })
     if (delayMs > 0) await sleep(delayMs)
     if (silentReversals || issuer.keepsQuiet(original)) {
       counts.unanswered++
@@ -317,6 +320,14 @@ function originalOf(message: Message, { rrn, terminal }: RequestName): RequestNa
   if (typeof stan !== 'string' || typeof transmittedAt !== 'string' || typeof acquirerId !== 'string')
     return undefined
   return { stan, transmittedAt, acquirer: acquirerId.padStart(11, '0'), rrn, terminal }
+}
+
+/** DE95: the actual transaction amount, zero where there is none. */
+function actualOf(message: Message): bigint {
+  const amounts = message.reveal(95)
+  if (typeof amounts !== 'object' || amounts instanceof Uint8Array) return 0n
+  const { transaction } = amounts as Readonly<Record<string, FieldValue>>
+  return typeof transaction === 'bigint' ? transaction : 0n
 }
 
 function lineOf(asked: PurchaseAsked, answered: Answered, network: string): NetworkLine {

@@ -25,6 +25,8 @@ export interface ReversalAsked {
   readonly name: RequestName
   /** The key of the request that DE90 names. */
   readonly original: RequestName
+  /** DE95: what is to remain; zero undoes all. */
+  readonly actualMinor: bigint
 }
 
 export interface Answered {
@@ -55,7 +57,7 @@ interface Original {
   readonly card: string
   readonly amountMinor: bigint
   /** What the account lost: less than nothing where it was given something. */
-  readonly takenMinor: bigint
+  takenMinor: bigint
   readonly answered: Answered
   state: 'done' | 'declined' | 'released'
   /** How many reversals of it have come. */
@@ -126,12 +128,12 @@ export class Issuer {
     return known.reversals <= 2
   }
 
-  reverse({ name, original }: ReversalAsked, isAdvice: boolean): Reversed {
+  reverse({ name, original, actualMinor }: ReversalAsked, isAdvice: boolean): Reversed {
     const known = this.#originals.get(keyOf(original))
     if (known !== undefined) known.reversals++
     const answeredBefore = this.#reversals.get(keyOf(name))
     if (answeredBefore !== undefined) return { applied: 'again', responseCode: answeredBefore, repeat: true }
-    const applied = this.#undo(keyOf(original), known)
+    const applied = this.#undo(keyOf(original), known, actualMinor)
     const responseCode = isAdvice && applied === 'unknownOriginal' ? '00' : reversalCodes[applied]
     this.#reversals.set(keyOf(name), responseCode)
     return { applied, responseCode, repeat: false }
@@ -161,7 +163,7 @@ export class Issuer {
         const original = keyOf(originalOf(line))
         const known = this.#originals.get(original)
         if (known !== undefined) known.reversals++
-        if (line.applied === 'released' || line.applied === 'unknownOriginal') this.#undo(original, known)
+        if (changing.includes(line.applied)) this.#undo(original, known, BigInt(line.actualMinor ?? '0'))
         this.#reversals.set(keyOf(line), line.responseCode)
         break
       }
@@ -211,7 +213,7 @@ export class Issuer {
     this.#keep(keyOf(line), { pan, amountMinor }, { fingerprint, answered, direction })
   }
 
-  #undo(key: string, known: Original | undefined): Applied {
+  #undo(key: string, known: Original | undefined, actualMinor: bigint): Applied {
     if (known === undefined) {
       if (this.#overtaken.has(key)) return 'again'
       this.#overtaken.add(key)
@@ -219,9 +221,20 @@ export class Issuer {
     }
     if (known.state === 'released') return 'again'
     if (known.state === 'declined') return 'declinedOriginal'
+    if (actualMinor > 0n) return this.#reduce(known, actualMinor)
     known.state = 'released'
     this.#move(known.card, known.takenMinor)
     return 'released'
+  }
+
+  /** A part is undone; what would leave no less than is there already changes nothing. */
+  #reduce(known: Original, actualMinor: bigint): Applied {
+    const remaining = known.takenMinor < 0n ? -actualMinor : actualMinor
+    const backMinor = known.takenMinor - remaining
+    if (known.takenMinor < 0n ? backMinor >= 0n : backMinor <= 0n) return 'again'
+    known.takenMinor = remaining
+    this.#move(known.card, backMinor)
+    return 'reduced'
   }
 
   #move(card: string, amountMinor: bigint): void {
@@ -260,9 +273,13 @@ function availableBalance(balanceMinor: bigint, currency: string): string {
 /** An original that comes after its reversal is an invalid transaction. */
 const overtakenCode = '12'
 
+/** What a reversal may have changed, to be done again after a restart. */
+const changing: readonly Applied[] = ['released', 'reduced', 'unknownOriginal']
+
 /** Done; unable to locate; no action taken. */
 const reversalCodes: Readonly<Record<Applied, string>> = {
   released: '00',
+  reduced: '00',
   unknownOriginal: '25',
   again: '21',
   declinedOriginal: '21',

@@ -56,9 +56,11 @@ export interface Reversal {
   readonly mti: '0400' | '0420'
   readonly stan: string
   readonly madeAt: number
+  /** What is to remain, in minor units: a reversal of the rest alone. */
+  readonly actualMinor?: bigint
 }
 
-export function reversalRequest({ purchase, mti, stan, madeAt }: Reversal): WireMessage {
+export function reversalRequest({ purchase, mti, stan, madeAt, actualMinor }: Reversal): WireMessage {
   return {
     mti,
     fields: {
@@ -68,8 +70,15 @@ export function reversalRequest({ purchase, mti, stan, madeAt }: Reversal): Wire
       7: transmittedAt(madeAt),
       11: stan,
       90: originalData({ mti: '0200', stan: purchase.stan, transmittedAt: transmittedAt(purchase.madeAt) }),
+      ...(actualMinor === undefined ? {} : { 95: replacementAmounts(actualMinor) }),
     },
   }
+}
+
+/** DE95: actual amount 12, settlement amount 12, two fees of a sign and 8. */
+function replacementAmounts(actualMinor: bigint): string {
+  const fee = `D${'0'.repeat(8)}`
+  return actualMinor.toString().padStart(12, '0') + '0'.repeat(12) + fee + fee
 }
 
 /** DE70 of an echo test. */

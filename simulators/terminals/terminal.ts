@@ -48,6 +48,8 @@ export interface ReversalOrder {
   readonly mti?: '0400' | '0401' | '0420' | '0421'
   /** An earlier reversal of this terminal, to be sent again as it was. */
   readonly again?: WireMessage
+  /** DE95: what is to remain. */
+  readonly actualMinor?: bigint
   readonly timeoutMs?: number
 }
 
@@ -117,9 +119,9 @@ export class Terminal {
     asked: Pick<Asked, 'purchase'>,
     order: ReversalOrder = {},
   ): { message: WireMessage; reply: Promise<Reply> } {
-    const { mti = '0420', again } = order
+    const { mti = '0420', again, actualMinor } = order
     const base = mti.startsWith('040') ? '0400' : '0420'
-    const fresh = again ?? this.#reversalOf(asked.purchase, base)
+    const fresh = again ?? this.#reversalOf(asked.purchase, base, actualMinor)
     const message = { ...fresh, mti: again === undefined ? mti : repeatOf(fresh).mti }
     return { message, reply: this.ask(message, order) }
   }
@@ -168,9 +170,10 @@ export class Terminal {
     }
   }
 
-  #reversalOf(purchase: Purchase, mti: '0400' | '0420'): WireMessage {
+  #reversalOf(purchase: Purchase, mti: '0400' | '0420', actualMinor: bigint | undefined): WireMessage {
     const stan = this.#numbering.nextStan(purchase.terminalId)
-    return reversalRequest({ purchase, mti, stan, madeAt: Date.now() })
+    const part = actualMinor === undefined ? {} : { actualMinor }
+    return reversalRequest({ purchase, mti, stan, madeAt: Date.now(), ...part })
   }
 }
 

@@ -54,6 +54,7 @@ const elements: Readonly<Partial<Record<number, Element>>> = {
   64: hex(16),
   70: digits(3),
   90: digits(42),
+  95: text(42),
   128: hex(16),
 }
 

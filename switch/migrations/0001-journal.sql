@@ -27,6 +27,8 @@ CREATE TABLE switch.transaction (
   auth_id text,
   -- DE54 of an answer that carries balances: repeats hear it again.
   additional_amounts text,
+  -- What partial reversals have left of the amount; null: all of it.
+  actual_minor bigint CHECK (actual_minor > 0 AND actual_minor < amount_minor),
   delivery text NOT NULL CHECK (delivery IN ('none', 'delivered', 'failed', 'unproven')),
   reversal text NOT NULL CHECK (reversal IN ('none', 'owed', 'acknowledged', 'parked', 'notNeeded'))
 ) WITH (fillfactor = 70);
@@ -81,6 +83,8 @@ CREATE TABLE switch.obligation (
   transaction_id uuid NOT NULL,
   destination text NOT NULL,
   cause text NOT NULL,
+  -- DE95: what is to remain; null: nothing.
+  actual_minor bigint CHECK (actual_minor > 0),
   state text NOT NULL DEFAULT 'due' CHECK (state IN ('due', 'acknowledged', 'parked', 'notNeeded')),
   next_at timestamptz NOT NULL,
   attempts integer NOT NULL DEFAULT 0,

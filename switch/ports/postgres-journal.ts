@@ -77,7 +77,7 @@ export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
                 lease_until = clock_timestamp() + $3 * interval '1 ms',
                 stan = coalesce(o.stan, named.stan), transmitted_at = coalesce(o.transmitted_at, named.transmitted_at)
            FROM named WHERE o.id = named.id AND coalesce(o.stan, named.stan) IS NOT NULL
-         RETURNING o.id, o.cause, o.attempts, o.fence, o.stan, o.transmitted_at, o.transaction_id`,
+         RETURNING o.id, o.cause, o.attempts, o.actual_minor, o.fence, o.stan, o.transmitted_at, o.transaction_id`,
         [
           destination,
           limit,
@@ -99,6 +99,7 @@ export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
           id: text(row['id']),
           cause: text(row['cause']),
           attempts: Number(row['attempts']),
+          ...(row['actual_minor'] === null ? {} : { actualMinor: row['actual_minor'] as bigint }),
           fence: row['fence'] as bigint,
           identity: { stan: text(row['stan']), transmittedAt: text(row['transmitted_at']) },
           transaction: owners.get(text(row['transaction_id']))!,
@@ -137,7 +138,7 @@ const selectTransaction = `
     (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms,
     greatest(0, ceil(extract(epoch FROM t.approvable_until - clock_timestamp()) * 1000))::int AS approvable_ms,
     t.card_token, t.card_mask, t.amount_minor, t.currency, t.request, t.response_code, t.auth_id,
-    t.additional_amounts, t.delivery, t.reversal,
+    t.additional_amounts, t.actual_minor, t.delivery, t.reversal,
     l.id AS leg_id, l.destination, l.acquirer_id, l.stan, l.transmitted_at, l.state AS leg_state,
     l.response_code AS leg_response_code, l.auth_id AS leg_auth_id
   FROM switch.transaction t LEFT JOIN switch.leg l ON l.transaction_id = t.id`
@@ -182,6 +183,7 @@ function transactionOf(row: Row): Transaction {
           answer:
             additionalAmounts === null ? answer : { ...answer, additionalAmounts: text(additionalAmounts) },
         }),
+    ...(row['actual_minor'] === null ? {} : { actualMinor: row['actual_minor'] as bigint }),
     delivery: column('delivery') as Transaction['delivery'],
     reversal: column('reversal') as Transaction['reversal'],
   }

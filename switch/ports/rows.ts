@@ -50,6 +50,7 @@ export const journalRows: readonly RowKind[] = [
       ['response_code', 'text'],
       ['auth_id', 'text'],
       ['additional_amounts', 'text'],
+      ['actual_minor', 'bigint'],
       ['delivery', 'text'],
       ['reversal', 'text'],
       ['only_while_approvable', 'boolean'],
@@ -63,7 +64,7 @@ export const journalRows: readonly RowKind[] = [
         OR (i.only_while_approvable AND t.approvable_until <= clock_timestamp())`,
     write: `UPDATE switch.transaction t
       SET version = i.version, state = i.state, response_code = i.response_code, auth_id = i.auth_id,
-        additional_amounts = i.additional_amounts, delivery = i.delivery, reversal = i.reversal
+        additional_amounts = i.additional_amounts, actual_minor = i.actual_minor, delivery = i.delivery, reversal = i.reversal
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
                                   WHERE id = input.id AND version = input.expected_version
@@ -149,6 +150,39 @@ export const journalRows: readonly RowKind[] = [
     },
   },
   {
+    // One reversal a leg (R2): what is to be said now takes the place of what was said before. The fence moves on, so that
+    // whoever delivers the old one can't close the new.
+    name: 'switch.obligation.again',
+    columns: [
+      ['id', 'uuid'],
+      ['cause', 'text'],
+      ['actual_minor', 'bigint'],
+    ],
+    claims: ['id'],
+    write: `UPDATE switch.obligation o
+      SET state = 'due', cause = i.cause, actual_minor = i.actual_minor, next_at = clock_timestamp(), attempts = 0,
+        last_cause = NULL, stan = NULL, transmitted_at = NULL, lease_until = NULL, fence = o.fence + 1,
+        response_code = NULL, closed_at = NULL
+      FROM (SELECT input.*, found.place FROM input
+             CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.obligation WHERE id = input.id OFFSET 0) found) i
+      WHERE o.ctid = i.place`,
+  },
+  {
+    name: 'switch.obligation.part',
+    columns: [
+      ['id', 'uuid'],
+      ['key', 'text'],
+      ['transaction_id', 'uuid'],
+      ['destination', 'text'],
+      ['cause', 'text'],
+      ['actual_minor', 'bigint'],
+    ],
+    write: {
+      into: `switch.obligation (id, key, transaction_id, destination, cause, actual_minor, next_at)`,
+      values: `id, key, transaction_id, destination, cause, actual_minor, clock_timestamp()`,
+    },
+  },
+  {
     name: 'switch.obligation.change',
     columns: [
       ['id', 'uuid'],
@@ -192,7 +226,7 @@ export function rowsOf(unit: JournalUnit): UnitRow[] {
     values: [transaction.id, sequence, kind, BigInt(at), node, cause, JSON.stringify(detail)],
   })
   if (unit.sourceReversal !== undefined) rows.push(newSourceReversal(unit.sourceReversal))
-  if (unit.owe !== undefined) rows.push(newObligation(unit.owe))
+  if (unit.owe !== undefined) rows.push(obligationRow(unit.owe))
   if (unit.obligation !== undefined) rows.push(changedObligation(unit.obligation))
   return rows
 }
@@ -242,6 +276,7 @@ function changedTransaction(
       transaction.answer?.responseCode ?? null,
       transaction.answer?.authId ?? null,
       transaction.answer?.additionalAmounts ?? null,
+      transaction.actualMinor ?? null,
       transaction.delivery,
       transaction.reversal,
       onlyWhileApprovable,
@@ -276,8 +311,13 @@ function newSourceReversal(reversal: SourceReversal): UnitRow {
   }
 }
 
-function newObligation(obligation: Obligation): UnitRow {
-  const { id, key, transactionId, destination, cause, delayMs } = obligation
+function obligationRow(obligation: Obligation): UnitRow {
+  const { id, key, transactionId, destination, cause, delayMs, again, actualMinor } = obligation
+  if (again) return { kind: 'switch.obligation.again', values: [id, cause, actualMinor ?? null] }
+  if (actualMinor !== undefined) {
+    const values = [id, key, transactionId, destination, cause, actualMinor]
+    return { kind: 'switch.obligation.part', values }
+  }
   return { kind: 'switch.obligation.new', values: [id, key, transactionId, destination, cause, delayMs] }
 }
 

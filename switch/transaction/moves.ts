@@ -12,6 +12,7 @@ export type Move =
   | 'delivered'
   | 'undelivered'
   | 'unheard'
+  | 'reduce'
   | 'nothingToUndo'
   | 'unproven'
   | 'reversalAcknowledged'
@@ -19,7 +20,7 @@ export type Move =
 
 /**
  * Every move a transaction can make. `lose` is every way of not knowing what the destination did; `cancel` is the
- * source's own reversal, `nothingToUndo` the same of something that moves no money, and `unheard` an answer to such a
+ * source's own reversal, `reduce` the same of a part, `nothingToUndo` one that has nothing to do, and `unheard` an answer to such a
  * thing that did not arrive. An absent pair is a bug of ours: what peers send out of turn is sorted out before.
  */
 export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
@@ -40,6 +41,7 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     lose: 'reversed',
     late: 'reversing',
     cancel: 'reversing',
+    nothingToUndo: 'reversing',
     reversalAcknowledged: 'reversing',
     reversalParked: 'reversing',
   },
@@ -49,6 +51,9 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     delivered: 'approved',
     unproven: 'approved',
     unheard: 'approved',
+    reduce: 'approved',
+    reversalAcknowledged: 'approved',
+    reversalParked: 'approved',
     nothingToUndo: 'approved',
     late: 'approved',
   },
@@ -63,6 +68,7 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
   },
   reversed: {
     cancel: 'reversed',
+    nothingToUndo: 'reversed',
     late: 'reversed',
     reversalAcknowledged: 'reversed',
     reversalParked: 'reversed',

@@ -9,14 +9,12 @@ import type { Transaction } from './transaction.ts'
  * mirror of that.
  */
 export function post(transaction: Transaction, at: number): Command[] {
-  const { request, leg } = transaction
-  assert(request !== undefined && leg !== undefined)
+  const { request } = transaction
+  assert(request !== undefined)
   const { amountMinor, currency } = request
   const kind = kindOfStored(transaction)
   if (!movesMoney(kind)) return []
-  const network = networkAccount(leg.destination, transaction.businessDate, currency)
-  const merchant = merchantAccount(request.merchantId, currency)
-  const [debit, credit] = kinds[kind].cardholder === 'pays' ? [network, merchant] : [merchant, network]
+  const [debit, credit] = sidesOf(transaction)
   return [
     {
       kind: 'post',
@@ -31,10 +29,12 @@ export function post(transaction: Transaction, at: number): Command[] {
   ]
 }
 
-/** The opposite entries; what was posted stays. */
+/** The opposite entries of what is left; what was posted stays. */
 export function unpost(transaction: Transaction, at: number): Command[] {
   const kind = kindOfStored(transaction)
   if (!movesMoney(kind)) return []
+  const { actualMinor } = transaction
+  if (actualMinor !== undefined) return [giveBack(transaction, 'reversal', actualMinor, at)]
   return [
     {
       kind: 'reverse',
@@ -45,9 +45,55 @@ export function unpost(transaction: Transaction, at: number): Command[] {
   ]
 }
 
-/** What the postings of a transaction may be called. */
-export function postingReferences(id: string): readonly string[] {
-  return [...Object.keys(kinds), 'reversal'].map((name) => `${id}:${name}`)
+/** The opposite entries of a part, so that `actualMinor` is left. */
+export function postPartialReversal(transaction: Transaction, actualMinor: bigint, at: number): Command[] {
+  const backMinor = outstandingOf(transaction) - actualMinor
+  assert(backMinor > 0n)
+  return [giveBack(transaction, partialName(transaction.version + 1), backMinor, at)]
+}
+
+/** What an approval still holds of its amount. */
+export function outstandingOf({ actualMinor, request }: Transaction): bigint {
+  assert(request !== undefined)
+  return actualMinor ?? request.amountMinor
+}
+
+/** What the postings of a transaction may be called, up to this version of it. */
+export function postingReferences(id: string, version: number): readonly string[] {
+  const partials = Array.from({ length: version }, (_, index) => partialName(index + 1))
+  return [...Object.keys(kinds), 'reversal', ...partials].map((name) => `${id}:${name}`)
+}
+
+/** Entries in the other direction, of as much as is given back. */
+function giveBack(transaction: Transaction, name: string, amountMinor: bigint, effectiveAt: number): Command {
+  const { request } = transaction
+  assert(request !== undefined)
+  const { currency, rrn, terminalId } = request
+  const [debit, credit] = sidesOf(transaction)
+  return {
+    kind: 'post',
+    id: `${transaction.id}:${name}`,
+    legs: [
+      { account: credit, side: 'debit', amountMinor, currency },
+      { account: debit, side: 'credit', amountMinor, currency },
+    ],
+    effectiveAt,
+    meta: { transaction: transaction.id, rrn, terminal: terminalId },
+  }
+}
+
+/** The accounts that its approval debits and credits. */
+function sidesOf(transaction: Transaction): readonly [debit: string, credit: string] {
+  const { request, leg } = transaction
+  assert(request !== undefined && leg !== undefined)
+  const network = networkAccount(leg.destination, transaction.businessDate, request.currency)
+  const merchant = merchantAccount(request.merchantId, request.currency)
+  return kinds[kindOfStored(transaction)].cardholder === 'pays' ? [network, merchant] : [merchant, network]
+}
+
+/** By the event that made it: the same amount can't be given back twice under one name. */
+function partialName(version: number): string {
+  return `partial-${version}`
 }
 
 /** What must be open before a request can be posted. */

@@ -4,13 +4,14 @@ import { currencies } from '../../kernel/money.ts'
 import type { JournalEvent, JournalUnit, ObligationChange } from '../journal.ts'
 import { type Move, moves } from './moves.ts'
 import { kinds, movesMoney } from './kinds.ts'
-import { kindOfStored, post, unpost } from './postings.ts'
+import { kindOfStored, outstandingOf, post, postPartialReversal, unpost } from './postings.ts'
 import type {
   Answer,
   CardRequest,
   Leg,
   Obligation,
   ReversalCause,
+  SourceReversal,
   StoredCard,
   Transaction,
 } from './transaction.ts'
@@ -141,6 +142,8 @@ export interface ReversalRequest {
   readonly source: string
   readonly sourceKey: string
   readonly fingerprint: string
+  /** What is to remain of the amount (DE95): nothing, unless the source reverses a part. */
+  readonly actualMinor: bigint
 }
 
 export interface Step {
@@ -197,7 +200,7 @@ function entomb(event: TransactionEvent & { kind: 'cancelUnknown' }, profile: Pr
   }
   const unit: JournalUnit = {
     ...unitOf(transaction, undefined, journalEvent(event, transaction, 'reversal of an unknown original')),
-    sourceReversal: { ...event.reversal, transactionId: transaction.id, answer },
+    sourceReversal: recordOf(event.reversal, transaction.id, answer),
     urgent: true,
   }
   return { transaction, unit, effects: [{ kind: 'answerReversal', answer }] }
@@ -313,7 +316,7 @@ function lateOutcome(before: Transaction, event: TransactionEvent & { kind: 'leg
 }
 
 function cancel(before: Transaction, event: TransactionEvent & { kind: 'cancel' }, profile: Profile): Step {
-  const respond = (responseCode: string, change: Change, extra: Extra, move: Move = 'cancel'): Step => {
+  const respond: CancelResponse = (responseCode, change, extra, move = 'cancel') => {
     const answer = { responseCode }
     const result = settle(before, event, move, change, {
       cause: 'source reversal',
@@ -322,7 +325,7 @@ function cancel(before: Transaction, event: TransactionEvent & { kind: 'cancel' 
     })
     return {
       ...result,
-      unit: { ...result.unit, sourceReversal: { ...event.reversal, transactionId: before.id, answer } },
+      unit: { ...result.unit, sourceReversal: recordOf(event.reversal, before.id, answer) },
       effects: [...result.effects, { kind: 'answerReversal', answer }],
     }
   }
@@ -330,6 +333,7 @@ function cancel(before: Transaction, event: TransactionEvent & { kind: 'cancel' 
   if (!movesMoney(kindOfStored(before))) {
     return respond(profile.nothingToReverseResponseCode, {}, {}, 'nothingToUndo')
   }
+  if (event.reversal.actualMinor > 0n) return respond(...partialCancel(before, event, profile))
   switch (before.state) {
     case 'declined':
     case 'refused':
@@ -355,6 +359,50 @@ function cancel(before: Transaction, event: TransactionEvent & { kind: 'cancel' 
   }
 }
 
+/**
+ * A part is given back (DE95), so that `actualMinor` remains. Only who was approved can have kept a part. What asks for
+ * more than is left comes late, behind a smaller amount or the whole: there is nothing to do for it.
+ */
+function partialCancel(
+  before: Transaction,
+  event: TransactionEvent & { kind: 'cancel' },
+  profile: Profile,
+): Parameters<CancelResponse> {
+  const { actualMinor } = event.reversal
+  const nothing = (responseCode: string, cause: string): Parameters<CancelResponse> => [
+    responseCode,
+    {},
+    { cause },
+    'nothingToUndo',
+  ]
+  if (before.state === 'reversed') return nothing(profile.nothingToReverseResponseCode, 'undone already')
+  if (before.state !== 'approved') return nothing('12', 'part of what was not approved')
+  if (actualMinor >= outstandingOf(before)) {
+    return nothing(profile.nothingToReverseResponseCode, 'no more than that is left')
+  }
+  return [
+    '00',
+    { actualMinor, reversal: 'owed' },
+    {
+      cause: 'partial reversal',
+      owe: { ...reversalOf(before, 'partialReversal', 0), actualMinor },
+      commands: postPartialReversal(before, actualMinor, event.at),
+    },
+    'reduce',
+  ]
+}
+
+type CancelResponse = (responseCode: string, change: Change, extra: Extra, move?: Move) => Step
+
+/** What is kept of a source's reversal: its repeats are answered from it. */
+function recordOf(
+  { source, sourceKey, fingerprint }: ReversalRequest,
+  transactionId: string,
+  answer: Answer,
+): SourceReversal {
+  return { source, sourceKey, fingerprint, transactionId, answer }
+}
+
 function deliver(before: Transaction, event: TransactionEvent & { kind: 'delivery' }): Step {
   if (before.state !== 'approved') return settle(before, event, 'late', {}, { cause: event.outcome })
   if (event.outcome !== 'failed') return settle(before, event, event.outcome, { delivery: event.outcome })
@@ -374,6 +422,7 @@ function deliver(before: Transaction, event: TransactionEvent & { kind: 'deliver
 }
 
 interface Change {
+  readonly actualMinor?: bigint
   readonly answer?: Answer
   readonly delivery?: Transaction['delivery']
   readonly reversal?: Transaction['reversal']
@@ -455,6 +504,7 @@ function reversalOf(transaction: Transaction, cause: ReversalCause, delayMs: num
   return {
     id: leg.id,
     key: `reversal:${leg.id}`,
+    again: transaction.reversal !== 'none',
     transactionId: transaction.id,
     destination: leg.destination,
     cause,

@@ -26,6 +26,8 @@ export interface Transaction {
   readonly leg?: Leg
   /** What the source was told or is to be told. */
   readonly answer?: Answer
+  /** What is left of the amount after partial reversals; absent: all of it. */
+  readonly actualMinor?: bigint
   readonly delivery: Delivery
   readonly reversal: ReversalProgress
 }
@@ -117,6 +119,13 @@ export interface Obligation {
   readonly id: string
   /** One per leg (R2): the database refuses a second. */
   readonly key: string
+  /**
+   * The leg has one already: it is due again, with what is to be said now, under a number of its own. Who is delivering
+   * the old one can't close it any more.
+   */
+  readonly again: boolean
+  /** What is to remain (DE95); absent: nothing. */
+  readonly actualMinor?: bigint
   readonly transactionId: string
   readonly destination: string
   readonly cause: ReversalCause
@@ -132,6 +141,7 @@ export type ReversalCause =
   | 'postingRefused'
   | 'undelivered'
   | 'sourceReversal'
+  | 'partialReversal'
   | 'recovered'
 
 /** A reversal that a source sent us, and what it was told: its repeats are answered from here. */

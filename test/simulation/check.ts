@@ -53,6 +53,8 @@ function checkPurchase(
     wrong('N3', `${told.rrn}: the terminal heard two different answers`)
   }
   if (told.mismatchApproved) wrong('N3', `${told.rrn}: other data under the same key was approved`)
+  if (told.parts.some(({ acknowledged }) => !acknowledged))
+    wrong('N4', `${told.rrn}: a partial reversal was never acknowledged`)
   if (told.reversalAsked) {
     if (!told.reversalAcknowledged) wrong('N4', `${told.rrn}: the terminal's reversal was never acknowledged`)
     else if (ledger !== 0n) wrong('N3', `${told.rrn}: reversed, but the ledger holds ${ledger}`)
@@ -63,9 +65,16 @@ function checkPurchase(
     if (answer.responseCode === '00' && answer.additionalAmounts !== balance)
       wrong('N3', `${told.rrn}: told a balance of ${answer.additionalAmounts}`)
   }
-  if (approved && ledger !== told.costMinor)
+  if (approved && ledger !== costOf(told))
     wrong('N3', `${told.rrn}: approved, but the ledger holds ${ledger}`)
   if (!approved && told.answers.length > 0 && ledger !== 0n) {
     wrong('N3', `${told.rrn}: declined, but the ledger holds ${ledger}`)
   }
+}
+
+/** What is left of it for the cardholder after the last partial reversal. */
+function costOf({ costMinor, parts }: Told): bigint {
+  const left = parts.at(-1)?.actualMinor
+  if (left === undefined) return costMinor
+  return costMinor < 0n ? -left : left
 }

@@ -25,11 +25,12 @@ export interface FaultRates {
   /** Of network decisions: decline, another amount. */
   readonly decline: number
   readonly wrongAmount: number
-  /** Of terminals: ask again, reverse at once, reverse later, other data under the same key. */
+  /** Of terminals: ask again, reverse at once, reverse later, other data under the same key, reverse a part. */
   readonly repeat: number
   readonly reverseEarly: number
   readonly reverseAfter: number
   readonly mismatch: number
+  readonly partial: number
 }
 
 export const faultNames = [
@@ -53,6 +54,7 @@ export const faultNames = [
   'reverseEarly',
   'reverseAfter',
   'mismatch',
+  'partial',
 ] as const satisfies readonly (keyof FaultRates)[]
 
 export function drawFaults(random: Random, off: ReadonlySet<string>): FaultRates {

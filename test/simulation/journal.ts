@@ -179,13 +179,14 @@ export class SimulatedDatabase {
     )
     if (sourceReversal !== undefined) this.#reversals.set(sourceReversal.sourceKey, sourceReversal)
     if (owe !== undefined) {
+      const fence = (this.obligations.get(owe.id)?.fence ?? -1n) + 1n
       this.obligations.set(owe.id, {
         ...owe,
         state: 'due',
         nextAt: now + owe.delayMs,
         attempts: 0,
         leaseUntil: 0,
-        fence: 0n,
+        fence,
         identity: undefined,
       })
     }
@@ -227,9 +228,10 @@ export class SimulatedDatabase {
       obligation.attempts++
       obligation.fence++
       obligation.leaseUntil = this.#world.monotonicMs() + leaseMs
-      const { id, cause, attempts, fence } = obligation
+      const { id, cause, attempts, fence, actualMinor } = obligation
       const transaction = this.#read(obligation.transactionId)!
-      claimed.push({ id, cause, attempts, fence, identity, transaction })
+      const part = actualMinor === undefined ? {} : { actualMinor }
+      claimed.push({ id, cause, attempts, fence, identity, transaction, ...part })
     }
     return claimed
   }

@@ -25,6 +25,8 @@ interface Held {
   readonly rrn: string
   readonly kind: Kind
   readonly amountMinor: bigint
+  /** What partial reversals have left of it. */
+  leftMinor: bigint
   readonly responseCode: string
   reversed: boolean
 }
@@ -55,7 +57,7 @@ export class SimulatedNetwork {
     let sum = 0n
     for (const held of this.#originals.values()) {
       if (held.rrn === rrn && held.responseCode === '00' && !held.reversed)
-        sum += takenBy[held.kind] * held.amountMinor
+        sum += takenBy[held.kind] * held.leftMinor
     }
     return sum
   }
@@ -135,7 +137,14 @@ export class SimulatedNetwork {
       const declined = overtaken || this.#random.fraction() < faults.decline
       const amountMinor = this.#random.fraction() < faults.wrongAmount ? requested + 1n : requested
       const kind = kindOf(leg.fields[3] as string)!
-      const held = { rrn, kind, amountMinor, responseCode: declined ? '51' : '00', reversed: false }
+      const held = {
+        rrn,
+        kind,
+        amountMinor,
+        leftMinor: amountMinor,
+        responseCode: declined ? '51' : '00',
+        reversed: false,
+      }
       this.#originals.set(key, held)
       this.originalsOf.set(rrn, (this.originalsOf.get(rrn) ?? 0) + 1)
       this.#world.note(`network ${held.responseCode} for ${rrn}`)
@@ -157,7 +166,9 @@ export class SimulatedNetwork {
     const held = this.#originals.get(key)
     if (held === undefined) this.#overtaken.add(key)
     else {
-      held.reversed = true
+      const part = leg.fields[95] as { readonly transaction: bigint } | undefined
+      if (part === undefined) held.reversed = true
+      else if (part.transaction < held.leftMinor) held.leftMinor = part.transaction
       if (held.kind === 'balance') this.reversedInquiries.push(held.rrn)
     }
     this.#world.note(`network reverses ${leg.fields[37] as string}`)

@@ -33,6 +33,8 @@ export interface Told {
   reversalAcknowledged: boolean
   /** Another amount under the same key was tried, and must not have been approved. */
   mismatchApproved: boolean
+  /** What each partial reversal wanted left, and whether it was acknowledged. */
+  readonly parts: { readonly actualMinor: bigint; acknowledged: boolean }[]
   gaveUp: boolean
 }
 
@@ -82,6 +84,7 @@ export class SimulatedTerminals {
       reversalAsked: false,
       reversalAcknowledged: false,
       mismatchApproved: false,
+      parts: [],
       gaveUp: false,
     }
     this.book.push(told)
@@ -98,7 +101,9 @@ export class SimulatedTerminals {
   #judge(told: Told): void {
     const approved = told.answers.some(({ responseCode }) => responseCode === '00')
     if (approved) {
-      if (this.#chance(this.#faults().reverseAfter)) this.#reverse(told)
+      if (told.kind !== 'balance' && this.#chance(this.#faults().partial)) this.#reduce(told)
+      if (this.#chance(this.#faults().reverseAfter))
+        this.#world.after(this.#random.below(50), () => this.#reverse(told))
       return
     }
     if (told.answers.length > 0) return
@@ -153,6 +158,33 @@ export class SimulatedTerminals {
     this.#world.after(5_000, () => this.#reverse(told))
   }
 
+  /** One part back, and sometimes another soon after; on the way the second may overtake the first. */
+  #reduce(told: Told): void {
+    const actualMinor =
+      (told.parts.at(-1)?.actualMinor ?? told.amountMinor) - BigInt(1 + this.#random.below(300))
+    told.parts.push({ actualMinor, acknowledged: false })
+    this.#askPart(told, told.parts.length - 1)
+    if (told.parts.length < 3 && this.#chance(0.5))
+      this.#world.after(this.#random.below(3_000), () => this.#reduce(told))
+  }
+
+  #askPart(told: Told, index: number): void {
+    const part = told.parts[index]!
+    if (part.acknowledged) return
+    this.#world.note(`terminal ${told.rrn} keeps ${part.actualMinor}`)
+    if (!this.#chance(this.#faults().drop)) {
+      this.#world.after(1 + this.#random.below(20), () => {
+        const waiter = this.#waiter((answer) => {
+          if (['00', '21'].includes(answer.responseCode)) part.acknowledged = true
+        })
+        const sourceKey = `${told.sourceKey}|part ${index}`
+        const reversal = { ...this.#reversal(told), sourceKey, actualMinor: part.actualMinor }
+        void this.#door()?.reversal(reversal, waiter)
+      })
+    }
+    this.#world.after(5_000, () => this.#askPart(told, index))
+  }
+
   #waiter(hear: (answer: Answer) => void): Waiter {
     return (answer) => {
       const { answerUnsent, answerLost } = this.#faults()
@@ -203,6 +235,7 @@ export class SimulatedTerminals {
       fingerprint: told.sourceKey,
       originalKey: told.sourceKey,
       amountMinor: told.amountMinor,
+      actualMinor: 0n,
       rrn: told.rrn,
       described: '0420',
     }

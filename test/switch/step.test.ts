@@ -82,7 +82,7 @@ const lost: TransactionEvent = {
 }
 const cancelled: TransactionEvent = {
   kind: 'cancel',
-  reversal: { source: 'acq1', sourceKey: 'r', fingerprint: 'r' },
+  reversal: { source: 'acq1', sourceKey: 'r', fingerprint: 'r', actualMinor: 0n },
   ...when,
 }
 
@@ -186,7 +186,7 @@ describe('the life of a transaction', () => {
       {
         kind: 'cancelUnknown',
         arrival,
-        reversal: { source: 'acq1', sourceKey: 'r', fingerprint: 'r' },
+        reversal: { source: 'acq1', sourceKey: 'r', fingerprint: 'r', actualMinor: 0n },
         ...when,
       },
       profile,
@@ -327,4 +327,95 @@ describe('a question for a balance', () => {
 test('a purchase does not carry the additional amounts of its approval back', () => {
   const { transaction } = after(intent(), answered('00', { additionalAmounts: '0002414C000000012500' }))
   expect(transaction.answer).toEqual({ responseCode: '00' })
+})
+
+describe("a source's partial reversal", () => {
+  const keeping = (actualMinor: bigint): TransactionEvent => ({
+    kind: 'cancel',
+    reversal: { source: 'acq1', sourceKey: `keep ${actualMinor}`, fingerprint: 'r', actualMinor },
+    ...when,
+  })
+  const acknowledgement: TransactionEvent = {
+    kind: 'reversalAnswered',
+    verdict: 'acknowledged',
+    obligationId: leg.id,
+    fence: 1n,
+    responseCode: '00',
+    ...when,
+  }
+
+  test('gives back the rest, keeps the approval, and owes the destination what remains', () => {
+    const { transaction, unit, effects } = after(intent(), answered('00'), keeping(12_000n))
+    expect(transaction).toMatchObject({ state: 'approved', actualMinor: 12_000n, reversal: 'owed' })
+    expect(unit.owe).toMatchObject({
+      again: false,
+      actualMinor: 12_000n,
+      cause: 'partialReversal',
+      delayMs: 0,
+    })
+    expect(unit.commands).toMatchObject([
+      {
+        id: `${arrival.id}:partial-3`,
+        legs: [
+          { account: 'merchant:000000000000001:KWD', side: 'debit', amountMinor: 500n },
+          { account: 'net:knet:2026-11-22:KWD', side: 'credit', amountMinor: 500n },
+        ],
+      },
+    ])
+    expect(effects).toEqual([
+      { kind: 'wake', destination: 'knet' },
+      { kind: 'answerReversal', answer: { responseCode: '00' } },
+    ])
+  })
+
+  test('may come again for less, and takes the place of the first at the destination', () => {
+    for (const between of [[], [acknowledgement]]) {
+      const { transaction, unit } = after(intent(), answered('00'), keeping(12_000n), ...between, keeping(1n))
+      expect(transaction).toMatchObject({ state: 'approved', actualMinor: 1n, reversal: 'owed' })
+      expect(unit.owe).toMatchObject({ key: `reversal:${leg.id}`, again: true, actualMinor: 1n })
+      expect(unit.commands).toMatchObject([{ legs: [{ amountMinor: 11_999n }, { amountMinor: 11_999n }] }])
+    }
+  })
+
+  test('that wants as much as is left, or more, has nothing to do and says so', () => {
+    for (const late of [keeping(12_000n), keeping(12_400n)]) {
+      const { transaction, unit, effects } = after(intent(), answered('00'), keeping(12_000n), late)
+      expect(transaction.actualMinor).toBe(12_000n)
+      expect([unit.owe, unit.commands]).toEqual([undefined, []])
+      expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '21' } }])
+    }
+  })
+
+  test('behind which everything is undone leaves only the rest to post, and no amount at the destination', () => {
+    const { transaction, unit } = after(intent(), answered('00'), keeping(12_000n), cancelled)
+    expect(transaction.state).toBe('reversed')
+    expect(unit.commands).toMatchObject([
+      { kind: 'post', legs: [{ amountMinor: 12_000n }, { amountMinor: 12_000n }] },
+    ])
+    expect(unit.owe).toMatchObject({ again: true, cause: 'sourceReversal' })
+    expect(unit.owe).not.toHaveProperty('actualMinor')
+    expect(after(transaction, keeping(11_000n)).effects).toEqual([
+      { kind: 'answerReversal', answer: { responseCode: '21' } },
+    ])
+  })
+
+  test('of what was not approved is refused and changes nothing', () => {
+    const declined = answered('51')
+    for (const events of [[], [lost], [declined], [cancelled]]) {
+      const { transaction, unit, effects } = after(intent(), ...events, keeping(12_000n))
+      expect(transaction.actualMinor).toBeUndefined()
+      expect([unit.owe, unit.commands]).toEqual([undefined, []])
+      expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '12' } }])
+    }
+  })
+
+  test('of a refund gives back to the merchant', () => {
+    const refund = intent({ ...request, processingCode: '200000' })
+    const { unit } = after(refund, answered('00'), keeping(12_000n))
+    expect(unit.commands).toMatchObject([
+      {
+        legs: [{ account: 'net:knet:2026-11-22:KWD', side: 'debit', amountMinor: 500n }, { side: 'credit' }],
+      },
+    ])
+  })
 })

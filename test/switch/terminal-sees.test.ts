@@ -211,6 +211,38 @@ describe("a terminal's own reversal", () => {
     expect((await world.life(asked.purchase.rrn)).state).toBe('approved')
   })
 
+  test('of a part leaves the rest, again and again, and the network holds what the books hold', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 30_000n, kind: 'withdrawal' })
+    const first = terminal.reverse(asked, { actualMinor: 20_000n })
+    expect(code(await first.reply)).toBe('00')
+    const life = await world.lifeUntil(asked.purchase.rrn, (one) => one.reversal === 'acknowledged')
+    expect(life).toMatchObject({ state: 'approved', actualMinor: 20_000n })
+    expect(life.obligations).toMatchObject([
+      { actual_minor: 20_000n, state: 'acknowledged', response_code: '00' },
+    ])
+    expect(code(await terminal.reverse(asked, { again: first.message }).reply)).toBe('00')
+    expect(code(await terminal.reverse(asked, { actualMinor: 5_000n }).reply)).toBe('00')
+    // Overtaken on its way: there is nothing left for it to do.
+    expect(code(await terminal.reverse(asked, { actualMinor: 20_000n }).reply)).toBe('21')
+    const later = await world.lifeUntil(asked.purchase.rrn, (one) => one.reversal === 'acknowledged')
+    expect(later.actualMinor).toBe(5_000n)
+    expect(later.obligations).toMatchObject([{ actual_minor: 5_000n, state: 'acknowledged', attempts: 1 }])
+    expect(code(await terminal.reverse(asked, { actualMinor: 30_001n }).reply)).toBe('13')
+  })
+
+  test('of the whole behind one of a part leaves nothing, while the network is silent about both', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 9_000n })
+    await world.network({ silentReversals: true })
+    expect(code(await terminal.reverse(asked, { actualMinor: 8_000n }).reply)).toBe('00')
+    expect(code(await terminal.reverse(asked).reply)).toBe('00')
+    await world.network({ reset: true })
+    const life = await world.lifeUntil(asked.purchase.rrn, (one) => one.reversal === 'acknowledged')
+    expect(life.state).toBe('reversed')
+    expect(life.obligations).toMatchObject([{ actual_minor: null, cause: 'sourceReversal' }])
+  })
+
   test('of something declined has nothing to do and says so', async () => {
     const terminal = await world.terminal()
     const asked = await terminal.purchase({ card: knet, amountMinor: 4_300n, pin: '9999' })
