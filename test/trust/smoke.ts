@@ -1,7 +1,8 @@
 import { crash } from './crash.ts'
 import { hsm } from './hsm.ts'
 import { rotate } from './rotate.ts'
+import { saf } from './saf.ts'
 import { runNamed } from './runner.ts'
 
 /** `npm run trust:smoke -- NAME`: a drill in its short form. */
-await runNamed({ crash, hsm, rotate })
+await runNamed({ crash, hsm, rotate, saf })
