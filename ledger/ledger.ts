@@ -78,7 +78,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     statementDeadlineMs: options.statementDeadlineMs ?? 2_000,
     outcomeDeadlineMs: options.outcomeDeadlineMs ?? 10_000,
     waitingMax: options.waitingMax ?? 4_000,
-    batchMax: options.batchMax ?? 256,
+    batchMax: options.batchMax ?? 512,
   })
 }
 
