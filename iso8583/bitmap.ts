@@ -63,13 +63,6 @@ function readHex(table: Table, bytes: Buffer, at: number, into: number): boolean
   return true
 }
 
-/** How many bits of a word are set. */
-export function countBits(word: number): number {
-  let left = word - ((word >>> 1) & 0x55555555)
-  left = (left & 0x33333333) + ((left >>> 2) & 0x33333333)
-  return Math.imul((left + (left >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
-}
-
 /** Writes `words` at `at`, with the announcements of the further bitmaps needed. Their number is known before. */
 export function writeBitmaps(table: Table, writer: Writer, at: number, bitmaps: number): void {
   if (bitmaps > 1) words[0]! |= 0x80000000

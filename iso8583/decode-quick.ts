@@ -1,7 +1,8 @@
-import { readBitmaps, words } from './bitmap.ts'
+import { readBitmaps } from './bitmap.ts'
 import { clearFault, cursor, isFaulty } from './cursor.ts'
-import { DecodedMessage, indexWords, placeOf } from './decoded.ts'
+import { DecodedMessage } from './decoded.ts'
 import type { Irregularity } from './message.ts'
+import { placeOf } from './place.ts'
 import { numbersPerStep, planOf, step } from './plan.ts'
 import { readRow } from './read.ts'
 import { arePacked, areWithin, bench, benchBytes, benchView } from './scan.ts'
@@ -36,10 +37,9 @@ function scan(table: Table, bytes: Buffer, end: number): DecodedMessage | undefi
 
   const plan = planOf(table)
   if (plan === undefined) return undefined
-  const { steps, places } = plan
+  const { steps } = plan
 
-  const index = new Array<number>(indexWords + places.length)
-  for (let word = 0; word < indexWords; word++) index[word] = words[word]!
+  const places = new Array<number>(plan.places.length)
   let slot = 0
   for (let nth = 0; nth < steps.length; nth += numbersPerStep) {
     const kind = steps[nth]!
@@ -49,7 +49,7 @@ function scan(table: Table, bytes: Buffer, end: number): DecodedMessage | undefi
       at = readRow(table, de, bytes, at, end)
       const { start, units } = cursor
       if (isFaulty() || (units === 0 && facts[row + fact.lengthKind] !== lengthKind.fixed)) return undefined
-      index[indexWords + slot++] = placeOf(start, units)
+      places[slot++] = placeOf(start, units)
     } else if (kind >= shape.prefixed) {
       const start = at + facts[row + fact.lengthBytes]!
       if (start > end) return undefined
@@ -59,7 +59,7 @@ function scan(table: Table, bytes: Buffer, end: number): DecodedMessage | undefi
       at = start + (kind === shape.prefixed ? units : (units + 1) >> 1)
       if (at > end || !isRight(table, start, at, row)) return undefined
       if (kind === shape.packedPrefixed && (units & 1) === 1 && bench[start]! > 9) return undefined
-      index[indexWords + slot++] = placeOf(start, units)
+      places[slot++] = placeOf(start, units)
     } else {
       const start = at
       at += steps[nth + step.size]!
@@ -67,11 +67,11 @@ function scan(table: Table, bytes: Buffer, end: number): DecodedMessage | undefi
       if (kind !== shape.bytes && !isRight(table, start, at, row)) return undefined
       const place = placeOf(start, 0)
       for (const last = slot + steps[nth + step.count]!; slot < last; slot++)
-        index[indexWords + slot] = place + places[slot]!
+        places[slot] = place + plan.places[slot]!
     }
   }
   if (at !== end) return undefined
-  return new DecodedMessage(table, bytes, index, 0, regular, plan.blank)
+  return new DecodedMessage(table, bytes, plan, places, 0, regular)
 }
 
 /** Whether all bytes between `start` and `end` are such as the row may have whose facts begin at `row`. */

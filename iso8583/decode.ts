@@ -1,9 +1,11 @@
 import { readBitmaps, words } from './bitmap.ts'
 import { clearFault, cursor, isFaulty } from './cursor.ts'
 import { decodeQuickly } from './decode-quick.ts'
-import { DecodedMessage, type Index, indexWords, placeOf } from './decoded.ts'
+import { DecodedMessage } from './decoded.ts'
 import { IsoCodecError, type IsoCodecErrorCode } from './error.ts'
 import type { Irregularity } from './message.ts'
+import { placeOf } from './place.ts'
+import { layoutOf } from './plan.ts'
 import { readRow } from './read.ts'
 import { lengthKind, type Table } from './table.ts'
 
@@ -33,7 +35,7 @@ function decodeCarefully(table: Table, bytes: Buffer): DecodedMessage | IsoCodec
   if (at < 0) return failure(table, bytes, mtiStart, 'bitmap')
   let irregularities = cursor.units === 1 ? emptyBitmap : regular
 
-  const index = emptyIndex()
+  const found: Found = { elements: [], places: [] }
   let first: Fault | undefined
 
   for (let word = 0; word < 6; word++) {
@@ -46,16 +48,16 @@ function decodeCarefully(table: Table, bytes: Buffer): DecodedMessage | IsoCodec
 
       if ((table.declared[word]! & bit) === 0) {
         first ??= faultOf('FIELD_NOT_IN_SPEC', at, String(de))
-        return thrown(table, bytes, index, mtiStart, first)
+        return thrown(table, bytes, found, mtiStart, first)
       }
       const next = readRow(table, de, bytes, at, end)
       if (isFaulty()) {
         first ??= currentFault(String(de))
         clearFault()
-        if (next < 0) return thrown(table, bytes, index, mtiStart, first)
+        if (next < 0) return thrown(table, bytes, found, mtiStart, first)
       } else {
-        index[word]! |= bit
-        index.push(placeOf(cursor.start, cursor.units))
+        found.elements.push(de)
+        found.places.push(placeOf(cursor.start, cursor.units))
         if (cursor.units === 0 && table.lengthKind[de] !== lengthKind.fixed) {
           irregularities = [...irregularities, { code: 'EMPTY_FIELD', path: String(de) }]
         }
@@ -69,12 +71,24 @@ function decodeCarefully(table: Table, bytes: Buffer): DecodedMessage | IsoCodec
       irregularities = [...irregularities, { code: 'TRAILING_BYTES', path: '' }]
     } else first ??= { ...faultOf('TRAILING_BYTES', at, ''), need: 0, have: end - at }
   }
-  if (first !== undefined) return thrown(table, bytes, index, mtiStart, first)
-  return new DecodedMessage(table, bytes, index, mtiStart, irregularities, {})
+  if (first !== undefined) return thrown(table, bytes, found, mtiStart, first)
+  return messageOf(table, bytes, found, mtiStart, irregularities)
 }
 
-function emptyIndex(): Index {
-  return new Array<number>(indexWords).fill(0)
+/** The elements read so far and where they lie. */
+interface Found {
+  readonly elements: number[]
+  readonly places: number[]
+}
+
+function messageOf(
+  table: Table,
+  bytes: Buffer,
+  { elements, places }: Found,
+  mtiStart: number,
+  irregularities: readonly Irregularity[],
+): DecodedMessage {
+  return new DecodedMessage(table, bytes, layoutOf(elements), places, mtiStart, irregularities)
 }
 
 interface Fault {
@@ -99,10 +113,10 @@ function faultOf(code: IsoCodecErrorCode, offset: number, path: string): Fault {
 }
 
 function failure(table: Table, bytes: Buffer, mtiStart: number, path: string): IsoCodecError {
-  return thrown(table, bytes, emptyIndex(), mtiStart, currentFault(path))
+  return thrown(table, bytes, { elements: [], places: [] }, mtiStart, currentFault(path))
 }
 
-function thrown(table: Table, bytes: Buffer, index: Index, mtiStart: number, fault: Fault): IsoCodecError {
-  const partial = new DecodedMessage(table, bytes, index, mtiStart, regular, {})
+function thrown(table: Table, bytes: Buffer, found: Found, mtiStart: number, fault: Fault): IsoCodecError {
+  const partial = messageOf(table, bytes, found, mtiStart, regular)
   return new IsoCodecError({ ...fault, dialect: table.name, partial })
 }

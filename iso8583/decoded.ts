@@ -1,35 +1,11 @@
 import assert from 'node:assert'
 import { inspect } from 'node:util'
-import { countBits } from './bitmap.ts'
 import { dump } from './dump.ts'
 import { mask } from './mask.ts'
 import type { FieldValue, Irregularity, Message } from './message.ts'
+import { startOf, unitsOf } from './place.ts'
 import { valueOf } from './source.ts'
-import { lengthKind, making, packing, type Source, type Table } from './table.ts'
-
-/**
- * Which elements a message has and where each lies: six words of bits as in a bitmap, then a place for each element,
- * ascending. One array and small numbers, since every message needs one.
- */
-export type Index = number[]
-
-export const indexWords = 6
-
-/** Start and size of an element in one number, which is small for messages of up to 2 KiB and exact for all. */
-const placeUnit = 2 ** 20
-
-export function placeOf(start: number, units: number): number {
-  return start * placeUnit + units
-}
-
-/** A power of two is multiplied by exactly, and `| 0` is the shortest way to a whole number. */
-function startOf(place: number): number {
-  return (place * (1 / placeUnit)) | 0
-}
-
-function unitsOf(place: number): number {
-  return place - startOf(place) * placeUnit
-}
+import { type Layout, lengthKind, making, packing, type Source, type Table } from './table.ts'
 
 /** Behind `toString` of a whole buffer, which spends half its time on finding out that it is meant. */
 type Slicing = Buffer & { latin1Slice(): string; hexSlice(): string }
@@ -38,10 +14,10 @@ type Slicing = Buffer & { latin1Slice(): string; hexSlice(): string }
 export class DecodedMessage implements Message, Source {
   readonly #table: Table
   readonly #bytes: Buffer
-  readonly #index: Index
+  readonly #layout: Layout
+  readonly #places: readonly number[]
   readonly #mtiStart: number
   readonly irregularities: readonly Irregularity[]
-  readonly #blank: Readonly<Record<number, FieldValue>>
   #mti: string | undefined
   #latin1: string | undefined
   #hex: string | undefined
@@ -49,17 +25,17 @@ export class DecodedMessage implements Message, Source {
   constructor(
     table: Table,
     bytes: Buffer,
-    index: Index,
+    layout: Layout,
+    places: readonly number[],
     mtiStart: number,
     irregularities: readonly Irregularity[],
-    blank: Readonly<Record<number, FieldValue>>,
   ) {
     this.#table = table
     this.#bytes = bytes
-    this.#index = index
+    this.#layout = layout
+    this.#places = places
     this.#mtiStart = mtiStart
     this.irregularities = irregularities
-    this.#blank = blank
   }
 
   /** Columns, bytes and text of the message are the room's own; `Message` doesn't show them. */
@@ -90,15 +66,7 @@ export class DecodedMessage implements Message, Source {
   }
 
   get elements(): readonly number[] {
-    const out: number[] = []
-    for (let word = 0; word < indexWords; word++) {
-      for (let left = this.#index[word]!; left !== 0; ) {
-        const lead = Math.clz32(left)
-        left &= ~(0x80000000 >>> lead)
-        out.push(word * 32 + lead + 1)
-      }
-    }
-    return out
+    return this.#layout.elements
   }
 
   has(de: number): boolean {
@@ -150,7 +118,7 @@ export class DecodedMessage implements Message, Source {
     const at = this.#find(de)
     if (at < 0) return undefined
     const table = this.#table
-    const place = this.#index[at]!
+    const place = this.#places[at]!
     const start = startOf(place)
     const prefix = table.lengthKind[de] === lengthKind.fixed ? 0 : table.lengthBytes[de]!
     const size = bytesOf(table.packing[de]!, unitsOf(place))
@@ -159,22 +127,10 @@ export class DecodedMessage implements Message, Source {
 
   /** Every value, clear. For the room's own use. */
   values(): Record<number, FieldValue> {
-    const out: Record<number, FieldValue> = { ...this.#blank }
-    const index = this.#index
-    const { cut } = this.#table
-    const text = this.latin1
-    let at = index.length
-    // From the highest down, so that the object is made large enough at once; its keys are in order all the same.
-    for (let word = indexWords - 1; word >= 0; word--) {
-      for (let left = index[word]!; left !== 0; left &= left - 1) {
-        const de = word * 32 + 1 + Math.clz32(left & -left)
-        const place = index[--at]!
-        const start = startOf(place)
-        const units = place - start * placeUnit
-        out[de] =
-          cut[de] === 1 ? text.substring(start, start + units) : valueOf(this, de, start, units, false)
-      }
-    }
+    const { elements, blank } = this.#layout
+    const out: Record<number, FieldValue> = { ...blank }
+    for (let slot = 0; slot < elements.length; slot++)
+      out[elements[slot]!] = this.#value(elements[slot]!, slot, false)
     return out
   }
 
@@ -186,24 +142,17 @@ export class DecodedMessage implements Message, Source {
     return `Message ${JSON.stringify(this)}`
   }
 
-  #value(de: number, at: number, masked: boolean): FieldValue {
-    const place = this.#index[at]!
+  #value(de: number, slot: number, masked: boolean): FieldValue {
+    const place = this.#places[slot]!
     const start = startOf(place)
-    const units = place - start * placeUnit
+    const units = unitsOf(place)
     if (this.#table.cut[de] === 1) return this.latin1.substring(start, start + units)
     return valueOf(this, de, start, units, masked)
   }
 
-  /** Where in the index the element's place is; -1: not present. */
+  /** Where in `places` the element is; -1: not present. */
   #find(de: number): number {
-    const index = this.#index
-    const last = (de - 1) >> 5
-    if (!(last >= 0 && last < indexWords)) return -1
-    const before = index[last]! >>> (31 - ((de - 1) & 31))
-    if ((before & 1) === 0) return -1
-    let at = indexWords - 1 + countBits(before)
-    for (let word = 0; word < last; word++) at += countBits(index[word]!)
-    return at
+    return this.#layout.slots[de] ?? -1
   }
 }
 

@@ -78,18 +78,22 @@ function readNested(mistakes: Mistakes, json: Json, path: string): FieldSpec | u
   }
   if (isObject(tagged)) return readTagged(mistakes, tagged, path)
   if (isObject(bertlv)) {
-    const written = bertlv['written']
+    mistakes.known(bertlv, path, ['tags', 'unknown', 'padding', 'max', 'written'])
+    const { written, padding = 'refuse' } = bertlv
     return {
       kind: 'bertlv',
       sensitive: 'emv',
       tags: readTags(mistakes, bertlv['tags'] ?? 'emv', path),
       unknown: readUnknown(mistakes, bertlv, path),
-      padding: bertlv['padding'] === 'zeros' ? 'zeros' : 'refuse',
+      padding: mistakes.oneOf(padding, `${path}.padding`, ['refuse', 'zeros']) as 'refuse',
       max: mistakes.number(bertlv['max'], `${path}.max`),
-      ...((written === 'bytes' || written === 'hex') && { written }),
+      ...(written !== undefined && {
+        written: mistakes.oneOf(written, `${path}.written`, ['bytes', 'hex']) as 'bytes',
+      }),
     }
   }
   if (isObject(datasets)) {
+    mistakes.known(datasets, path, ['tags', 'unknown', 'max'])
     return {
       kind: 'datasets',
       tags: readTags(mistakes, datasets['tags'] ?? {}, path),
@@ -98,11 +102,17 @@ function readNested(mistakes: Mistakes, json: Json, path: string): FieldSpec | u
     }
   }
   if (isObject(bitmapped)) {
+    mistakes.known(bitmapped, path, ['fields', 'written', 'bitmapBytes', 'max'])
     const fields = readFields(mistakes, bitmapped['fields'] ?? {}, path)
+    for (const [bit, field] of Object.entries(fields))
+      if (field.kind === 'absent') mistakes.wrong(`${path}.${bit}`, 'is null, and nothing is extended here')
     return {
       kind: 'bitmapped',
       bitmap: {
-        written: bitmapped['written'] === 'hex' ? 'hex' : 'binary',
+        written: mistakes.oneOf(bitmapped['written'] ?? 'binary', `${path}.written`, [
+          'binary',
+          'hex',
+        ]) as 'hex',
         bytes: mistakes.number(bitmapped['bitmapBytes'], `${path}.bitmapBytes`),
       },
       fields: fields as Record<number, FieldSpec>,
@@ -117,6 +127,7 @@ function readTagged(mistakes: Mistakes, json: Json, path: string): FieldSpec | u
     const field = typeof part === 'string' ? readFormat(mistakes, part, `${path}.${name}`) : undefined
     return field?.kind === 'plain' ? field : mistakes.wrong(`${path}.${name}`, 'is not a format')
   }
+  mistakes.known(json, path, ['tag', 'len', 'content', 'tags', 'unknown', 'max'])
   const max = mistakes.number(json['max'], `${path}.max`)
   const tag = plain(json['tag'], 'tag')
   const content = plain(json['content'] ?? `ans ..${max}`, 'content')

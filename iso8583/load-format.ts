@@ -19,6 +19,13 @@ const wordsOfLength: Readonly<Record<string, readonly string[] | 'number'>> = {
   counts: ['digits', 'characters', 'bytes'],
 }
 
+/** What the words of a length are called in a declaration. */
+const lengthFields = new Map([
+  ['len', 'written'],
+  ['lenBytes', 'bytes'],
+  ['counts', 'counts'],
+])
+
 /** `llvar n 19 pan`, `b 8 secret`, `n 12 amount`: [length] alphabet size [words]. */
 export function readFormat(mistakes: Mistakes, text: string, path: string): (PlainSpec & Field) | undefined {
   const words = text.trim().split(/\s+/)
@@ -56,7 +63,7 @@ export function readLength(mistakes: Mistakes, words: readonly string[], path: s
   let spec: LengthSpec = { width: prefix.length - 3 }
   for (const word of rest) {
     const [name = '', value = ''] = word.split('=')
-    const field = { len: 'written', lenBytes: 'bytes', counts: 'counts' }[name]
+    const field = lengthFields.get(name)
     if (field === undefined) mistakes.wrong(path, `has a word that is not known: ${word}`)
     else spec = { ...spec, [field]: readWord(mistakes, wordsOfLength, name, value, path) }
   }

@@ -41,6 +41,9 @@ function readDialect(
   ])
   const { name, version } = json
   if (typeof name !== 'string') return mistakes.wrong('name', 'is missing')
+  if (!['string', 'undefined'].includes(typeof json['about'])) mistakes.wrong('about', 'is not text')
+  if (!isObject(json['settings'] ?? {})) mistakes.wrong('settings', 'is not an object')
+  if (!Array.isArray(json['notClaimed'] ?? [])) mistakes.wrong('notClaimed', 'is not a list')
   const fields = readFields(mistakes, json['fields'] ?? {}, 'fields')
   const changes = {
     name,

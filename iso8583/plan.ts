@@ -1,7 +1,6 @@
 import { words } from './bitmap.ts'
-import { placeOf } from './decoded.ts'
-import type { FieldValue } from './message.ts'
-import { elementsMax, fact, factsPerRow, type Plan, shape, type Table } from './table.ts'
+import { placeOf } from './place.ts'
+import { elementsMax, fact, factsPerRow, type Layout, type Plan, shape, type Table } from './table.ts'
 
 /** Where in `steps`, from the beginning of a step on, each number is. */
 export const step = {
@@ -41,10 +40,21 @@ function isOf(plan: Plan): boolean {
   return true
 }
 
+/** Its `elements` are handed out by every message of the bitmap, and so nobody may change them. */
+export function layoutOf(elements: readonly number[]): Layout {
+  const slots = new Array<number>(elementsMax + 1).fill(-1)
+  elements.forEach((de, slot) => (slots[de] = slot))
+  return {
+    elements: Object.freeze(elements),
+    slots,
+    blank: Object.fromEntries(elements.map((de) => [de, ''])),
+  }
+}
+
 function planned({ facts, declared }: Table): Plan | undefined {
   const steps: number[] = []
   const places: number[] = []
-  const blank: Record<number, FieldValue> = {}
+  const elements: number[] = []
   let run = 0
   let last = 0
   for (let de = 1; de <= elementsMax; de++) {
@@ -63,10 +73,10 @@ function planned({ facts, declared }: Table): Plan | undefined {
       steps.push(kind, de, 0, 0, odd)
     }
     run = facts[row + fact.run]!
-    blank[de] = ''
+    elements.push(de)
     places.push(isFixed ? placeOf(steps[last + step.size]!, units) : 0)
     steps[last + step.count]! += 1
     steps[last + step.size]! += size
   }
-  return { words: Array.from(words), steps, places, blank }
+  return { words: Array.from(words), steps, places, ...layoutOf(elements) }
 }

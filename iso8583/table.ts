@@ -59,19 +59,27 @@ export interface Table {
   readonly bytesMax: number
 }
 
+/** Which elements a message has. */
+export interface Layout {
+  /** Ascending. */
+  readonly elements: readonly number[]
+  /** By the number of an element: the how manieth it is, from 0 on; -1: not present. */
+  readonly slots: readonly number[]
+  /** A body's elements, all there and empty: a copy that is filled in costs a third of one that grows. */
+  readonly blank: Readonly<Record<number, FieldValue>>
+}
+
 /**
  * How messages of one bitmap are walked, worked out once: a link sees the same few bitmaps all day. Elements of fixed
  * size that lie side by side and share an alphabet are one step, checked as one run; every other element is a step.
  */
-export interface Plan {
+export interface Plan extends Layout {
   /** The bitmap, as `words`. */
   readonly words: readonly number[]
   /** `step` in plan.ts tells what each number of a step is. */
   readonly steps: readonly number[]
   /** For each element its place from where its step begins; 0 where only the message can say. */
   readonly places: readonly number[]
-  /** A body's elements, all there and empty: a copy that is filled in costs a third of one that grows. */
-  readonly blank: Readonly<Record<number, FieldValue>>
 }
 
 /** Parts of one run of digits. */

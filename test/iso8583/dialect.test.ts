@@ -283,4 +283,28 @@ describe('from JSON', () => {
     expect(told.every((count) => count > 0)).toBe(true)
     expect(told.at(-1)).toBeGreaterThanOrEqual(12)
   })
+
+  test.each([
+    [
+      'a word of a length that names something every object has',
+      { length: 'llvar constructor=1', format: 'an 5' },
+    ],
+    ['padding that is not known', { length: 'lllvar', bertlv: { max: 255, padding: 'zero' } }],
+    ['a writing that is not known', { length: 'lllvar', bertlv: { max: 255, written: 'octal' } }],
+    ['a word that tags do not have', { length: 'lllvar', bertlv: { max: 255, tag: 'emv' } }],
+    [
+      'a subfield taken away where nothing is extended',
+      { length: 'llvar', bitmapped: { max: 9, bitmapBytes: 1, fields: { 1: null } } },
+    ],
+  ])('%s is a mistake of its element', (_what, field) => {
+    const json = { name: 'x', extends: 'iso87-bcd', fields: { 60: { ...field, sensitive: 'private' } } }
+    expect(() => dialectFromJson(json, find)).toThrow(/fields\.60/)
+  })
+
+  test('a setting that is no object, an about that is no text, and claims that are no list are mistakes', () => {
+    const json = { name: 'x', extends: 'iso87-bcd', settings: 1, about: 2, notClaimed: 'nothing' }
+    expect(() => dialectFromJson(json, find)).toThrow(
+      expect.objectContaining({ mistakes: expect.toSatisfy((all: string[]) => all.length === 3) }),
+    )
+  })
 })
