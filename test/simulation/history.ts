@@ -39,7 +39,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const drawn = drawFaults(world.random('swarm'), options.off ?? new Set())
   let faults: FaultRates = drawn
   const rates = (): FaultRates => faults
-  const database = new SimulatedDatabase(world, rates, options.bug?.ignoreVersions === true)
+  const database = new SimulatedDatabase(world, rates, options.bug?.ignore)
   const network = new SimulatedNetwork(world, rates)
   const node = new Node(world, database, network, rates, options.bug)
   const terminals = new SimulatedTerminals(world, rates, () => node.door)
@@ -124,7 +124,8 @@ class Node {
     void recovering.then(() => {
       if (!alive()) return
       sweeper.start()
-      this.door = doorOf(shell, { hsm, route })
+      const door = doorOf(shell, { hsm, route })
+      this.door = this.#bug?.door?.(door) ?? door
     })
     await Promise.resolve()
   }
@@ -149,6 +150,7 @@ class Node {
         this.#world.note('the switch crashes')
         this.#life++
         this.door = undefined
+        this.#bug?.crash?.(this.#database)
         const life = this.#life
         this.#world.after(downMs, () => {
           if (this.#life === life) void this.start()

@@ -43,12 +43,12 @@ export class SimulatedDatabase {
   readonly #world: World
   readonly #random: Random
   readonly #faults: () => FaultRates
-  readonly #ignoreVersions: boolean
+  readonly #ignored: 'versions' | 'fences' | undefined
   #stan = 0
   #attempts = 0
 
-  constructor(world: World, faults: () => FaultRates, ignoreVersions: boolean) {
-    this.#ignoreVersions = ignoreVersions
+  constructor(world: World, faults: () => FaultRates, ignored: 'versions' | 'fences' | undefined) {
+    this.#ignored = ignored
     this.#world = world
     this.#random = world.random('database')
     this.#faults = faults
@@ -156,10 +156,10 @@ export class SimulatedDatabase {
     }
     const stored = this.transactions.get(unit.transaction.id)
     if (stored === undefined) return 'moved'
-    if (stored.transaction.version !== unit.expectedVersion && !this.#ignoreVersions) return 'moved'
+    if (stored.transaction.version !== unit.expectedVersion && this.#ignored !== 'versions') return 'moved'
     if (unit.onlyWhileApprovable && stored.approvableUntil <= now) return 'late'
     const change = unit.obligation
-    if (change !== undefined && 'fence' in change) {
+    if (change !== undefined && 'fence' in change && this.#ignored !== 'fences') {
       const obligation = this.obligations.get(change.id)
       if (obligation?.fence !== change.fence || obligation.state !== 'due') return 'fenced'
     }

@@ -46,7 +46,14 @@ describe('the simulation', () => {
   test.each(Object.keys(bugs))(
     'finds %s, and tells a short story that replays',
     (bug) => {
-      const { status, summary, told } = simulate('--histories', '100', '--seed', '1', '--bug', bug)
+      const { status, summary, told } = simulate(
+        '--histories',
+        bugs[bug]!.rare === true ? '300' : '40',
+        '--seed',
+        '1',
+        '--bug',
+        bug,
+      )
       expect(status).toBe(1)
       expect(summary.violations).toBeGreaterThan(0)
       expect(told).toContain(`seed ${summary.firstSeed}`)
