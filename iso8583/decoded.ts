@@ -128,9 +128,16 @@ export class DecodedMessage implements Message, Source {
   /** Every value, clear. For the room's own use. */
   values(): Record<number, FieldValue> {
     const { elements, blank } = this.#layout
+    const { cut } = this.#table
+    const text = this.latin1
+    const places = this.#places
     const out: Record<number, FieldValue> = { ...blank }
-    for (let slot = 0; slot < elements.length; slot++)
-      out[elements[slot]!] = this.#value(elements[slot]!, slot, false)
+    for (let slot = 0; slot < elements.length; slot++) {
+      const de = elements[slot]!
+      const start = startOf(places[slot]!)
+      const units = unitsOf(places[slot]!)
+      out[de] = cut[de] === 1 ? text.substring(start, start + units) : valueOf(this, de, start, units, false)
+    }
     return out
   }
 
