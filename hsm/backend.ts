@@ -122,7 +122,7 @@ export class Backend {
       ],
       {
         stdio: ['pipe', 'ignore', 'pipe'],
-        env: { ...allocatorTunables, ...(softhsmConf === undefined ? {} : { SOFTHSM2_CONF: softhsmConf }) },
+        env: softhsmConf === undefined ? {} : { SOFTHSM2_CONF: softhsmConf },
       },
     )
     this.#child = child
@@ -273,19 +273,6 @@ export class Backend {
 /** No request has these ids. */
 const heartbeatId = 0xffffffff
 const unaskedId = 0
-
-/**
- * SoftHSM asks glibc for memory some hundred times in each call, and for a page with each file that it opens. With
- * these, it is mostly given what it gave back a moment before, which makes each call about a sixth cheaper.
- */
-export const allocatorTunables = {
-  GLIBC_TUNABLES: [
-    'glibc.malloc.tcache_max=16384',
-    'glibc.malloc.tcache_count=100',
-    'glibc.malloc.trim_threshold=67108864',
-    'glibc.malloc.top_pad=16777216',
-  ].join(':'),
-}
 
 const nodeFlags = [
   // No inspector by signal: it would read every secret.

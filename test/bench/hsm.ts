@@ -3,12 +3,10 @@
  * through the client over the socket with 16 in flight, and by the same command in one process; p50 and p99 are of
  * single calls through an idle client. `-- --memory N`: N operations instead, and the resident memory on the way.
  */
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { allocatorTunables } from '../../hsm/backend.ts'
 import { commands } from '../../hsm/commands/commands.ts'
 import type { Context } from '../../hsm/commands/context.ts'
 import { Request } from '../../hsm/commands/request.ts'
@@ -30,11 +28,6 @@ const { values } = parseArgs({
     memory: { type: 'string' },
   },
 })
-// What is timed in this process has the same allocator as the HSM process; it is chosen when a process starts.
-if (process.env['GLIBC_TUNABLES'] === undefined) {
-  const env = { ...process.env, ...allocatorTunables }
-  process.exit(spawnSync(process.execPath, process.argv.slice(1), { env, stdio: 'inherit' }).status ?? 1)
-}
 const seconds = Number(values.seconds)
 const driver = values.driver === 'twin' || findSofthsm() === undefined ? 'twin' : 'pkcs11'
 
