@@ -14,7 +14,7 @@ describe.skipIf(softhsmMissing() !== undefined)('the vault', () => {
   let database: DatabaseClient
   beforeAll(async () => {
     rooms = await world()
-    hsm = await rooms.open({ deadlineMs: 2_000 })
+    hsm = await rooms.open({ deadlineMs: 5_000 })
     database = await openClient({ databaseUrl: rooms.database.url, applicationName: 'test' })
   })
   afterAll(async () => {
