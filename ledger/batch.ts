@@ -80,6 +80,7 @@ async function commitAtOnce(
       ...statements,
       'COMMIT',
     ])
+    mustBeCommitted(results)
     known.told(results[1]!.rows[0]!['now_ms'] as bigint)
   } catch (thrown) {
     if (!(thrown instanceof DatabaseError)) throw thrown
@@ -225,5 +226,10 @@ export async function commit(
 ): Promise<void> {
   options.committing()
   const results: QueryResult[] = await session.trip([...sent, 'COMMIT'])
+  mustBeCommitted(results)
+}
+
+/** A COMMIT behind a failure is a ROLLBACK, and says so. */
+function mustBeCommitted(results: readonly QueryResult[]): void {
   if (results.at(-1)!.command !== 'COMMIT') throw new DatabaseError('conflict', { message: 'rolled back' })
 }
