@@ -51,8 +51,8 @@ export async function commitBatch(
 }
 
 /**
- * On the strength of what is known, and only when all of it can be accepted: whether a key is new and a guard content
- * is not asked beforehand, since the writes fail where they are not. Undefined when it could not be done this way;
+ * On the strength of what is known, and only when all of it can be accepted. Whether a key is new and a guard agrees
+ * is not asked beforehand: the writes fail where not. Undefined when it could not be done this way;
  * then nothing was written, and the batch is loaded and judged unit by unit.
  */
 async function commitAtOnce(

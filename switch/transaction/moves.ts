@@ -20,8 +20,9 @@ export type Move =
 
 /**
  * Every move a transaction can make. `lose` is every way of not knowing what the destination did; `cancel` is the
- * source's own reversal, `reduce` the same of a part, `nothingToUndo` one that has nothing to do, and `unheard` an answer to such a
- * thing that did not arrive. An absent pair is a bug of ours: what peers send out of turn is sorted out before.
+ * source's own reversal, `reduce` the same of a part, `nothingToUndo` one that has nothing to do, and `unheard` an
+ * answer to such a thing that did not arrive. An absent pair is a bug of ours: what peers send out of turn is sorted out
+ * before.
  */
 export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
   tombstone: { overtake: 'tombstone', cancel: 'tombstone' },
