@@ -1,4 +1,4 @@
-import type { FieldValue } from '../iso8583/iso8583.ts'
+import type { FieldValue, Message } from '../iso8583/iso8583.ts'
 
 /**
  * The connectors room: what stands between a decision to ask a network and its answer. A connector owns the
@@ -23,6 +23,14 @@ export interface Connector {
   onLate(listener: (identity: LegIdentity, answer: LegAnswer) => void): void
   /** Called whenever the destination becomes able to take legs. */
   onAvailable(listener: () => void): void
+  /**
+   * Who acts on what the network asks of us on a session: one handler for each kind, set once. The network is answered
+   * when the promise settles: a rejection says 96, and one that takes longer than an 0810 may says nothing, so the
+   * network asks again. Without a handler it is told 12. Echo, sign-on and sign-off the session answers by itself.
+   */
+  onNetworkRequest(kind: NetworkRequestKind, handler: NetworkRequestHandler): void
+  /** Asks the network something of network management's. Never rejects; undefined: no answer. */
+  askNetwork(request: NetworkQuestion): Promise<Message | undefined>
   status(): ConnectorStatus
   /** Stops new legs, waits for those in flight, signs off, closes. */
   drain(deadlineMonotonicMs: number): Promise<void>
@@ -84,6 +92,41 @@ export type LegOutcome =
   | { readonly kind: 'notSent'; readonly reason: NotSentReason }
   | { readonly kind: 'maybeSent'; readonly reason: MaybeSentReason; readonly sent: string }
   | { readonly kind: 'answered'; readonly answer: LegAnswer; readonly sent: string }
+
+/** What a network may ask beside echo, sign-on and sign-off. */
+export type NetworkRequestKind = 'cutover' | 'keyExchange'
+
+export interface NetworkRequest {
+  readonly kind: NetworkRequestKind
+  /** DE70. */
+  readonly code: string
+  /** DE15, MMDD: of a cutover, the business date that begins. */
+  readonly date?: string
+  /** For the elements that a key travels in. */
+  readonly message: Message
+  /** The masked, readable dump of the message, for the journal. */
+  readonly described: string
+}
+
+/** `accepted` also for what was done before: a repeat is acknowledged again. */
+export type NetworkReply =
+  | 'accepted'
+  | 'refused'
+  | {
+      /** DE39. */
+      readonly responseCode: string
+      /** What the 0810 says beside DE7, 11, 39 and 70. */
+      readonly fields?: Readonly<Record<number, FieldValue>>
+    }
+
+export type NetworkRequestHandler = (request: NetworkRequest) => Promise<NetworkReply>
+
+export interface NetworkQuestion {
+  /** DE70. */
+  readonly code: string
+  /** What the 0800 says beside DE7, 11 and 70. */
+  readonly fields?: Readonly<Record<number, FieldValue>>
+}
 
 /** What the life of a transaction must know about a destination. Data of its dialect. */
 export interface DestinationRules {

@@ -5,6 +5,7 @@ import {
   connectLink,
   encodeSealed,
   type ExchangeOutcome,
+  type FieldValue,
   IsoCodecError,
   type Link,
   type LinkHandlers,
@@ -24,13 +25,17 @@ import type {
   LegIdentity,
   LegOutcome,
   MaybeSentReason,
+  NetworkQuestion,
+  NetworkRequestHandler,
+  NetworkRequestKind,
   NotSentReason,
   OutboundLeg,
   PreparedLeg,
   Sealer,
   StanBlocks,
 } from './connector.ts'
-import type { Log, NetworkProfile } from './network.ts'
+import { codeElementOf, type Log, type NetworkProfile } from './network.ts'
+import { NetworkRequests } from './network-requests.ts'
 import { Session } from './session.ts'
 import { StanSource } from './stans.ts'
 
@@ -70,6 +75,7 @@ export class NetworkConnector implements Connector {
   readonly #log: Log
   readonly #multiplexer: Multiplexer
   readonly #stans: StanSource
+  readonly #networkRequests: NetworkRequests
   readonly #session: Session
   readonly #lateListeners: LateListener[] = []
   readonly #availableListeners: (() => void)[] = []
@@ -101,14 +107,22 @@ export class NetworkConnector implements Connector {
         onAnomaly: (anomaly) => this.#onAnomaly(anomaly),
       },
     })
+    this.#networkRequests = new NetworkRequests({
+      profile: network.session,
+      clock,
+      log,
+      describe: (message) => this.#codec.describe(message),
+    })
     this.#session = new Session({
       profile: network.session,
-      codec: this.#codec,
+      dialect: network.dialect,
       multiplexer: this.#multiplexer,
       dial: options.dial ?? dialler(network, options),
       clock,
       random,
       identify: () => this.identify(),
+      encode: (body) => this.#management(body),
+      networkRequests: this.#networkRequests,
       log,
       onState: (state) => {
         if (state === 'online') this.breaker.online()
@@ -153,10 +167,7 @@ export class NetworkConnector implements Connector {
   async prepare(leg: OutboundLeg): Promise<PreparedLeg> {
     const body = this.#bodyOf(leg)
     try {
-      const message = this.#isSealed(leg.mti)
-        ? await encodeSealed(this.#codec, body, (data) => this.#seal(data))
-        : this.#codec.encode(body)
-      return { leg, message }
+      return { leg, message: await this.#encode(body) }
     } catch (error) {
       if (error instanceof SealError) return { leg, message: 'hsm' }
       if (!(error instanceof IsoCodecError)) throw error
@@ -192,6 +203,14 @@ export class NetworkConnector implements Connector {
 
   onAvailable(listener: () => void): void {
     this.#availableListeners.push(listener)
+  }
+
+  onNetworkRequest(kind: NetworkRequestKind, handler: NetworkRequestHandler): void {
+    this.#networkRequests.handle(kind, handler)
+  }
+
+  askNetwork(question: NetworkQuestion): Promise<Message | undefined> {
+    return this.#session.ask(question)
   }
 
   status(): ConnectorStatus {
@@ -254,13 +273,34 @@ export class NetworkConnector implements Connector {
     }
   }
 
-  #isSealed(mti: string): boolean {
-    return this.#network.sealedClasses.includes(mti[1]!)
+  async #encode(body: MessageBody): Promise<Buffer> {
+    return this.#isSealed(body.mti, body.fields[codeElementOf(this.#network.session)])
+      ? encodeSealed(this.#codec, body, (data) => this.#seal(data))
+      : this.#codec.encode(body)
+  }
+
+  /** Network management goes without where it can't be written or sealed: both ends try again later. */
+  async #management(body: MessageBody): Promise<Buffer | undefined> {
+    try {
+      return await this.#encode(body)
+    } catch (error) {
+      if (!(error instanceof SealError || error instanceof IsoCodecError)) throw error
+      this.#log.error({ mti: body.mti, fault: error.name }, 'network management that cannot be sent')
+      return undefined
+    }
+  }
+
+  #isSealed(mti: string, code: FieldValue | undefined): boolean {
+    const { sealedClasses, session } = this.#network
+    if (sealedClasses.includes(mti[1]!)) return true
+    if (mti[1] !== '8') return false
+    return typeof code === 'string' && session.sealedCodes?.includes(code) === true
   }
 
   async #checkSeal(message: Message): Promise<boolean> {
     const sealed = sealedPart(this.#codec, message)
-    if (sealed === undefined) return !this.#isSealed(message.mti)
+    if (sealed === undefined)
+      return !this.#isSealed(message.mti, message.get(codeElementOf(this.#network.session)))
     const good = await this.#sealer.verify(sealed.data, sealed.mac)
     if (good) this.#badSeals = 0
     return good

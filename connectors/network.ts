@@ -19,10 +19,24 @@ export interface NetworkProfile {
 }
 
 export interface SessionProfile {
-  /** DE70. */
-  readonly codes: { readonly signOn: string; readonly signOff: string; readonly echo: string }
-  /** DE39 of an 0810 that agrees. */
+  /** The message type of network management, 0800 where nothing else is stated. */
+  readonly mti?: string
+  /** Where its code stands: DE70 where nothing else is stated, DE24 in the edition of 1993. */
+  readonly codeElement?: number
+  /** A cutover is 201 and a key exchange 101 where nothing else is stated. */
+  readonly codes: {
+    readonly signOn: string
+    readonly signOff: string
+    readonly echo: string
+    readonly cutover?: readonly string[]
+    readonly keyExchange?: readonly string[]
+  }
+  /** The codes whose requests and answers must be sealed, where network management is not sealed as a whole. */
+  readonly sealedCodes?: readonly string[]
+  /** DE39 of an answer that agrees. */
   readonly approved: readonly string[]
+  /** DE39 of one that doesn't: 05, 12 and 96 where nothing else is stated. */
+  readonly refusals?: { readonly refused: string; readonly unsupported: string; readonly malfunction: string }
   /** How long an 0810 may take. */
   readonly answerMs: number
   /** An echo goes out after so long without traffic in either direction. */
@@ -44,4 +58,9 @@ export interface Log {
   info(details: object, text: string): void
   warn(details: object, text: string): void
   error(details: object, text: string): void
+}
+
+/** Where network management has its code. */
+export function codeElementOf({ codeElement }: SessionProfile): number {
+  return codeElement ?? 70
 }

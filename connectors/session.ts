@@ -1,17 +1,20 @@
 import {
-  type Codec,
+  answerMti,
+  type Dialect,
   type ExchangeOutcome,
   type Link,
   type LinkCloseReason,
   LinkError,
   type LinkHandlers,
   type Message,
+  type MessageBody,
   type Multiplexer,
 } from '../iso8583/iso8583.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
-import type { LegIdentity } from './connector.ts'
-import type { Log, SessionProfile } from './network.ts'
+import type { LegIdentity, NetworkQuestion, NetworkReply } from './connector.ts'
+import { codeElementOf, type Log, type SessionProfile } from './network.ts'
+import type { NetworkRequests } from './network-requests.ts'
 
 export type SessionState =
   | 'down'
@@ -27,12 +30,15 @@ export type SessionState =
 
 export interface SessionOptions {
   readonly profile: SessionProfile
-  readonly codec: Codec
+  readonly dialect: Dialect
   readonly multiplexer: Multiplexer
   readonly dial: (handlers: (link: Link) => LinkHandlers) => Promise<Link>
   readonly clock: Clock
   readonly random: Random
   readonly identify: () => LegIdentity | undefined
+  /** Encodes, and seals what has to be. undefined: it can't be. */
+  readonly encode: (body: MessageBody) => Promise<Buffer | undefined>
+  readonly networkRequests: NetworkRequests
   readonly log: Log
   readonly onState: (state: SessionState) => void
 }
@@ -84,6 +90,11 @@ export class Session {
   /** Whether the peer answers an echo. It proves the peer's front end, not the issuers behind it. */
   async echo(): Promise<boolean> {
     return this.#link !== undefined && (await this.#manage(this.#link, 'echo')) !== undefined
+  }
+
+  /** Asks the peer something of network management's. undefined: no answer. */
+  ask(question: NetworkQuestion): Promise<Message | undefined> {
+    return this.#link === undefined ? Promise.resolve(undefined) : this.#ask(this.#link, question)
   }
 
   /** Signs off and closes; `start` does not bring it back. */
@@ -170,22 +181,54 @@ export class Session {
     }
   }
 
+  get #mti(): string {
+    return this.#profile.mti ?? '0800'
+  }
+
+  /** A request of network management, or its repeat. */
+  #isManagement(mti: string): boolean {
+    return mti === this.#mti || mti === `${this.#mti.slice(0, 3)}${Number(this.#mti[3]) + 1}`
+  }
+
   /** Network management of the peer's: answered whatever the session's state. */
   #onRequest(link: Link, request: Message): void {
-    if (request.mti !== '0800' && request.mti !== '0801') {
+    if (!this.#isManagement(request.mti)) {
       this.#options.log.warn({ mti: request.mti }, 'a request that this session does not take')
       return
     }
     const { codes, approved } = this.#profile
-    const code = request.text(70) ?? ''
-    const known = Object.values(codes).includes(code)
-    const echoed = Object.fromEntries(
-      [7, 11, 70].flatMap((de) => (request.has(de) ? [[de, request.text(de) ?? '']] : [])),
-    )
-    const answer = { mti: '0810', fields: { ...echoed, 39: known ? approved[0]! : invalidTransaction } }
-    void link.send(this.#options.codec.encode(answer))
+    const code = request.text(codeElementOf(this.#profile))
+    if (code !== codes.echo && code !== codes.signOn && code !== codes.signOff) {
+      void this.#handOver(link, request)
+      return
+    }
+    void this.#answer(link, request, { responseCode: approved[0]! })
     if (code === codes.signOff) this.#peerSigned(off)
     else if (code === codes.signOn) this.#peerSigned(on)
+  }
+
+  async #handOver(link: Link, request: Message): Promise<void> {
+    const reply = await this.#options.networkRequests.reply(request)
+    if (reply !== undefined) await this.#answer(link, request, reply)
+  }
+
+  async #answer(
+    link: Link,
+    request: Message,
+    { responseCode, fields = {} }: Exclude<NetworkReply, string>,
+  ): Promise<void> {
+    const mti = answerMti(this.#options.dialect, request.mti)
+    if (mti === undefined) return
+    const echoed = Object.fromEntries(
+      [7, 11, codeElementOf(this.#profile)].flatMap((de) =>
+        request.has(de) ? [[de, request.text(de) ?? '']] : [],
+      ),
+    )
+    const bytes = await this.#options.encode({
+      mti: '0810',
+      fields: { ...fields, ...echoed, 39: responseCode },
+    })
+    if (bytes !== undefined) await link.send(bytes)
   }
 
   #peerSigned(way: 'on' | 'off'): void {
@@ -198,16 +241,23 @@ export class Session {
   }
 
   /** One 0800. The answer's response code, or undefined: no answer. */
-  async #manage(link: Link, what: keyof SessionProfile['codes']): Promise<string | undefined> {
+  async #manage(link: Link, what: 'signOn' | 'signOff' | 'echo'): Promise<string | undefined> {
+    const answer = await this.#ask(link, { code: this.#profile.codes[what] })
+    return answer?.text(39)
+  }
+
+  async #ask(link: Link, { code, fields = {} }: NetworkQuestion): Promise<Message | undefined> {
     const identity = this.#options.identify()
     if (identity === undefined) return undefined
-    const bytes = this.#options.codec.encode({
-      mti: '0800',
-      fields: { 7: identity.transmittedAt, 11: identity.stan, 70: this.#profile.codes[what] },
+    const { stan, transmittedAt } = identity
+    const bytes = await this.#options.encode({
+      mti: this.#mti,
+      fields: { ...fields, 7: transmittedAt, 11: stan, [codeElementOf(this.#profile)]: code },
     })
+    if (bytes === undefined) return undefined
     const deadlineMs = this.#clock.monotonicMs() + this.#profile.answerMs
     const outcome = await this.#exchange(link, bytes, deadlineMs)
-    return outcome.kind === 'answered' ? outcome.message.text(39) : undefined
+    return outcome.kind === 'answered' ? outcome.message : undefined
   }
 
   #exchange(link: Link, bytes: Buffer, deadlineMs: number): Promise<ExchangeOutcome> {
@@ -271,4 +321,3 @@ export class Session {
 
 const on = 'on'
 const off = 'off'
-const invalidTransaction = '12'

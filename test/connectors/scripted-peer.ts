@@ -35,7 +35,7 @@ export interface PeerRequest {
   ): Promise<void>
 }
 
-const echoed = [2, 3, 4, 7, 11, 32, 37, 41, 49, 70]
+const echoed = [2, 3, 4, 7, 11, 24, 32, 37, 41, 49, 70]
 
 /** The other end of a connector: a real listener that does what each test says, and answers 0800 unless told not to. */
 export class ScriptedPeer {
@@ -86,6 +86,10 @@ export class ScriptedPeer {
     )
   }
 
+  async sendSealed(mti: string, fields: Readonly<Record<number, FieldValue>>): Promise<void> {
+    await this.link.send(await encodeSealed(this.codec, { mti, fields }, (data) => this.#sealer.seal(data)))
+  }
+
   async sendUnsealed(mti: string, fields: Readonly<Record<number, FieldValue>>): Promise<void> {
     await this.link.send(this.codec.encode({ mti, fields }))
   }
@@ -112,12 +116,12 @@ export class ScriptedPeer {
     }
     this.requests.push(request)
     if (!message.mti.startsWith('08')) await this.script(request)
-    else if (message.mti === '0800' && this.networkManagement !== undefined) {
+    else if (message.mti[2] === '0' && this.networkManagement !== undefined) {
       await request.answer({ 39: this.networkManagement })
     }
   }
 }
 
 function answerMti(mti: string): string {
-  return `${mti.slice(0, 2)}${Number(mti[2]) + 1}0`
+  return `${mti.slice(0, 2)}${Number(mti[2]) + 1}${Number(mti[3]) & ~1}`
 }

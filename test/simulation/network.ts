@@ -73,6 +73,8 @@ export class SimulatedNetwork {
       send: ({ leg }, deadline) => this.#send(leg, deadline, alive, (answer) => onLate(leg.identity, answer)),
       onLate: (listener) => (onLate = listener),
       onAvailable: () => undefined,
+      onNetworkRequest: () => undefined,
+      askNetwork: () => Promise.resolve(undefined),
       status: () => ({ name, dialect: 'simulated', session: 'ONLINE', breaker: 'closed', inFlight: 0 }),
       drain: () => Promise.resolve(),
     }
