@@ -1,5 +1,5 @@
 import { type Hsm, HsmError } from '../hsm/hsm.ts'
-import type { InboundPurchase, InboundReversal, Unserved } from './arrivals.ts'
+import type { InboundRequest, InboundReversal, Unserved } from './arrivals.ts'
 import type { StoredCard } from './transaction/transaction.ts'
 
 /** The card as it may be stored; `untokenised` when its number will be needed and could not be put into the vault. */
@@ -21,18 +21,18 @@ export interface Seal {
 }
 
 /**
- * Whether the source sealed what arrived, and for a purchase the card as it may be stored. `unsealed` changes nothing
+ * Whether the source sealed what arrived, and for a request the card as it may be stored. `unsealed` changes nothing
  * and is answered so; `unknown` when the HSM can't say: then nothing may be believed or said.
  */
 export type Admission = 'unsealed' | 'unknown' | { readonly kind: 'sealed'; readonly file?: CardOnFile }
 
 export async function admit(
-  arrival: InboundPurchase | InboundReversal | Unserved,
+  arrival: InboundRequest | InboundReversal | Unserved,
   seal: Seal,
   { hsm, route }: AdmissionPorts,
 ): Promise<Admission> {
   try {
-    if (arrival.kind !== 'purchase') return (await hsm.verifyMac(seal)) ? { kind: 'sealed' } : 'unsealed'
+    if (arrival.kind !== 'request') return (await hsm.verifyMac(seal)) ? { kind: 'sealed' } : 'unsealed'
     const { cardMask: mask, secrets } = arrival
     const { pan, expiry } = secrets.reveal()
     // A card that goes nowhere is no business of the vault's.

@@ -34,8 +34,8 @@ export interface CardSecrets {
   readonly emv?: Uint8Array
 }
 
-export interface InboundPurchase {
-  readonly kind: 'purchase'
+export interface InboundRequest {
+  readonly kind: 'request'
   /** The source says that it asked before. */
   readonly repeat: boolean
   readonly source: SourceRules
@@ -80,12 +80,12 @@ export interface Receipt {
 }
 
 /** A class 1, 2 or 4 message as the switch understands it. Pure: the same message gives the same arrival. */
-export function arrivalOf(message: Message, receipt: Receipt): InboundPurchase | InboundReversal | Unserved {
+export function arrivalOf(message: Message, receipt: Receipt): InboundRequest | InboundReversal | Unserved {
   try {
     switch (message.mti) {
       case '0200':
       case '0201':
-        return purchaseOf(message, receipt)
+        return requestOf(message, receipt)
       case '0400':
       case '0401':
       case '0420':
@@ -100,7 +100,7 @@ export function arrivalOf(message: Message, receipt: Receipt): InboundPurchase |
   }
 }
 
-function purchaseOf(message: Message, receipt: Receipt): InboundPurchase {
+function requestOf(message: Message, receipt: Receipt): InboundRequest {
   const processingCode = need(message, 3)
   const kind = kindOf(processingCode)
   if (kind === undefined) throw new Refused('12', 3)
@@ -127,7 +127,7 @@ function purchaseOf(message: Message, receipt: Receipt): InboundPurchase {
   }
   const cardMask = maskOf(secrets.pan)
   return {
-    kind: 'purchase',
+    kind: 'request',
     repeat: message.mti !== request.mti,
     source: receipt.source,
     sourceKey: sourceKeyOf(receipt, request),

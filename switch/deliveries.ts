@@ -17,7 +17,7 @@ export interface DeliveryPorts {
   readonly journal: Journal
   readonly hsm: Pick<Hsm, 'detokenise'>
   readonly connectors: ReadonlyMap<string, Connector>
-  readonly shell: Pick<Shell, 'reversalAnswered'>
+  readonly shell: Pick<Shell, 'obligationAnswered'>
   readonly observer: Observer
 }
 
@@ -96,8 +96,8 @@ export class Deliveries {
     }
     observer.reversal(connector.name, verdict.kind)
     if (verdict.kind === 'parked') observer.alarm('a reversal was refused and parked', obligation.id)
-    await shell.reversalAnswered(obligation.transaction, {
-      kind: 'reversalAnswered',
+    await shell.obligationAnswered(obligation.transaction, {
+      kind: 'obligationAnswered',
       verdict: verdict.kind,
       obligationId: obligation.id,
       fence: obligation.fence,

@@ -6,14 +6,14 @@ import { uuidv7 } from '../kernel/ids.ts'
 import type { Random } from '../kernel/random.ts'
 import type { AccountSpec } from '../ledger/ledger.ts'
 import type { CardOnFile } from './admission.ts'
-import type { InboundPurchase } from './arrivals.ts'
-import { purchaseLeg } from './outbound.ts'
+import type { InboundRequest } from './arrivals.ts'
+import { requestLeg } from './outbound.ts'
 import { kindOf } from './transaction/kinds.ts'
 import { accountsOf } from './transaction/postings.ts'
-import type { LegEnd, Verdict } from './transaction/step.ts'
+import type { LegEnd, Verdict } from './transaction/events.ts'
 import type { Leg } from './transaction/transaction.ts'
 
-/** What must be at hand to send a purchase somewhere. */
+/** What must be at hand to send a request somewhere. */
 export interface DispatchPorts {
   readonly clock: Clock
   readonly random: Random
@@ -32,7 +32,7 @@ export type Prepared = PreparedLeg | (LegEnd & { readonly kind: 'notSent' })
 /** Between the deadline for our answer and the source's own: serialisation, queueing, the wire. */
 const marginMs = 500
 
-/** Where a purchase goes, and its way there: everything about the destination that comes before and after commit 1. */
+/** Where a request goes, and its way there: everything about the destination that comes before and after commit 1. */
 export class Dispatch {
   readonly #ports: DispatchPorts
   readonly #openAccounts = new Set<string>()
@@ -42,17 +42,17 @@ export class Dispatch {
   }
 
   /** Where the purchase goes, or why it goes nowhere. Nothing has been sent or written yet. */
-  async verdict(purchase: InboundPurchase, file: CardOnFile, businessDate: string): Promise<Verdict> {
+  async verdict(inbound: InboundRequest, file: CardOnFile, businessDate: string): Promise<Verdict> {
     const refuse = (responseCode: string, cause: string): Verdict => ({ kind: 'refuse', responseCode, cause })
     if (file.untokenised) return refuse('96', 'hsm')
-    if (isOverLimit(purchase)) return refuse('61', 'limit of the source')
-    const destination = this.#ports.route(purchase.secrets.reveal().pan)
+    if (isOverLimit(inbound)) return refuse('61', 'limit of the source')
+    const destination = this.#ports.route(inbound.secrets.reveal().pan)
     const connector = destination === undefined ? undefined : this.#ports.connectors.get(destination)
     if (connector === undefined) return refuse('15', 'no route')
     const availability = connector.availability()
     if (availability !== 'available') return refuse('91', availability)
-    if (this.#legTimeMs(purchase, connector) < connector.rules.remainingMinMs) return refuse('91', 'noTime')
-    const { merchantId, currency, processingCode } = purchase.request
+    if (this.#legTimeMs(inbound, connector) < connector.rules.remainingMinMs) return refuse('91', 'noTime')
+    const { merchantId, currency, processingCode } = inbound.request
     const kind = kindOf(processingCode)
     assert(kind !== undefined)
     const accounts = accountsOf({ kind, destination: connector.name, businessDate, merchantId, currency })
@@ -71,40 +71,40 @@ export class Dispatch {
    * The PIN into the destination's zone, and the message sealed: all of the work that lets nothing out. Never rejects for
    * a fault of the outside.
    */
-  async prepare(purchase: InboundPurchase, leg: Leg): Promise<Prepared> {
+  async prepare(inbound: InboundRequest, leg: Leg): Promise<Prepared> {
     const connector = this.#connector(leg)
-    const secrets = purchase.secrets.reveal()
+    const secrets = inbound.secrets.reveal()
     let pinBlock: Uint8Array | undefined
     if (secrets.pinBlock !== undefined) {
       const { pan, pinBlock: block } = secrets
-      const keys = { from: purchase.source.keys.pin, to: this.#ports.pinKeyOf(leg.destination) }
+      const keys = { from: inbound.source.keys.pin, to: this.#ports.pinKeyOf(leg.destination) }
       try {
         // Whoever sends one bad PIN block after another is slowed down in the HSM, and nobody else.
-        const source = `${purchase.source.name}:${purchase.request.terminalId}`
+        const source = `${inbound.source.name}:${inbound.request.terminalId}`
         pinBlock = await this.#ports.hsm.translatePin({ ...keys, pinBlock: block, pan, source })
       } catch (error) {
         if (!(error instanceof HsmError)) throw error
         return { kind: 'notSent', reason: error.fault.kind === 'pinBlock' ? 'pinBlock' : 'hsm' }
       }
     }
-    return connector.prepare(purchaseLeg({ request: purchase.request, leg, secrets, pinBlock }))
+    return connector.prepare(requestLeg({ request: inbound.request, leg, secrets, pinBlock }))
   }
 
   /** The leg, to its end. Never rejects for a fault of the outside. */
-  async send(purchase: InboundPurchase, leg: Leg, prepared: Prepared): Promise<LegEnd> {
+  async send(inbound: InboundRequest, leg: Leg, prepared: Prepared): Promise<LegEnd> {
     if ('kind' in prepared) return prepared
     const connector = this.#connector(leg)
-    return connector.send(prepared, this.#ports.clock.monotonicMs() + this.#legTimeMs(purchase, connector))
+    return connector.send(prepared, this.#ports.clock.monotonicMs() + this.#legTimeMs(inbound, connector))
   }
 
   /** How long an answer is still of use to the source. */
-  answerableForMs(purchase: InboundPurchase): number {
-    const answerBy = purchase.receivedMonotonicMs + purchase.source.timeoutMs - marginMs
+  answerableForMs(inbound: InboundRequest): number {
+    const answerBy = inbound.receivedMonotonicMs + inbound.source.timeoutMs - marginMs
     return Math.max(0, Math.floor(answerBy - this.#ports.clock.monotonicMs()))
   }
 
-  #legTimeMs(purchase: InboundPurchase, connector: Connector): number {
-    return Math.min(connector.rules.timeoutMs, this.answerableForMs(purchase) - marginMs)
+  #legTimeMs(inbound: InboundRequest, connector: Connector): number {
+    return Math.min(connector.rules.timeoutMs, this.answerableForMs(inbound) - marginMs)
   }
 
   #connector({ destination }: Leg): Connector {
@@ -128,7 +128,7 @@ export class Dispatch {
 }
 
 /** What a source may ask for at once, by kind and currency. A refund has no purchase of its own to be measured by. */
-function isOverLimit({ source, request }: InboundPurchase): boolean {
+function isOverLimit({ source, request }: InboundRequest): boolean {
   const kind = kindOf(request.processingCode)
   return (source.limits ?? []).some(
     (limit) =>

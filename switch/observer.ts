@@ -1,4 +1,4 @@
-import type { TransactionEvent } from './transaction/step.ts'
+import type { TransactionEvent } from './transaction/events.ts'
 import type { Transaction } from './transaction/transaction.ts'
 
 /** What the switch says about itself while it works: metrics and alarms. Never card data; it decides nothing. */

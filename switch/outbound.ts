@@ -6,14 +6,14 @@ import type { CardSecrets } from './arrivals.ts'
 import type { ClaimedObligation } from './journal.ts'
 import type { CardRequest, Leg } from './transaction/transaction.ts'
 
-/** A purchase as a destination is asked for it. The PIN block is already in the destination's zone. */
-export function purchaseLeg(purchase: {
+/** A request as a destination is asked for it. The PIN block is already in the destination's zone. */
+export function requestLeg(inbound: {
   readonly request: CardRequest
   readonly leg: Leg
   readonly secrets: CardSecrets
   readonly pinBlock: Uint8Array | undefined
 }): OutboundLeg {
-  const { request, leg, secrets, pinBlock } = purchase
+  const { request, leg, secrets, pinBlock } = inbound
   return {
     mti: '0200',
     identity: { stan: leg.stan, transmittedAt: leg.transmittedAt },

@@ -15,7 +15,8 @@ import type { Clock } from '../kernel/clock.ts'
 import { admit } from './admission.ts'
 import { arrivalOf, type SourceRules } from './arrivals.ts'
 import type { Observer } from './observer.ts'
-import type { Shell, Waiter } from './shell.ts'
+import type { Waiter } from './live.ts'
+import type { Shell } from './shell.ts'
 import type { Answer } from './transaction/transaction.ts'
 
 /**
@@ -31,7 +32,7 @@ export interface SourceOptions {
   readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise' | 'generateMac'>
   /** The destination for a card number, by its range. */
   readonly route: (pan: string) => string | undefined
-  readonly shell: Pick<Shell, 'purchase' | 'reversal'>
+  readonly shell: Pick<Shell, 'request' | 'reversal'>
   readonly clock: Clock
   readonly observer: Observer
 }
@@ -137,8 +138,8 @@ class Desk {
     }
     const waiter = this.#waiter(line.link, message)
     switch (arrival.kind) {
-      case 'purchase':
-        return shell.purchase(arrival, admission.file!, waiter)
+      case 'request':
+        return shell.request(arrival, admission.file!, waiter)
       case 'reversal':
         return shell.reversal(arrival, waiter)
       case 'unserved':

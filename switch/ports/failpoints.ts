@@ -1,7 +1,8 @@
 import type { Connector } from '../../connectors/connector.ts'
 import type { Hsm } from '../../hsm/hsm.ts'
 import type { Journal, JournalUnit } from '../journal.ts'
-import type { Shell, Waiter } from '../shell.ts'
+import type { Waiter } from '../live.ts'
+import type { Shell } from '../shell.ts'
 
 /**
  * Places in a transaction's life where a drill can have the process die, throw, stand still or wait, from the outside:
@@ -121,7 +122,7 @@ export class Failpoints {
     } satisfies Partial<Connector>)
   }
 
-  door(shell: Pick<Shell, 'purchase' | 'reversal'>): Pick<Shell, 'purchase' | 'reversal'> {
+  door(shell: Pick<Shell, 'request' | 'reversal'>): Pick<Shell, 'request' | 'reversal'> {
     const told = (waiter: Waiter): Waiter => {
       const wrapped: Waiter = async (answer) => {
         const outcome = await waiter(answer)
@@ -132,7 +133,7 @@ export class Failpoints {
       return wrapped
     }
     return {
-      purchase: (purchase, file, waiter) => shell.purchase(purchase, file, told(waiter)),
+      request: (inbound, file, waiter) => shell.request(inbound, file, told(waiter)),
       reversal: (reversal, waiter) => shell.reversal(reversal, waiter),
     }
   }
@@ -179,7 +180,7 @@ function pointOf({ event }: JournalUnit): string | undefined {
       return 'P8'
     case 'delivery':
       return 'P10'
-    case 'reversalAnswered':
+    case 'obligationAnswered':
       return 'P12'
     default:
       return undefined

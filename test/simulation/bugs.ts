@@ -1,6 +1,6 @@
 import { sleep } from '../../kernel/clock.ts'
 import type { CommitOutcome, Journal, JournalUnit } from '../../switch/journal.ts'
-import type { Waiter } from '../../switch/shell.ts'
+import type { Waiter } from '../../switch/live.ts'
 import { post } from '../../switch/transaction/postings.ts'
 import type { SimulatedDatabase } from './journal.ts'
 import type { Door } from './terminals.ts'
@@ -75,8 +75,8 @@ export const bugs: Readonly<Record<string, Bug>> = {
   'repeat-answered-anew': {
     door: (door) => ({
       ...door,
-      purchase: (purchase, waiter) =>
-        door.purchase(
+      request: (purchase, waiter) =>
+        door.request(
           purchase.repeat ? { ...purchase, sourceKey: `${purchase.sourceKey}|again` } : purchase,
           waiter,
         ),
@@ -97,9 +97,9 @@ export const bugs: Readonly<Record<string, Bug>> = {
     // Whoever waits when the outcome's commit is not heard of is told a decline, to be on the safe side.
     door: (door) => ({
       ...door,
-      purchase(purchase, waiter) {
+      request(purchase, waiter) {
         waiting.set(purchase.sourceKey, waiter)
-        return door.purchase(purchase, waiter)
+        return door.request(purchase, waiter)
       },
     }),
     journal: (journal) => ({

@@ -193,9 +193,9 @@ class Node {
 function doorOf(shell: Shell, ports: AdmissionPorts): Door {
   const seal = { key: 'tak.acq.both', data: new Uint8Array(), mac: new Uint8Array() }
   return {
-    async purchase(purchase, waiter) {
+    async request(purchase, waiter) {
       const admission = await admit(purchase, seal, ports)
-      if (typeof admission === 'object') await shell.purchase(purchase, admission.file!, waiter)
+      if (typeof admission === 'object') await shell.request(purchase, admission.file!, waiter)
     },
     async reversal(reversal, waiter) {
       const admission = await admit(reversal, seal, ports)

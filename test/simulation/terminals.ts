@@ -1,8 +1,8 @@
 import type { Kind } from '../../switch/transaction/kinds.ts'
 import { Secret } from '../../kernel/secret.ts'
 import type { Random } from '../../kernel/random.ts'
-import type { InboundPurchase, InboundReversal, SourceRules } from '../../switch/arrivals.ts'
-import type { Waiter } from '../../switch/shell.ts'
+import type { InboundRequest, InboundReversal, SourceRules } from '../../switch/arrivals.ts'
+import type { Waiter } from '../../switch/live.ts'
 import type { Answer } from '../../switch/transaction/transaction.ts'
 import type { FaultRates } from './faults.ts'
 import type { World } from './world.ts'
@@ -16,7 +16,7 @@ const source: SourceRules = {
 
 /** Where what the terminals send comes in. */
 export interface Door {
-  purchase(purchase: InboundPurchase, waiter: Waiter): Promise<void>
+  request(request: InboundRequest, waiter: Waiter): Promise<void>
   reversal(reversal: InboundReversal, waiter: Waiter): Promise<void>
 }
 
@@ -139,7 +139,7 @@ export class SimulatedTerminals {
     this.#asked.add(told.rrn)
     if (this.#chance(this.#faults().drop)) return
     this.#world.after(1 + this.#random.below(20), () => {
-      void this.#door()?.purchase(this.#purchase(told, amountMinor, repeat), this.#waiter(hear))
+      void this.#door()?.request(this.#purchase(told, amountMinor, repeat), this.#waiter(hear))
     })
   }
 
@@ -198,9 +198,9 @@ export class SimulatedTerminals {
     return this.#random.fraction() < rate
   }
 
-  #purchase(told: Told, amountMinor: bigint, repeat: boolean): InboundPurchase {
+  #purchase(told: Told, amountMinor: bigint, repeat: boolean): InboundRequest {
     return {
-      kind: 'purchase',
+      kind: 'request',
       repeat,
       source,
       sourceKey: told.sourceKey,

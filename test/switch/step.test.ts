@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { moves } from '../../switch/transaction/moves.ts'
-import { type Arrival, type Profile, step, type TransactionEvent } from '../../switch/transaction/step.ts'
+import type { Arrival, Profile, TransactionEvent } from '../../switch/transaction/events.ts'
+import { step } from '../../switch/transaction/step.ts'
 import type { CardRequest, Leg, Transaction } from '../../switch/transaction/transaction.ts'
 
 const profile: Profile = {
@@ -336,7 +337,7 @@ describe("a source's partial reversal", () => {
     ...when,
   })
   const acknowledgement: TransactionEvent = {
-    kind: 'reversalAnswered',
+    kind: 'obligationAnswered',
     verdict: 'acknowledged',
     obligationId: leg.id,
     fence: 1n,

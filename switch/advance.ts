@@ -1,0 +1,278 @@
+import assert from 'node:assert'
+import type { LegAnswer, LegIdentity } from '../connectors/connector.ts'
+import { type Clock, sleep } from '../kernel/clock.ts'
+import { Dispatch, type DispatchPorts } from './dispatch.ts'
+import { type Journal, JournalUnavailable } from './journal.ts'
+import { type Asked, type Live, type LiveRequests, type Stored, storedOf, tell } from './live.ts'
+import type { KeyedLocks } from './locks.ts'
+import type { Observer } from './observer.ts'
+import type { Effect, LegEnd, Profile, Step, TransactionEvent } from './transaction/events.ts'
+import { step } from './transaction/step.ts'
+import type { Answer, Leg, Transaction } from './transaction/transaction.ts'
+
+export interface AdvancePorts extends DispatchPorts {
+  readonly node: string
+  readonly journal: Journal
+  readonly observer: Observer
+  /** Called when an obligation of the destination became due. */
+  readonly wake: (destination: string) => void
+}
+
+/** What became of an event of a transaction. */
+export type Advanced =
+  /** Committed and acted on; or decided by somebody else; or left to the sweeper. */
+  | { readonly kind: 'done' }
+  /** The key of a new transaction, or of a source's reversal, is there already. */
+  | { readonly kind: 'exists' }
+  /** Nobody knows whether commit 1 of a request happened. */
+  | { readonly kind: 'unknown'; readonly result: Step }
+  /** A request that could not be recorded: nothing was tried, or nothing of it was taken. */
+  | { readonly kind: 'unrecorded' }
+
+/** Deliveries are recorded this often: longer intervals make bursts, and the commits of payments wait behind them. */
+const evidenceMs = 25
+/** How long a late answer is still matched to its transaction in memory. */
+const lateMs = 15 * 60_000
+
+/** Moves transactions on: steps, commits, and only then acts, until the leg has ended and its answer is delivered. */
+export class Advance {
+  readonly dispatch: Dispatch
+  readonly #ports: AdvancePorts
+  readonly #locks: KeyedLocks
+  readonly #live: LiveRequests
+  readonly #lostLegs = new Map<string, { readonly sourceKey: string; readonly id: string }>()
+
+  constructor(ports: AdvancePorts, locks: KeyedLocks, live: LiveRequests) {
+    this.#ports = ports
+    this.#locks = locks
+    this.#live = live
+    this.dispatch = new Dispatch(ports)
+    for (const connector of ports.connectors.values()) {
+      connector.onLate((identity, answer) => void this.#late(connector.name, identity, answer))
+    }
+  }
+
+  /** A transaction that nobody waits for here: from the journal, or to be there. */
+  stored(transaction: Transaction | undefined, event: TransactionEvent, asked?: Asked): Promise<Advanced> {
+    return this.advance(storedOf(transaction), event, asked)
+  }
+
+  /** Steps, commits, and acts on what was committed. Runs under the transaction's lock. */
+  async advance(live: Live | Stored, first: TransactionEvent, asked?: Asked): Promise<Advanced> {
+    let event = first
+    for (let attempt = 1; attempt <= 10; attempt++) {
+      const result = step(live.transaction, event, this.#profileOf(live.transaction, event))
+      const committing = this.#ports.journal.commit(result.unit)
+      this.#workAhead(live, result.effects)
+      const outcome = await committing
+      if (outcome.kind === 'committed') {
+        live.transaction = result.transaction
+        this.#ports.observer.moved(result.transaction, event)
+        this.act(live, result.effects, asked)
+        return done
+      }
+      if (outcome.kind === 'unknown') {
+        this.#ports.observer.commitUnknown(event.kind)
+        if (event.kind === 'request') return { kind: 'unknown', result }
+        return this.#leave(live)
+      }
+      switch (outcome.reason) {
+        case 'exists':
+          return { kind: 'exists' }
+        case 'moved': {
+          live.transaction = await this.#ports.journal.transactionById(result.transaction.id)
+          assert(live.transaction !== undefined)
+          break
+        }
+        case 'late':
+        case 'books': {
+          const refused = this.#refusedOutcome(event, outcome.reason)
+          if (refused === undefined) return this.#refusedByBooks(live, event)
+          event = refused
+          break
+        }
+        case 'fenced':
+          return done
+        case 'overloaded':
+          if (event.kind === 'request') return { kind: 'unrecorded' }
+          await sleep(this.#ports.clock, 50 * attempt)
+          break
+      }
+    }
+    this.#ports.observer.alarm('a transaction could not be moved on', live.transaction?.id ?? '')
+    return this.#leave(live)
+  }
+
+  /** Acts on what was committed. */
+  act(live: Live | Stored, effects: readonly Effect[], asked?: Asked): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'send':
+          assert(live.inbound !== undefined)
+          void this.#send(live, effect.leg)
+          break
+        case 'answer':
+          live.answered = true
+          if (live.inbound !== undefined) void this.#deliver(live, effect.answer)
+          break
+        case 'answerReversal':
+          if (asked !== undefined) void tell([asked.waiter], effect.answer)
+          break
+        case 'wake':
+          this.#ports.wake(effect.destination)
+          break
+      }
+    }
+    if (isOver(live.transaction)) this.#live.forget(live)
+  }
+
+  /** When the journal can't even be read, nobody knows and nobody is told; peers repeat, the sweeper finds the rest. */
+  async unlessJournalIsAway(work: () => Promise<unknown>, live?: Live): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof JournalUnavailable)) throw error
+      this.#ports.observer.commitUnknown('read')
+      if (live !== undefined) this.#live.forget(live)
+    }
+  }
+
+  now(): { readonly at: number; readonly node: string } {
+    return { at: this.#ports.clock.wallMs(), node: this.#ports.node }
+  }
+
+  /** While a commit is on its way: the part of the work behind it that lets nothing out. */
+  #workAhead(live: Live | Stored, effects: readonly Effect[]): void {
+    // A repeat is most often of something that is long done, and its PIN was looked at then.
+    if (live.inbound === undefined || live.inbound.repeat) return
+    for (const effect of effects) {
+      if (effect.kind === 'answer') for (const waiter of live.waiters) waiter.prepare?.(effect.answer)
+      if (effect.kind !== 'send') continue
+      const prepared = this.dispatch.prepare(live.inbound, effect.leg)
+      // If the commit fails nobody asks for it again.
+      prepared.catch(() => undefined)
+      live.ahead = { legId: effect.leg.id, prepared }
+    }
+  }
+
+  /** An approval that came too late, or that the books would not have, is an event of its own. */
+  #refusedOutcome(event: TransactionEvent, reason: 'late' | 'books'): TransactionEvent | undefined {
+    if (event.kind !== 'legEnded' || event.outcome.kind !== 'answered') return undefined
+    return { kind: 'notCommitted', reason, answer: event.outcome.answer, ...this.now() }
+  }
+
+  /** A commit that has no entries was refused all the same: a fault of ours, which must not cost an answer its truth. */
+  #refusedByBooks(live: Live | Stored, event: TransactionEvent): Advanced {
+    const subject = live.transaction?.id ?? ''
+    this.#ports.observer.alarm('a commit without entries was refused by the books', subject)
+    return event.kind === 'request' ? { kind: 'unrecorded' } : this.#leave(live)
+  }
+
+  #leave(live: Live | Stored): Advanced {
+    this.#live.forget(live)
+    return done
+  }
+
+  /** From commit 1 to the end of the leg. */
+  async #send(live: Live, leg: Leg): Promise<void> {
+    const { clock } = this.#ports
+    const startedAt = clock.monotonicMs()
+    const { ahead, inbound } = live
+    const prepared = await (ahead?.legId === leg.id ? ahead.prepared : this.dispatch.prepare(inbound, leg))
+    const outcome = await this.dispatch.send(inbound, leg, prepared)
+    const legMs = Math.round(clock.monotonicMs() - startedAt)
+    if (outcome.kind === 'maybeSent') this.#expectLate(live, leg)
+    await this.#locked(live, () => {
+      const detail = { legMs, ...messagesOf(outcome) }
+      return this.advance(live, { kind: 'legEnded', outcome, ...this.now(), detail })
+    })
+  }
+
+  async #deliver(live: Live, answer: Answer): Promise<void> {
+    const { clock, observer } = this.#ports
+    if (await tell(live.waiters, answer)) live.heard = true
+    // Evidence is kept for approvals: a decline that didn't arrive changes nothing.
+    const transaction = live.transaction
+    assert(transaction !== undefined)
+    observer.answered(transaction, clock.monotonicMs() - live.inbound.receivedMonotonicMs)
+    if (transaction.state === 'approved') {
+      // Evidence can wait for company: what is delivered within an interval is recorded in one commit.
+      if (live.heard) await untilNext(evidenceMs, clock)
+      await this.#locked(live, async () => {
+        if (live.transaction?.state !== 'approved') return
+        const outcome = live.heard ? 'delivered' : 'failed'
+        await this.advance(live, { kind: 'delivery', outcome, ...this.now() })
+      })
+    }
+    if (live.transaction?.state !== 'reversing') this.#live.forget(live)
+  }
+
+  #locked(live: Live, work: () => Promise<unknown>): Promise<void> {
+    return this.#locks.run(live.inbound.sourceKey, () => this.unlessJournalIsAway(work, live))
+  }
+
+  #expectLate(live: Live, leg: Leg): void {
+    const transaction = live.transaction
+    assert(transaction !== undefined)
+    const name = legName(leg.destination, leg)
+    this.#lostLegs.set(name, { sourceKey: transaction.sourceKey, id: transaction.id })
+    this.#ports.clock.after(lateMs, () => this.#lostLegs.delete(name))
+  }
+
+  /** An answer after its leg was given up: recorded, never posted, never forwarded (LR1). */
+  async #late(destination: string, identity: LegIdentity, answer: LegAnswer): Promise<void> {
+    const lost = this.#lostLegs.get(legName(destination, identity))
+    this.#ports.observer.late(destination, lost === undefined ? 'unmatched' : 'matched')
+    if (lost === undefined) return
+    await this.#locks.run(lost.sourceKey, () =>
+      this.unlessJournalIsAway(async () => {
+        const stored =
+          this.#live.get(lost.sourceKey)?.transaction ?? (await this.#ports.journal.transactionById(lost.id))
+        if (stored === undefined || stored.state === 'intent') return
+        const detail = { message: answer.described, responseCode: answer.responseCode }
+        await this.stored(stored, { kind: 'late', answer, detail, ...this.now() })
+      }),
+    )
+  }
+
+  #profileOf(transaction: Transaction | undefined, event: TransactionEvent): Profile {
+    const leg =
+      transaction?.leg ??
+      (event.kind === 'request' && event.verdict.kind === 'forward' ? event.verdict.leg : undefined)
+    const connector = leg === undefined ? undefined : this.#ports.connectors.get(leg.destination)
+    return {
+      timeoutResponseCode: '91',
+      overtakenResponseCode: '12',
+      cancelledResponseCode: '17',
+      unknownOriginalResponseCode: '25',
+      nothingToReverseResponseCode: '21',
+      approvals: connector?.rules.approvals ?? [],
+    }
+  }
+}
+
+const done: Advanced = { kind: 'done' }
+
+/** What was said on the leg, masked. */
+function messagesOf(outcome: LegEnd): Readonly<Record<string, string>> {
+  switch (outcome.kind) {
+    case 'notSent':
+      return {}
+    case 'maybeSent':
+      return { sent: outcome.sent }
+    case 'answered':
+      return { sent: outcome.sent, message: outcome.answer.described }
+  }
+}
+
+function isOver(transaction: Transaction | undefined): boolean {
+  return transaction?.state === 'reversed' || transaction?.state === 'unknown'
+}
+
+function untilNext(intervalMs: number, clock: Clock): Promise<void> {
+  return sleep(clock, intervalMs - (clock.monotonicMs() % intervalMs))
+}
+
+function legName(destination: string, identity: LegIdentity): string {
+  return `${destination}|${identity.transmittedAt}|${identity.stan}`
+}

@@ -1,0 +1,94 @@
+import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
+import type { JournalUnit } from '../journal.ts'
+import type { Answer, CardRequest, Leg, StoredCard, Transaction } from './transaction.ts'
+
+/** The parts of a source's and a destination's rules that decide a transaction's life. */
+export interface Profile {
+  /** What a source is told when the destination was silent: 91, or 68 where the source's dialect prefers it. */
+  readonly timeoutResponseCode: string
+  /** What a request is told whose reversal came first (R5). */
+  readonly overtakenResponseCode: string
+  /** What a request is told that its source reversed before we had an answer (R6). */
+  readonly cancelledResponseCode: string
+  /** What a reversal of something we never saw is told (R5). */
+  readonly unknownOriginalResponseCode: string
+  /** What a reversal of something that was declined is told: success, nothing to do. */
+  readonly nothingToReverseResponseCode: string
+  /** Approvals of the destination are a closed list. */
+  readonly approvals: readonly string[]
+}
+
+interface Occurrence {
+  /** Wall clock ms. */
+  readonly at: number
+  readonly node: string
+  /** For the journal: masked messages, durations. */
+  readonly detail?: Readonly<Record<string, string | number | boolean>>
+}
+
+export interface Arrival {
+  readonly id: string
+  readonly source: string
+  readonly sourceKey: string
+  readonly fingerprint: string
+  readonly businessDate: string
+  readonly approvableForMs: number
+}
+
+export type TransactionEvent = Occurrence &
+  (
+    | {
+        readonly kind: 'request'
+        readonly arrival: Arrival
+        readonly card: StoredCard
+        readonly request: CardRequest
+        readonly verdict: Verdict
+      }
+    | { readonly kind: 'cancelUnknown'; readonly arrival: Arrival; readonly reversal: ReversalRequest }
+    | { readonly kind: 'overtaken' }
+    | { readonly kind: 'legEnded'; readonly outcome: LegEnd }
+    /** The approval's commit was refused: its time had passed, or the books would not have it. */
+    | { readonly kind: 'notCommitted'; readonly reason: 'late' | 'books'; readonly answer: LegAnswer }
+    | { readonly kind: 'cancel'; readonly reversal: ReversalRequest }
+    | { readonly kind: 'late'; readonly answer: LegAnswer }
+    | { readonly kind: 'delivery'; readonly outcome: 'delivered' | 'failed' | 'unproven' }
+    | { readonly kind: 'recovered' }
+    | {
+        readonly kind: 'obligationAnswered'
+        readonly verdict: 'acknowledged' | 'parked'
+        readonly obligationId: string
+        readonly fence: bigint
+        readonly responseCode: string
+      }
+  )
+
+/** How a leg ended; a PIN block that cannot be moved into the destination's zone ends it before it starts. */
+export type LegEnd = LegOutcome | { readonly kind: 'notSent'; readonly reason: 'pinBlock' }
+
+export type Verdict =
+  | { readonly kind: 'forward'; readonly leg: Leg }
+  | { readonly kind: 'refuse'; readonly responseCode: string; readonly cause: string }
+
+/** A reversal as its source sent it. */
+export interface ReversalRequest {
+  readonly source: string
+  readonly sourceKey: string
+  readonly fingerprint: string
+  /** What is to remain of the amount (DE95): nothing, unless the source reverses a part. */
+  readonly actualMinor: bigint
+}
+
+export interface Step {
+  readonly transaction: Transaction
+  readonly unit: JournalUnit
+  readonly effects: readonly Effect[]
+}
+
+/** What to do once the unit is committed, in order. */
+export type Effect =
+  | { readonly kind: 'send'; readonly leg: Leg }
+  /** To everybody who waits for the request. */
+  | { readonly kind: 'answer'; readonly answer: Answer }
+  | { readonly kind: 'answerReversal'; readonly answer: Answer }
+  /** An obligation is due: deliver without waiting for the sweeper. */
+  | { readonly kind: 'wake'; readonly destination: string }

@@ -1,0 +1,166 @@
+import assert from 'node:assert'
+import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
+import { currencies } from '../../kernel/money.ts'
+import type { ObligationChange } from '../journal.ts'
+import type { Profile, Step, TransactionEvent } from './events.ts'
+import { kinds, movesMoney } from './kinds.ts'
+import { kindOfStored, post } from './postings.ts'
+import { type Change, legOf, reversalOf, settle } from './settle.ts'
+import type { Answer, CardRequest, Leg, ReversalCause, Transaction } from './transaction.ts'
+
+/** How the exchange with the destination ended, and what that makes of the transaction. */
+export function endLeg(
+  before: Transaction,
+  event: TransactionEvent & { kind: 'legEnded' },
+  profile: Profile,
+): Step {
+  const { outcome } = event
+  if (before.state !== 'intent' && before.state !== 'reversing') return lateOutcome(before, event)
+  switch (outcome.kind) {
+    case 'notSent':
+      return endUnsent(before, event, outcome.reason)
+    case 'maybeSent':
+      return lose(before, event, {
+        cause: causeOfLoss[outcome.reason],
+        answer: { responseCode: profile.timeoutResponseCode },
+        leg: { state: 'maybeSent' },
+      })
+    case 'answered':
+      break
+  }
+  const { answer } = outcome
+  const leg = { state: 'answered', ...codes(answer) } as const
+  if (!profile.approvals.includes(answer.responseCode)) {
+    return endAnswered(before, event, 'decline', { responseCode: answer.responseCode }, leg)
+  }
+  const request = before.request
+  assert(request !== undefined)
+  const kind = kindOfStored(before)
+  if (movesMoney(kind) && !agrees(answer, request)) {
+    // F23: approved, but not what was asked for. It is undone whole, whatever it was.
+    return lose(before, event, { cause: 'wrongAmount', answer: { responseCode: '96' }, leg })
+  }
+  return endAnswered(before, event, 'approve', approvalOf(answer, kinds[kind].givesAmounts), leg)
+}
+
+/** The destination never saw the leg: nothing to reverse, and the source is told so. */
+function endUnsent(before: Transaction, event: TransactionEvent, reason: string): Step {
+  const answer = { responseCode: responseCodeOfUnsent[reason] ?? '91' }
+  const change: Change = { leg: { state: 'notSent' } }
+  if (before.state === 'reversing') {
+    const obligation: ObligationChange = { kind: 'notNeeded', id: legOf(before).id }
+    return settle(
+      before,
+      event,
+      'notSent',
+      { ...change, reversal: 'notNeeded' },
+      { obligation, cause: reason },
+    )
+  }
+  return settle(before, event, 'notSent', { ...change, answer }, { cause: reason })
+}
+
+function endAnswered(
+  before: Transaction,
+  event: TransactionEvent,
+  move: 'approve' | 'decline',
+  answer: Answer,
+  leg: Partial<Leg>,
+): Step {
+  if (before.state === 'reversing') {
+    // The source has its answer already; the reversal it asked for can go now, whatever the destination said.
+    return settle(
+      before,
+      event,
+      move,
+      { leg },
+      { obligation: { kind: 'due', id: legOf(before).id }, cause: answer.responseCode },
+    )
+  }
+  const result = settle(before, event, move, { leg, answer }, { cause: answer.responseCode })
+  if (move === 'decline') return result
+  return {
+    ...result,
+    unit: {
+      ...result.unit,
+      commands: post(result.transaction, event.at),
+      onlyWhileApprovable: true,
+    },
+  }
+}
+
+/** Nobody knows what the destination did: the source is declined, and the reversal owed, in one commit. */
+export function lose(
+  before: Transaction,
+  event: TransactionEvent,
+  loss: { readonly cause: ReversalCause; readonly answer: Answer; readonly leg: Partial<Leg> },
+): Step {
+  // Another node, or a deadline, was faster: what is decided stays decided.
+  if (before.state !== 'intent' && before.state !== 'reversing')
+    return settle(before, event, 'late', {}, { cause: loss.cause })
+  if (before.state === 'reversing') {
+    const obligation: ObligationChange = { kind: 'due', id: legOf(before).id }
+    return settle(before, event, 'lose', { leg: loss.leg }, { obligation, cause: loss.cause })
+  }
+  if (!movesMoney(kindOfStored(before))) {
+    // Asking did no harm, whether or not it was heard: nothing is owed (§4.6).
+    const change = { leg: loss.leg, answer: loss.answer, reversal: 'notNeeded' } as const
+    return settle(before, event, 'lose', change, { cause: loss.cause })
+  }
+  const owe = reversalOf(before, loss.cause, 0)
+  return settle(
+    before,
+    event,
+    'lose',
+    { leg: loss.leg, answer: loss.answer, reversal: 'owed' },
+    { owe, cause: loss.cause },
+  )
+}
+
+/** An outcome that finds the transaction already decided, by a deadline or by another node. It changes nothing (LR1). */
+function lateOutcome(before: Transaction, event: TransactionEvent & { kind: 'legEnded' }): Step {
+  return settle(before, event, 'late', {}, { cause: event.outcome.kind })
+}
+const causeOfLoss = {
+  deadline: 'timeout',
+  linkLost: 'linkLost',
+  badMac: 'badAnswer',
+  unparseable: 'badAnswer',
+  draining: 'timeout',
+} as const satisfies Record<(LegOutcome & { kind: 'maybeSent' })['reason'], ReversalCause>
+
+/** Why a leg did not leave, as the source is told. Whatever is not here is 91: the destination can't be reached. */
+const responseCodeOfUnsent: Readonly<Record<string, string>> = {
+  hsm: '96',
+  malformed: '96',
+  pinBlock: '63',
+}
+
+/** Whether an approval is for what was asked. A destination that does not repeat amount or currency agrees. */
+function agrees(answer: LegAnswer, request: CardRequest): boolean {
+  if (answer.amountMinor !== undefined && answer.amountMinor !== request.amountMinor) return false
+  return (
+    answer.currencyNumeric === undefined || answer.currencyNumeric === currencies[request.currency].numeric
+  )
+}
+
+function answerOf(answer: LegAnswer): Answer {
+  return answer.authId === undefined
+    ? { responseCode: answer.responseCode }
+    : { responseCode: answer.responseCode, authId: answer.authId }
+}
+
+/** What goes back of an approval. Additional amounts that are not what DE54 holds are nobody's balance. */
+function approvalOf(answer: LegAnswer, givesAmounts: boolean): Answer {
+  const { additionalAmounts } = answer
+  if (!givesAmounts || additionalAmounts === undefined) return answerOf(answer)
+  if (!additionalAmountsForm.test(additionalAmounts)) return answerOf(answer)
+  return { ...answerOf(answer), additionalAmounts }
+}
+
+/** DE54: up to six times account type 2, amount type 2, currency 3, sign, amount 12. */
+const additionalAmountsForm = /^(\d{2}\d{2}\d{3}[CD]\d{12}){1,6}$/
+
+export function codes(answer: LegAnswer): Partial<Leg> {
+  return answerOf(answer)
+}

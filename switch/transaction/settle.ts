@@ -1,0 +1,105 @@
+import assert from 'node:assert'
+import type { JournalEvent, JournalUnit, ObligationChange } from '../journal.ts'
+import type { Effect, Step, TransactionEvent } from './events.ts'
+import { type Move, moves } from './moves.ts'
+import type { Answer, Leg, Obligation, ReversalCause, Transaction } from './transaction.ts'
+
+export interface Change {
+  readonly actualMinor?: bigint
+  readonly answer?: Answer
+  readonly delivery?: Transaction['delivery']
+  readonly reversal?: Transaction['reversal']
+  readonly leg?: Partial<Leg>
+}
+
+export interface Extra {
+  readonly cause?: string
+  readonly owe?: Obligation
+  readonly obligation?: ObligationChange
+  readonly commands?: JournalUnit['commands']
+  readonly urgent?: boolean
+  /** The new answer is for repeats only: nobody is there to hear it now. */
+  readonly silent?: boolean
+}
+
+/** Makes the move the table allows and everything that follows from it. */
+export function settle(
+  before: Transaction,
+  event: TransactionEvent,
+  move: Move,
+  change: Change,
+  extra: Extra = {},
+): Step {
+  const state = moves[before.state][move]
+  assert(state !== undefined, `no move ${move} from ${before.state}`)
+  const { leg, ...plain } = change
+  const transaction: Transaction = {
+    ...before,
+    ...plain,
+    ...(leg === undefined || before.leg === undefined ? {} : { leg: { ...before.leg, ...leg } }),
+    state,
+    version: before.version + 1,
+  }
+  const unit: JournalUnit = {
+    ...unitOf(transaction, before.version, journalEvent(event, transaction, extra.cause ?? '')),
+    ...(extra.owe === undefined ? {} : { owe: extra.owe }),
+    ...(extra.obligation === undefined ? {} : { obligation: extra.obligation }),
+    commands: extra.commands ?? [],
+    urgent: (extra.urgent ?? false) || extra.owe !== undefined || extra.obligation !== undefined,
+  }
+  const effects: Effect[] = []
+  if (change.answer !== undefined && extra.silent !== true)
+    effects.push({ kind: 'answer', answer: change.answer })
+  if (extra.owe?.delayMs === 0 || extra.obligation?.kind === 'due') {
+    effects.push({ kind: 'wake', destination: legOf(before).destination })
+  }
+  return { transaction, unit, effects }
+}
+
+export function unitOf(
+  transaction: Transaction,
+  expectedVersion: number | undefined,
+  event: JournalEvent,
+): JournalUnit {
+  return {
+    transaction,
+    expectedVersion,
+    onlyWhileApprovable: false,
+    event,
+    commands: [],
+    urgent: false,
+  }
+}
+
+export function journalEvent(event: TransactionEvent, transaction: Transaction, cause: string): JournalEvent {
+  return {
+    sequence: transaction.version,
+    kind: event.kind,
+    at: event.at,
+    node: event.node,
+    cause,
+    detail: { state: transaction.state, ...event.detail },
+  }
+}
+
+export function reversalOf(transaction: Transaction, cause: ReversalCause, delayMs: number): Obligation {
+  const leg = legOf(transaction)
+  return {
+    id: leg.id,
+    key: `reversal:${leg.id}`,
+    again: transaction.reversal !== 'none',
+    transactionId: transaction.id,
+    destination: leg.destination,
+    cause,
+    delayMs,
+  }
+}
+export function known(transaction: Transaction | undefined): Transaction {
+  assert(transaction !== undefined)
+  return transaction
+}
+
+export function legOf(transaction: Transaction): Leg {
+  assert(transaction.leg !== undefined)
+  return transaction.leg
+}
