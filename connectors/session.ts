@@ -225,7 +225,7 @@ export class Session {
       ),
     )
     const bytes = await this.#options.encode({
-      mti: '0810',
+      mti,
       fields: { ...fields, ...echoed, 39: responseCode },
     })
     if (bytes !== undefined) await link.send(bytes)
