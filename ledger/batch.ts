@@ -3,7 +3,7 @@ import { DatabaseError } from '../kernel/database.ts'
 import type { Block, UnitRecord } from './chain.ts'
 import type { Unit, UnitOutcome } from './contract.ts'
 import { apply, decide } from './decide.ts'
-import type { Account, Decision, Hold, Posting } from './decide.ts'
+import type { Account, Books, Decision, Hold, Posting } from './decide.ts'
 import type { BooksAtHead, KnownBooks, KnownHead } from './known.ts'
 import { load } from './load.ts'
 import { gatherRows } from './rowkinds.ts'
@@ -15,6 +15,7 @@ import {
   balancesStatement,
   blockStatements,
   entriesStatement,
+  periodsStatement,
   insertHoldsStatement,
   postingsStatement,
   unitsStatement,
@@ -91,7 +92,7 @@ async function commitAtOnce(
     await session.trip(['ROLLBACK'])
     return undefined
   }
-  known.moved(loaded.head, head, loaded.books.accounts.values())
+  known.moved(loaded.head, head, changedIn(loaded.books))
   return decisions.map(outcomeOf)
 }
 
@@ -117,8 +118,12 @@ async function commitLoaded(
   }
   const { statements, head } = written(tasks, decisions, loaded, options)
   await commit(session, statements, options)
-  options.known.moved(loaded.head, head, books.accounts.values())
+  options.known.moved(loaded.head, head, changedIn(books))
   return outcomes
+}
+
+function changedIn({ accounts, periods }: Books): Parameters<KnownBooks['moved']>[2] {
+  return { accounts: accounts.values(), periods }
 }
 
 interface Guarded {
@@ -185,6 +190,14 @@ function written(
     postings,
   }
   const accountIdOf = (path: string): bigint => books.accounts.get(path)!.id
+  const periods = decisions.flatMap((decision) =>
+    decision.kind === 'accepted'
+      ? [...decision.changes.periods].map(([scope, through]) => {
+          const { id } = decision.postings.findLast(({ meta }) => meta?.['scope'] === scope)!
+          return { scope, through, id }
+        })
+      : [],
+  )
   const created = [...holds.values()].filter(({ reference }) => !holdVersions.has(reference))
   const changed = [...holds.values()].filter(({ reference }) => holdVersions.has(reference))
   const rows = gatherRows(
@@ -198,6 +211,7 @@ function written(
   if (postings.some(({ entries }) => entries.length > 0)) sent.push(entriesStatement(postings))
   if (created.length > 0) sent.push(insertHoldsStatement(created, accountIdOf))
   if (changed.length > 0) sent.push(updateHoldsStatement(changed, accountIdOf, holdVersions))
+  if (periods.length > 0) sent.push(periodsStatement(periods, shard))
   if (accounts.size > 0) sent.push(balancesStatement([...accounts.values()], versions))
   for (const { kind, columns } of rows) {
     sent.push({ name: `write ${kind.name}`, text: kind.write, values: [...columns] })

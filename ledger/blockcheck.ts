@@ -188,14 +188,14 @@ export class BlockCheck {
       holdId: holdAt === -1 ? undefined : numberAt(view, holdAt),
       reverses: reversesAt === -1 ? undefined : numberAt(view, reversesAt),
       expiresAt,
-      account: meta?.['account'],
+      meta,
     }
   }
 
   /** Takes the posting's entries; those of one about a hold are also handed back. */
   #postingEntries(rows: CopiedRows, { id, kind }: PostingFacts): readonly HoldEntry[] {
     const { view } = rows
-    const takesBack = kind === 'capture' || kind === 'void' || kind === 'expire'
+    const takesBack = takingBack.has(kind)
     const isAboutHold = takesBack || kind === 'authorize' || kind === 'increment'
     const held: HoldEntry[] = []
     let seq = 0
@@ -274,6 +274,9 @@ function whole(ms: number, id: number): number {
   if (Number.isInteger(ms)) return ms
   throw bad('altered', 'posting', `posting ${id}`, 'has a time finer than a millisecond')
 }
+
+/** What they have on the pending layer lets go of what was set aside. */
+const takingBack = new Set(['capture', 'release', 'void', 'expire'])
 
 const postText = 0x706f7374
 

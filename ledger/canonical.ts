@@ -155,6 +155,9 @@ function commandBytes(bytes: Bytes, command: Command): void {
       bytes.text(command.holdId).text(String(command.amountMinor))
       bytes.u8(command.final ? 1 : 0)
       return
+    case 'release':
+      bytes.text(command.holdId).text(String(command.amountMinor))
+      return
     case 'void':
     case 'expire':
       bytes.text(command.holdId)
@@ -164,6 +167,9 @@ function commandBytes(bytes: Bytes, command: Command): void {
       return
     case 'close':
       bytes.text(command.account)
+      return
+    case 'closePeriod':
+      bytes.text(command.scope).text(command.through)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Command, Ledger, UnitOutcome } from './contract.ts'
 import type { Reader } from './reports.ts'
 import { databaseError } from '../kernel/database.ts'
+import { endOf } from './periods.ts'
 
 export interface Closing {
   /** For example `net:knet:2026-11-22`: what one network owes, or is owed, for one business date. */
@@ -64,82 +65,148 @@ interface AccountState {
 }
 
 async function stateOf(reader: Reader, { account, key }: Closing): Promise<AccountState | undefined> {
-  try {
-    const { rows } = await reader.query<AccountState>(
-      `SELECT b.version, b.closed, b.debits, b.credits, a.currency,
-              EXISTS (SELECT FROM ledger.posting WHERE reference = $2) AS "closedByUs"
-         FROM ledger.balance b JOIN ledger.account a ON a.id = b.account_id WHERE a.path = $1`,
-      [account, `${key}:close`],
-    )
-    return rows[0]
-  } catch (error) {
-    throw databaseError(error)
-  }
+  const [state] = await query<AccountState>(
+    reader,
+    `SELECT b.version, b.closed, b.debits, b.credits, a.currency,
+            EXISTS (SELECT FROM ledger.posting WHERE reference = $2) AS "closedByUs"
+       FROM ledger.balance b JOIN ledger.account a ON a.id = b.account_id WHERE a.path = $1`,
+    [account, `${key}:close`],
+  )
+  return state
 }
 
 export interface DateClosed {
-  readonly account: string
-  readonly outcome: UnitOutcome
+  readonly network: string
+  readonly date: string
+  /** Accounts of the date that were open, and what became of each. */
+  readonly accounts: readonly { readonly account: string; readonly outcome: UnitOutcome }[]
+  /**
+   * What became of the date as a whole: from `committed` on, nothing that counts for it or for an earlier one reaches any
+   * account of the network, and none of its dates is opened again. Refused as `openAccount` while an account of it, or
+   * of an earlier date, is open.
+   */
+  readonly period: UnitOutcome
+}
+
+interface Closed {
+  readonly network: string
+  readonly date: string
+  readonly effectiveAt: number
 }
 
 /**
  * Ends a business date of one network: the accounts `net:{network}:{date}:{currency}` and those of suspense are closed,
- * and what they hold is due in settlement, on `settlement:{network}:{currency}`. Once, however often it is asked for.
- * Throws `DatabaseError`.
+ * what they hold is due in settlement, on `settlement:{network}:{currency}`, and the books of the network are closed up to
+ * that date. Once, however often it is asked for. Throws `DatabaseError`.
  */
-export async function closeBusinessDate(
-  ledger: Ledger,
-  reader: Reader,
-  {
-    network,
-    date,
-    effectiveAt,
-  }: { readonly network: string; readonly date: string; readonly effectiveAt: number },
-): Promise<DateClosed[]> {
-  const closed: DateClosed[] = []
-  for (const { path, currency } of await datedAccounts(reader, `:${network}:${date}:`)) {
+export async function closeBusinessDate(ledger: Ledger, reader: Reader, closed: Closed): Promise<DateClosed> {
+  const { network, date, effectiveAt } = closed
+  const accounts: { account: string; outcome: UnitOutcome }[] = []
+  const open = (await datedAccounts(reader, network)).filter(
+    (account) => account.date === date && !account.closed,
+  )
+  for (const { path, currency } of open) {
     const into = `settlement:${network}:${currency}`
     await ledger.openAccounts([{ path: into, currency, normalSide: 'debit', limit: 'none' }])
     const closing = { account: path, into, key: `cutover:${path}`, effectiveAt }
-    closed.push({ account: path, outcome: await closeAccount(ledger, reader, closing) })
+    accounts.push({ account: path, outcome: await closeAccount(ledger, reader, closing) })
   }
-  return closed
+  const period = await closePeriod(ledger, reader, { scope: network, through: date, effectiveAt })
+  return { network, date, accounts, period }
 }
 
-/** Kuwait is three hours ahead of UTC all year. */
-const kuwaitMs = 3 * 3_600_000
-const dayMs = 86_400_000
+/**
+ * Closes the books of a network, or all of them (`*`), up to a date, once every account of those dates is closed. Asked
+ * again for the same or an earlier date it is `committed`. Throws `DatabaseError`.
+ */
+export async function closePeriod(
+  ledger: Ledger,
+  reader: Reader,
+  {
+    scope,
+    through,
+    effectiveAt,
+  }: { readonly scope: string; readonly through: string; readonly effectiveAt: number },
+): Promise<UnitOutcome> {
+  if (through <= (await closedThrough(reader, scope))) return { kind: 'committed' }
+  const id = `period:${scope}:${through}`
+  // A refusal is kept under its key, and an account that is open now may be closed later: so each try has its own.
+  const key = `${id}:${await headOf(reader)}`
+  const outcome = await ledger.commit({
+    key,
+    commands: [{ kind: 'closePeriod', id, scope, through, effectiveAt }],
+    rows: [],
+  })
+  // Somebody else may have been quicker.
+  if (outcome.kind !== 'refused' || through > (await closedThrough(reader, scope))) return outcome
+  return { kind: 'committed' }
+}
 
-/** Closes every date of every network whose end in Kuwait is `afterMs` ago. Throws `DatabaseError`. */
+/**
+ * Closes every date of every network whose end in Kuwait is `afterMs` ago, the oldest first. Throws `DatabaseError`.
+ */
 export async function closeDueDates(
   ledger: Ledger,
   reader: Reader,
   { nowMs, afterMs }: { readonly nowMs: number; readonly afterMs: number },
 ): Promise<DateClosed[]> {
-  const due = new Set<string>()
-  for (const { path } of await datedAccounts(reader, ':')) {
-    const [, network, date] = path.split(':') as [string, string, string]
-    const endMs = Date.parse(`${date}T00:00:00Z`) - kuwaitMs + dayMs
-    if (endMs + afterMs <= nowMs) due.add(`${network}:${date}`)
+  const through = new Map<string, string>()
+  const due = new Map<string, { readonly network: string; readonly date: string }>()
+  for (const { network, date, closed } of await datedAccounts(reader)) {
+    if (!through.has(network)) through.set(network, await closedThrough(reader, network))
+    if (endOf(date) + afterMs > nowMs) continue
+    if (!closed || date > through.get(network)!) due.set(`${date} ${network}`, { network, date })
   }
-  const closed: DateClosed[] = []
-  for (const each of [...due].sort()) {
-    const [network, date] = each.split(':') as [string, string]
-    closed.push(...(await closeBusinessDate(ledger, reader, { network, date, effectiveAt: nowMs })))
+  const ended: DateClosed[] = []
+  for (const [, each] of [...due].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    ended.push(await closeBusinessDate(ledger, reader, { ...each, effectiveAt: nowMs }))
   }
-  return closed
+  return ended
 }
 
-/** Open accounts that are named after a network and a date. */
-async function datedAccounts(reader: Reader, within: string): Promise<{ path: string; currency: string }[]> {
+interface DatedAccount {
+  readonly path: string
+  readonly currency: string
+  readonly network: string
+  readonly date: string
+  readonly closed: boolean
+}
+
+/** Accounts that are named after a network and a date. */
+async function datedAccounts(reader: Reader, network?: string): Promise<DatedAccount[]> {
+  return query(
+    reader,
+    `SELECT a.path, a.currency, ledger.network_of(a.path) AS network, ledger.date_of(a.path) AS date, b.closed
+       FROM ledger.account a JOIN ledger.balance b ON b.account_id = a.id
+      WHERE (a.path >= 'net:' AND a.path < 'net;' OR a.path >= 'suspense:' AND a.path < 'suspense;')
+        AND ledger.date_of(a.path) IS NOT NULL AND ($1::text IS NULL OR ledger.network_of(a.path) = $1)
+      ORDER BY a.path`,
+    [network ?? null],
+  )
+}
+
+/** Empty when nothing is closed. */
+async function closedThrough(reader: Reader, scope: string): Promise<string> {
+  const [period] = await query<{ through: string }>(
+    reader,
+    'SELECT through FROM ledger.period WHERE scope = $1 ORDER BY shard LIMIT 1',
+    [scope],
+  )
+  return period?.through ?? ''
+}
+
+async function headOf(reader: Reader): Promise<bigint> {
+  const [shard] = await query<{ head_seq: bigint }>(
+    reader,
+    'SELECT head_seq FROM ledger.shard ORDER BY shard LIMIT 1',
+    [],
+  )
+  return shard!.head_seq
+}
+
+async function query<T extends object>(reader: Reader, text: string, values: unknown[]): Promise<T[]> {
   try {
-    const { rows } = await reader.query<{ path: string; currency: string }>(
-      `SELECT a.path, a.currency FROM ledger.account a JOIN ledger.balance b ON b.account_id = a.id
-        WHERE a.path ~ '^(net|suspense):[^:]+:[0-9]{4}-[0-9]{2}-[0-9]{2}:[A-Z]{3}$'
-          AND position($1 IN a.path) > 0 AND NOT b.closed
-        ORDER BY a.path`,
-      [within],
-    )
+    const { rows } = await reader.query<T>(text, values)
     return rows
   } catch (error) {
     throw databaseError(error)

@@ -38,6 +38,8 @@ export type LedgerRefusal =
   | 'unknownHold'
   | 'holdNotOpen'
   | 'overCapture'
+  /** More is to be let go than is still set aside. */
+  | 'overRelease'
   | 'unknownPosting'
   | 'alreadyReversed'
   /** The id of a command is taken by an earlier posting. */
@@ -48,6 +50,10 @@ export type LedgerRefusal =
   | 'holdNotExpired'
   /** What the caller asked to be true of an account is not. */
   | 'conditionFailed'
+  /** The posting counts for a date that is closed, for its network or for all books. */
+  | 'closedPeriod'
+  /** A period ends when each account of its dates is closed, and one is not. */
+  | 'openAccount'
   /** An account that still has money, or money set aside, stays open. */
   | 'accountNotEmpty'
   /** An id, a time or a text that no book could hold. */
@@ -97,6 +103,14 @@ export type Command =
       readonly final: boolean
       readonly effectiveAt: number
     }
+  /** Lets go of a part of what a hold has open: the reversal of an increment, or of a part of the authorization. */
+  | {
+      readonly kind: 'release'
+      readonly id: string
+      readonly holdId: string
+      readonly amountMinor: bigint
+      readonly effectiveAt: number
+    }
   | { readonly kind: 'void'; readonly id: string; readonly holdId: string; readonly effectiveAt: number }
   /** Lets go of a hold whose time has come; refused before that. */
   | { readonly kind: 'expire'; readonly id: string; readonly holdId: string; readonly effectiveAt: number }
@@ -104,6 +118,19 @@ export type Command =
   | { readonly kind: 'reverse'; readonly id: string; readonly reverses: string; readonly effectiveAt: number }
   /** No posting reaches the account from now on. */
   | { readonly kind: 'close'; readonly id: string; readonly account: string; readonly effectiveAt: number }
+  /**
+   * No money that counts for this date or an earlier one reaches any account of the network from now on, whatever its
+   * currency, and none of those dates is opened again. `*`: any account at all.
+   */
+  | {
+      readonly kind: 'closePeriod'
+      readonly id: string
+      /** A network, or `*`. */
+      readonly scope: string
+      /** The last date that is closed, YYYY-MM-DD in Kuwait. */
+      readonly through: string
+      readonly effectiveAt: number
+    }
 
 /** One side of a posting. The amount is above zero; the side says which way it goes. */
 export interface Leg {
@@ -165,7 +192,10 @@ export interface RowKind {
 export interface Ledger {
   /** Never rejects: a fault of the database is the outcome `unknown`, or `refused` when nothing was tried. */
   commit(unit: Unit): Promise<UnitOutcome>
-  /** Opens what is not open yet; an account that exists with other terms is a bug of the caller. */
+  /**
+   * Opens what is not open yet; an account that exists with other terms is a bug of the caller. One of a date that is
+   * closed is not opened: a posting to it is then answered `closedPeriod`.
+   */
   openAccounts(accounts: readonly AccountSpec[]): Promise<void>
   status(): { readonly waiting: number; readonly writing: number; readonly state: 'up' | 'down' }
   /** Writes what waits, then ends. */

@@ -1,5 +1,6 @@
 import type { Command, Condition, LedgerRefusal, Leg, Unit } from './contract.ts'
 import { amountMax, inputFault, signed } from './form.ts'
+import { allBooks, datedAs, isClosedAt, isOfClosedDate } from './periods.ts'
 
 /**
  * What the books answer to a unit, decided in order over the part of the books it touches. No I/O, no clock, no
@@ -17,6 +18,8 @@ export interface Books {
   /** Postings by the id of their command. */
   readonly postings: Map<string, Posted>
   readonly units: Map<string, Answered>
+  /** The last date that is closed, by network, or under `*` for all. */
+  readonly periods: Map<string, string>
   lastPosting: bigint
 }
 
@@ -119,10 +122,18 @@ export interface Changes {
   readonly accounts: Map<string, Account>
   readonly holds: Map<string, Hold>
   readonly postings: Map<string, Posted>
+  readonly periods: Map<string, string>
 }
 
 export function emptyBooks(): Books {
-  return { accounts: new Map(), holds: new Map(), postings: new Map(), units: new Map(), lastPosting: 0n }
+  return {
+    accounts: new Map(),
+    holds: new Map(),
+    postings: new Map(),
+    units: new Map(),
+    periods: new Map(),
+    lastPosting: 0n,
+  }
 }
 
 /** As it is when it has just been opened. */
@@ -157,6 +168,7 @@ export function apply(books: Books, unit: Unit, fingerprint: string, decision: D
     for (const [path, account] of decision.changes.accounts) books.accounts.set(path, account)
     for (const [reference, hold] of decision.changes.holds) books.holds.set(reference, hold)
     for (const [reference, posted] of decision.changes.postings) books.postings.set(reference, posted)
+    for (const [scope, through] of decision.changes.periods) books.periods.set(scope, through)
     books.lastPosting += BigInt(decision.postings.length)
     books.units.set(unit.key, { fingerprint, refusal: undefined })
   }
@@ -170,6 +182,7 @@ class Draft implements Changes {
   readonly accounts = new Map<string, Account>()
   readonly holds = new Map<string, Hold>()
   readonly postings = new Map<string, Posted>()
+  readonly periods = new Map<string, string>()
   readonly made: Posting[] = []
   readonly #books: Books
 
@@ -188,6 +201,8 @@ class Draft implements Changes {
         return this.#increment(command)
       case 'capture':
         return this.#capture(command)
+      case 'release':
+        return this.#release(command)
       case 'void':
       case 'expire':
         return this.#letGo(command)
@@ -195,11 +210,16 @@ class Draft implements Changes {
         return this.#reverse(command)
       case 'close':
         return this.#close(command)
+      case 'closePeriod':
+        return this.#closePeriod(command)
     }
   }
 
   #post(command: Command & { kind: 'post' }): LedgerRefusal | undefined {
-    const refusal = this.#legsRefusal(command.legs) ?? this.#conditionsRefusal(command.conditions ?? [])
+    const refusal =
+      this.#legsRefusal(command.legs) ??
+      this.#periodRefusal(command.legs, command.effectiveAt) ??
+      this.#conditionsRefusal(command.conditions ?? [])
     if (refusal !== undefined) return refusal
     const moves = command.legs.map((leg) => posts(leg.account, signed(leg.side, leg.amountMinor)))
     return this.#enter(command, moves, { meta: command.meta })
@@ -259,6 +279,8 @@ class Draft implements Changes {
     if (hold.state !== 'open') return 'holdNotOpen'
     const openMinor = debitsOf(hold.legs, (leg) => leg.openMinor)
     if (command.amountMinor > openMinor) return 'overCapture'
+    const closed = this.#periodRefusal(hold.legs, command.effectiveAt)
+    if (closed !== undefined) return closed
 
     const shares = share(hold.legs, command.amountMinor, openMinor)
     const moves: Move[] = []
@@ -276,6 +298,25 @@ class Draft implements Changes {
       capturedMinor: hold.capturedMinor + command.amountMinor,
       state: command.final || command.amountMinor === openMinor ? 'captured' : 'open',
     })
+    return undefined
+  }
+
+  #release(command: Command & { kind: 'release' }): LedgerRefusal | undefined {
+    const hold = this.#hold(command.holdId)
+    if (hold === undefined) return 'unknownHold'
+    if (hold.state !== 'open') return 'holdNotOpen'
+    const openMinor = debitsOf(hold.legs, (leg) => leg.openMinor)
+    if (command.amountMinor > openMinor) return 'overRelease'
+    const shares = share(hold.legs, command.amountMinor, openMinor)
+    const moves: Move[] = []
+    const legs = hold.legs.map((leg, index) => {
+      const released = shares[index]!
+      if (released > 0n) moves.push(lets(leg.account, -signed(leg.side, released)))
+      return { ...leg, openMinor: leg.openMinor - released }
+    })
+    const entered = this.#enter(command, moves, { holdId: hold.id })
+    if (entered !== undefined) return entered
+    this.#change(hold, { legs, state: command.amountMinor === openMinor ? 'voided' : 'open' })
     return undefined
   }
 
@@ -299,6 +340,8 @@ class Draft implements Changes {
     if (posted === undefined || (posted.kind !== 'post' && posted.kind !== 'capture')) return 'unknownPosting'
     if (posted.reversed) return 'alreadyReversed'
     if (posted.moved.some(({ account }) => this.#account(account)!.closed)) return 'closedAccount'
+    const closed = this.#periodRefusal(posted.moved, command.effectiveAt)
+    if (closed !== undefined) return closed
     const moves = posted.moved.map(({ account, amount }) => posts(account, -amount))
     const entered = this.#enter(command, moves, { reverses: posted.id })
     if (entered !== undefined) return entered
@@ -318,14 +361,44 @@ class Draft implements Changes {
     return undefined
   }
 
+  #closePeriod({ scope, through, ...command }: Command & { kind: 'closePeriod' }): LedgerRefusal | undefined {
+    const before = this.#books.periods.get(scope) ?? ''
+    if (through <= (this.periods.get(scope) ?? before)) return 'closedPeriod'
+    for (const path of this.#books.accounts.keys()) {
+      const of = datedAs(path)
+      if (of === undefined || of.date > through || (scope !== allBooks && of.network !== scope)) continue
+      if (!this.#account(path)!.closed) return 'openAccount'
+    }
+    const entered = this.#enter({ ...command, scope, through }, [], { meta: { scope, through } })
+    if (entered !== undefined) return entered
+    this.periods.set(scope, through)
+    return undefined
+  }
+
   #legsRefusal(legs: readonly Leg[]): LedgerRefusal | undefined {
     for (const leg of legs) {
       const account = this.#account(leg.account)
-      if (account === undefined) return 'unknownAccount'
+      if (account === undefined) {
+        return isOfClosedDate(this.#periods, leg.account) ? 'closedPeriod' : 'unknownAccount'
+      }
       if (account.closed) return 'closedAccount'
       if (account.currency !== leg.currency) return 'wrongCurrency'
     }
     return undefined
+  }
+
+  /** Of money that moves; what is only set aside counts when it is captured. */
+  #periodRefusal(
+    legs: readonly { readonly account: string }[],
+    effectiveAt: number,
+  ): LedgerRefusal | undefined {
+    const periods = this.#periods
+    if (periods.size === 0) return undefined
+    return legs.some(({ account }) => isClosedAt(periods, account, effectiveAt)) ? 'closedPeriod' : undefined
+  }
+
+  get #periods(): ReadonlyMap<string, string> {
+    return this.periods.size === 0 ? this.#books.periods : new Map([...this.#books.periods, ...this.periods])
   }
 
   #conditionsRefusal(conditions: readonly Condition[]): LedgerRefusal | undefined {

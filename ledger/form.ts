@@ -1,4 +1,5 @@
 import type { Command, LedgerRefusal, Leg, Unit } from './contract.ts'
+import { isDate } from './periods.ts'
 
 /** What makes a unit one that books could take: checked before any book is opened. */
 
@@ -34,6 +35,7 @@ function commandFault(command: Command): LedgerRefusal | undefined {
       if (command.expiresAt !== undefined && !isTime(command.expiresAt)) return 'malformed'
       return legsFault(command.legs)
     case 'capture':
+    case 'release':
       if (!isText(command.holdId)) return 'malformed'
       return isAmount(command.amountMinor) ? undefined : 'badAmount'
     case 'void':
@@ -43,6 +45,8 @@ function commandFault(command: Command): LedgerRefusal | undefined {
       return isText(command.reverses) ? undefined : 'malformed'
     case 'close':
       return isText(command.account) ? undefined : 'malformed'
+    case 'closePeriod':
+      return isText(command.scope) && isDate(command.through) ? undefined : 'malformed'
   }
 }
 

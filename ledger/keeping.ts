@@ -2,9 +2,10 @@ import type { Clock, Timer } from '../kernel/clock.ts'
 import { anchorHead } from './anchor.ts'
 import type { Sign } from './anchor.ts'
 import { closeDueDates } from './closing.ts'
-import type { Ledger } from './contract.ts'
+import type { Ledger, UnitRow } from './contract.ts'
 import type { Reader } from './reports.ts'
 import { expireHolds } from './sweep.ts'
+import type { DueHold } from './sweep.ts'
 import type { LedgerLog } from './writer.ts'
 
 export interface KeepingOptions {
@@ -14,10 +15,14 @@ export interface KeepingOptions {
   readonly log: LedgerLog
   /** How often holds are looked for whose time has come; 5 s unless told. */
   readonly sweepEveryMs?: number
+  /** Rows of another room that commit with the end of each hold: so that its expiry is an event there. */
+  readonly expiryRows?: (hold: DueHold) => readonly UnitRow[]
   /** Where the head of the chain is put, signed, and how often; every minute unless told. */
   readonly anchor?: { readonly file: string; readonly sign: Sign; readonly everyMs?: number }
   /** Closes each network's business date this long after its end in Kuwait. Left out: dates are closed by hand. */
-  readonly closeDatesAfterMs?: number
+  readonly closeDatesAfterMs?: number | undefined
+  /** How often it is looked whether one is due; every 5 minutes unless told. */
+  readonly closeEveryMs?: number
 }
 
 export interface Keeping {
@@ -25,7 +30,7 @@ export interface Keeping {
   close(): Promise<void>
 }
 
-const hourMs = 3_600_000
+const minuteMs = 60_000
 
 /**
  * What books need done by the clock: holds let go at their time, checkpoints signed, business dates closed. Each duty
@@ -34,7 +39,7 @@ const hourMs = 3_600_000
 export function keepBooks(options: KeepingOptions): Keeping {
   const { ledger, reader, clock, anchor, closeDatesAfterMs } = options
   const duties: [name: string, everyMs: number, run: () => Promise<unknown>][] = [
-    ['sweep', options.sweepEveryMs ?? 5_000, () => sweepAll(ledger, reader, clock.wallMs())],
+    ['sweep', options.sweepEveryMs ?? 5_000, () => sweepAll(options)],
   ]
   if (anchor !== undefined) {
     const { file, sign, everyMs = 60_000 } = anchor
@@ -43,15 +48,18 @@ export function keepBooks(options: KeepingOptions): Keeping {
   if (closeDatesAfterMs !== undefined) {
     const close = (): Promise<unknown> =>
       closeDueDates(ledger, reader, { nowMs: clock.wallMs(), afterMs: closeDatesAfterMs })
-    duties.push(['closeDates', hourMs, close])
+    duties.push(['closeDates', options.closeEveryMs ?? 5 * minuteMs, close])
   }
   const kept = duties.map(([name, everyMs, run]) => new Duty(name, everyMs, run, options))
   return { close: async () => void (await Promise.all(kept.map((duty) => duty.close()))) }
 }
 
 /** As many sweeps as it takes: after an outage there may be more than one has room for. */
-async function sweepAll(ledger: Ledger, reader: Reader, nowMs: number): Promise<void> {
-  for (let expired = 1; expired > 0; ) ({ expired } = await expireHolds(ledger, reader, { nowMs }))
+async function sweepAll({ ledger, reader, clock, expiryRows: rowsOf }: KeepingOptions): Promise<void> {
+  const nowMs = clock.wallMs()
+  for (let expired = 1; expired > 0; ) {
+    ;({ expired } = await expireHolds(ledger, reader, { nowMs, rowsOf }))
+  }
 }
 
 class Duty {

@@ -13,6 +13,7 @@ export class KnownBooks {
   readonly #clock: Clock
   readonly #accounts = new Map<string, Account>()
   #head: KnownHead | undefined
+  #periods: ReadonlyMap<string, string> = new Map()
   /** The server's clock less our monotonic one, in ms. */
   #serverAhead = Number.NEGATIVE_INFINITY
   #askedAt = 0
@@ -29,6 +30,7 @@ export class KnownBooks {
     if (head === undefined || this.#wary > 0) return undefined
     const books = emptyBooks()
     books.lastPosting = head.lastPosting
+    for (const [scope, through] of this.#periods) books.periods.set(scope, through)
     for (const { commands } of units) {
       for (const command of commands) {
         // The others need postings or holds of the past.
@@ -50,10 +52,18 @@ export class KnownBooks {
   }
 
   /** The books at a head that has just been written: what is known of other accounts holds there as well. */
-  moved(from: Head, to: KnownHead, accounts: Iterable<Account>): void {
+  moved(
+    from: Head,
+    to: KnownHead,
+    {
+      accounts,
+      periods,
+    }: { readonly accounts: Iterable<Account>; readonly periods: ReadonlyMap<string, string> },
+  ): void {
     if (this.#head !== undefined && this.#head.seq !== from.seq) this.distrust()
     else if (this.#wary > 0) this.#wary--
     this.#head = to
+    this.#periods = periods
     for (const account of accounts) {
       this.#accounts.delete(account.path)
       this.#accounts.set(account.path, account)

@@ -41,6 +41,9 @@ export async function load(
   ask('reversedEntries', wanted.reversed)
   ask('holds', wanted.holds)
   ask('holdAccounts', wanted.holds)
+  if (wanted.periods.size > 0) {
+    asked.push(['openDatedAccounts', [[...wanted.periods.keys()], [...wanted.periods.values()]]])
+  }
 
   known.asked()
   const results = await session.trip([
@@ -68,11 +71,12 @@ export async function load(
 /** What the commands of a batch need to see, by name. */
 function wantedBy(
   tasks: readonly { readonly unit: Unit }[],
-): Record<'accounts' | 'postings' | 'reversed' | 'holds', Set<string>> {
+): Record<'accounts' | 'postings' | 'reversed' | 'holds', Set<string>> & { periods: Map<string, string> } {
   const accounts = new Set<string>()
   const postings = new Set<string>()
   const reversed = new Set<string>()
   const holds = new Set<string>()
+  const periods = new Map<string, string>()
   for (const command of tasks.flatMap(({ unit }) => unit.commands)) {
     postings.add(command.id)
     switch (command.kind) {
@@ -86,6 +90,7 @@ function wantedBy(
         holds.add(command.holdId)
         break
       case 'capture':
+      case 'release':
       case 'void':
       case 'expire':
         holds.add(command.holdId)
@@ -96,9 +101,14 @@ function wantedBy(
         break
       case 'close':
         accounts.add(command.account)
+        break
+      case 'closePeriod': {
+        const { scope, through } = command
+        if (through > (periods.get(scope) ?? '')) periods.set(scope, through)
+      }
     }
   }
-  return { accounts, postings, reversed, holds }
+  return { accounts, postings, reversed, holds, periods }
 }
 
 export function readBooks(rowsOf: (name: StatementName) => Row[]): BooksAtHead {
@@ -106,12 +116,17 @@ export function readBooks(rowsOf: (name: StatementName) => Row[]): BooksAtHead {
   const [shard] = rowsOf('lockShard')
   if (shard === undefined) throw new DatabaseError('other', { message: 'the books have no such shard' })
   books.lastPosting = shard['last_posting'] as bigint
+  const periods = (shard['periods'] ?? {}) as Readonly<Record<string, string>>
+  for (const [scope, through] of Object.entries(periods)) books.periods.set(scope, through)
   for (const row of rowsOf('knownUnits')) {
     const { key, fingerprint, refusal } = row as { key: string; fingerprint: string; refusal: string | null }
     books.units.set(key, { fingerprint, refusal: refusal ?? undefined })
   }
   const paths = new Map<bigint, string>()
-  for (const row of [...rowsOf('accounts'), ...rowsOf('reversedEntries'), ...rowsOf('holdAccounts')]) {
+  const found = (['accounts', 'reversedEntries', 'holdAccounts', 'openDatedAccounts'] as const).flatMap(
+    rowsOf,
+  )
+  for (const row of found) {
     const account = readAccount(row)
     books.accounts.set(account.path, account)
     paths.set(account.id, account.path)

@@ -4,6 +4,7 @@ import type { Block } from './chain.ts'
 import { newAccount } from './decide.ts'
 import type { Account } from './decide.ts'
 import { readBooks } from './load.ts'
+import { isOfClosedDate } from './periods.ts'
 import type { Session } from './session.ts'
 import { statement } from './statements.ts'
 import { blockStatements } from './written.ts'
@@ -16,7 +17,10 @@ export interface AccountTerms {
   readonly limit: Account['limit']
 }
 
-/** Opens the accounts that are not open yet, as a block of its own; returns the paths that exist with other terms. */
+/**
+ * Opens the accounts that are not open yet, as a block of its own; returns the paths that exist with other terms. One
+ * of a date that is closed is left out.
+ */
 export async function openAccountsBatch(
   session: Session,
   wanted: readonly AccountTerms[],
@@ -38,7 +42,9 @@ export async function openAccountsBatch(
     return account !== undefined && !sameTerms(account, terms)
   })
   const fresh = new Map(
-    wanted.filter(({ path }) => !books.accounts.has(path)).map((terms) => [terms.path, terms]),
+    wanted
+      .filter(({ path }) => !books.accounts.has(path) && !isOfClosedDate(books.periods, path))
+      .map((terms) => [terms.path, terms]),
   )
   if (different.length > 0 || fresh.size === 0) {
     await session.trip(['ROLLBACK'])
@@ -77,7 +83,7 @@ export async function openAccountsBatch(
     ...link.statements,
   ]
   await commit(session, sent, options)
-  options.known.moved(head, link.head, accounts.map(newAccount))
+  options.known.moved(head, link.head, { accounts: accounts.map(newAccount), periods: books.periods })
   return []
 }
 

@@ -3,6 +3,7 @@ import { copyOut, numberAt } from './copied.ts'
 import type { CopiedRows } from './copied.ts'
 import type { Counters } from './counters.ts'
 import { Bad, bad } from './finding.ts'
+import { endOf } from './periods.ts'
 import type { Replay } from './replay.ts'
 
 /** Balances and holds as they are stored, against what the postings make of them. */
@@ -89,5 +90,33 @@ export async function checkHolds(client: DatabaseClient, replay: Replay): Promis
   const lost = replay.holdNotSeen()
   if (lost !== undefined) throw bad('missing', 'hold', `hold ${lost}`, 'is gone')
 }
+
+/** Throws `Bad`. */
+export async function checkPeriods(client: DatabaseClient, shard: number, replay: Replay): Promise<void> {
+  const { rows } = await client.query<PeriodRow>({
+    text: `SELECT scope, shard, through, (extract(epoch FROM open_from) * 1000)::bigint, posting_id
+             FROM ledger.period ORDER BY scope`,
+    rowMode: 'array',
+  })
+  for (const [index, [scope, ofShard, through, openFrom, posting]] of rows.entries()) {
+    const closed = replay.periods.get(scope)
+    const found = (kind: 'extra' | 'altered', what: string): Bad =>
+      bad(kind, 'period', `period ${scope}`, what)
+    if (closed === undefined) throw found('extra', 'was never closed')
+    if (scope === rows[index + 1]?.[0]) throw found('extra', 'is there twice')
+    if (
+      ofShard !== shard ||
+      through !== closed.through ||
+      Number(posting) !== closed.posting ||
+      Number(openFrom) !== endOf(through)
+    ) {
+      throw found('altered', 'is not what its posting says')
+    }
+  }
+  const gone = [...replay.periods.keys()].find((scope) => !rows.some(([known]) => known === scope))
+  if (gone !== undefined) throw bad('missing', 'period', `period ${gone}`, 'is gone')
+}
+
+type PeriodRow = [scope: string, shard: number, through: string, openFrom: bigint, posting: bigint]
 
 type HoldRow = [bigint, string, string, bigint, bigint, bigint[], bigint[], bigint[], bigint, bigint]

@@ -34,8 +34,7 @@ export interface PostingFacts {
   readonly holdId: number | undefined
   readonly reverses: number | undefined
   readonly expiresAt: number | undefined
-  /** The account that is closed. */
-  readonly account: string | undefined
+  readonly meta: Readonly<Record<string, string>> | undefined
 }
 
 interface HoldNow {
@@ -56,6 +55,7 @@ export class Replay {
   readonly #paths = new Map<string, number>()
   readonly #holds = new Map<number, HoldNow>()
   readonly #reversed = new Set<number>()
+  readonly #periods = new Map<string, { readonly through: string; readonly posting: number }>()
 
   open(terms: AccountOpened): void {
     this.counters.open(terms)
@@ -69,6 +69,7 @@ export class Replay {
         return this.#authorize(posting, entries)
       case 'increment':
       case 'capture':
+      case 'release':
       case 'void':
       case 'expire':
         return this.#onHold(posting, entries)
@@ -76,6 +77,8 @@ export class Replay {
         return this.#reverse(posting)
       case 'close':
         return this.#close(posting)
+      case 'closePeriod':
+        return this.#closePeriod(posting)
       default:
         return undefined
     }
@@ -111,9 +114,9 @@ export class Replay {
       else if (entry.layer === 0 && entry.amount > 0n) hold.captured += entry.amount
     }
     if (kind === 'increment') hold.expiresAt = expiresAt ?? hold.expiresAt
-    if (kind === 'void') hold.state = 'voided'
+    if (kind === 'void' || (kind === 'release' && isEmpty(hold))) hold.state = 'voided'
     if (kind === 'expire') hold.state = 'expired'
-    if (kind === 'capture' && hold.open.every((open) => open === 0n)) hold.state = 'captured'
+    if (kind === 'capture' && isEmpty(hold)) hold.state = 'captured'
     return undefined
   }
 
@@ -124,11 +127,25 @@ export class Replay {
     return undefined
   }
 
-  #close({ account }: PostingFacts): string | undefined {
+  #close({ meta }: PostingFacts): string | undefined {
+    const account = meta?.['account']
     const id = account === undefined ? undefined : this.#paths.get(account)
     if (id === undefined) return 'closes no account'
     this.counters.close(id)
     return undefined
+  }
+
+  #closePeriod({ id, meta }: PostingFacts): string | undefined {
+    const { scope, through } = meta ?? {}
+    if (scope === undefined || through === undefined) return 'closes no period'
+    if (through <= (this.#periods.get(scope)?.through ?? '')) return 'closes what was closed before'
+    this.#periods.set(scope, { through, posting: id })
+    return undefined
+  }
+
+  /** By scope: the last date that is closed, and the posting that says so. */
+  get periods(): ReadonlyMap<string, { readonly through: string; readonly posting: number }> {
+    return this.#periods
   }
 
   holdDiffers(id: number, stored: HoldState): Finding | undefined {
@@ -168,6 +185,10 @@ function raise(hold: HoldNow, { accountId, amount }: HoldEntry): void {
     hold.amounts[index]! += amount
     hold.open[index]! += amount
   }
+}
+
+function isEmpty({ open }: HoldNow): boolean {
+  return open.every((amount) => amount === 0n)
 }
 
 /** False when the leg has less than that. */

@@ -191,7 +191,7 @@ export async function rebuildDifferences(reader: Reader): Promise<Difference[]> 
               CASE WHEN e.layer = 1 AND back = (e.amount < 0) THEN e.amount ELSE 0 END AS debits_pending,
               CASE WHEN e.layer = 1 AND back = (e.amount > 0) THEN -e.amount ELSE 0 END AS credits_pending
          FROM ledger.entry e
-         JOIN (SELECT id, kind IN ('capture', 'void', 'expire') AS back FROM ledger.posting) p ON p.id = e.posting_id
+         JOIN (SELECT id, kind IN ('capture', 'release', 'void', 'expire') AS back FROM ledger.posting) p ON p.id = e.posting_id
      ), computed AS (
        SELECT account_id, sum(debits) AS debits, sum(credits) AS credits, sum(debits_pending) AS debits_pending,
               sum(credits_pending) AS credits_pending, count(*) AS version

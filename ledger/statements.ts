@@ -30,7 +30,8 @@ export const statements = {
   lockShard: `
     SELECT head_seq, head_hash, last_posting, last_account,
            (extract(epoch FROM recorded_at) * 1000)::bigint AS recorded_ms,
-           (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms
+           (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms,
+           (SELECT json_object_agg(scope, through) FROM ledger.period WHERE shard = $1) AS periods
       FROM ledger.shard WHERE shard = $1 FOR UPDATE`,
 
   // The same lock, for who already knows what is there: fails unless the head is still in its place.
@@ -76,6 +77,26 @@ export const statements = {
      CROSS JOIN LATERAL (SELECT unnest(account_ids) AS account_id FROM ledger.hold WHERE id = p.id OFFSET 0) h
      CROSS JOIN LATERAL (SELECT * FROM ledger.account WHERE id = h.account_id OFFSET 0) a
      ${balanceOfAccount}`,
+
+  // Accounts of the dates that are to be closed, as far as they are not closed themselves.
+  openDatedAccounts: `
+    SELECT ${accountColumns}
+      FROM unnest($1::text[], $2::text[]) AS wanted(scope, through)
+     CROSS JOIN (VALUES ('net:'), ('suspense:')) AS kind(prefix)
+     CROSS JOIN LATERAL (
+           SELECT kind.prefix || CASE wanted.scope WHEN '*' THEN '' ELSE wanted.scope || ':' END AS first) range
+     CROSS JOIN LATERAL (
+           SELECT * FROM ledger.account
+            WHERE path >= range.first AND path < rtrim(range.first, ':') || ';'
+              AND ledger.date_of(path) <= wanted.through OFFSET 0) a
+     CROSS JOIN LATERAL (SELECT * FROM ledger.balance WHERE account_id = a.id AND NOT closed OFFSET 0) b`,
+
+  insertPeriods: `
+    INSERT INTO ledger.period (shard, scope, through, open_from, posting_id)
+    SELECT $4::smallint, scope, through, ledger.end_of(through), posting_id
+      FROM unnest($1::text[], $2::text[], $3::bigint[]) AS t(scope, through, posting_id)
+        ON CONFLICT (shard, scope) DO UPDATE
+       SET through = EXCLUDED.through, open_from = EXCLUDED.open_from, posting_id = EXCLUDED.posting_id`,
 
   insertAccounts: `
     INSERT INTO ledger.account (id, path, currency, normal_side, limit_kind, shard, block_seq)

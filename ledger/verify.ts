@@ -6,7 +6,7 @@ import { BlockCheck } from './blockcheck.ts'
 import { Bad, bad } from './finding.ts'
 import type { BadPlace } from './finding.ts'
 import { BookPages } from './pages.ts'
-import { checkBalances, checkHolds } from './projections.ts'
+import { checkBalances, checkHolds, checkPeriods } from './projections.ts'
 import { Replay } from './replay.ts'
 
 export interface Verification {
@@ -62,6 +62,7 @@ class Verifier {
       await this.#nothingElse()
       await checkBalances(this.#client, this.#replay.counters)
       await checkHolds(this.#client, this.#replay)
+      await checkPeriods(this.#client, this.#shard, this.#replay)
       return this.#report(undefined)
     } catch (error) {
       if (error instanceof Bad) return this.#report(error.place)

@@ -61,6 +61,20 @@ export function entriesStatement(postings: readonly Posting[]): Statement {
   ])
 }
 
+/** The same scope twice in a batch: the later word stands, and two rows of one key are no statement. */
+export function periodsStatement(
+  closed: readonly { readonly scope: string; readonly through: string; readonly id: bigint }[],
+  shard: number,
+): Statement {
+  const last = [...new Map(closed.map((each) => [each.scope, each])).values()]
+  return statement('insertPeriods', [
+    last.map(({ scope }) => scope),
+    last.map(({ through }) => through),
+    last.map(({ id }) => id),
+    shard,
+  ])
+}
+
 type AccountIdOf = (path: string) => bigint
 
 export function insertHoldsStatement(holds: readonly Hold[], accountIdOf: AccountIdOf): Statement {

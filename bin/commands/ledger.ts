@@ -14,7 +14,7 @@ import {
   trialBalance,
   verifyLedger,
 } from '../../ledger/ledger.ts'
-import type { HistoryLine, Reader, Verification } from '../../ledger/ledger.ts'
+import type { HistoryLine, Reader, UnitOutcome, Verification } from '../../ledger/ledger.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
 import { amountText, render } from './ledger-table.ts'
 import type { Form, Table } from './ledger-table.ts'
@@ -195,13 +195,19 @@ async function closeDate(where: Where, network: string, date: string): Promise<C
     const closed = await reading({ databaseUrl }, (reader) =>
       closeBusinessDate(ledger, reader, { network, date, effectiveAt }),
     )
-    const answerOf = ({ outcome }: (typeof closed)[number]): string =>
+    const answerOf = (outcome: UnitOutcome): string =>
       outcome.kind === 'refused' ? outcome.reason : outcome.kind
-    const open = closed.filter(({ outcome }) => outcome.kind !== 'committed')
-    const accounts = closed.map((each) => ({ account: each.account, answer: answerOf(each) }))
+    const accounts = closed.accounts.map(({ account, outcome }) => ({ account, answer: answerOf(outcome) }))
+    const period = answerOf(closed.period)
+    const open = accounts.filter(({ answer }) => answer !== 'committed')
     return {
-      result: open.length === 0 ? 'ok' : `${open.length} accounts stay open`,
-      facts: { accounts },
+      result:
+        open.length > 0
+          ? `${open.length} accounts stay open`
+          : period === 'committed'
+            ? 'ok'
+            : `${network} is not closed up to ${date}: ${period}`,
+      facts: { accounts, period },
       text: accounts.map(({ account, answer }) => `${account} ${answer}\n`).join(''),
     }
   } finally {

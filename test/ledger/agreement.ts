@@ -73,6 +73,7 @@ export function checkAgreement(asked: readonly Unit[]): void {
     seen.set(name, (seen.get(name) ?? 0) + 1)
   }
   assert.deepEqual(accountsOf(books), accountsOfModel(model))
+  assert.deepEqual(Object.fromEntries(books.periods), model.state.closed)
   for (const [reference, hold] of Object.entries(model.state.holds)) {
     const held = books.holds.get(reference)!
     const open = held.legs.map(({ openMinor }) => openMinor)

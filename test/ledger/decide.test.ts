@@ -26,6 +26,9 @@ test('the runs above meet every answer that the books have', () => {
     'unknownHold',
     'holdNotOpen',
     'overCapture',
+    'overRelease',
+    'closedPeriod',
+    'openAccount',
     'unknownPosting',
   ]
   const rest = [

@@ -9,10 +9,16 @@ import {
   checkAnchors,
   closeBusinessDate,
   closeDueDates,
+  closePeriod,
+  expireHolds,
+  holdOf,
   keepBooks,
+  openHolds,
+  trialBalance,
   verifyLedger,
 } from '../../ledger/ledger.ts'
-import type { AccountSpec, KeepingOptions, Sign } from '../../ledger/ledger.ts'
+import { datedAs, endOf, networkOf } from '../../ledger/periods.ts'
+import type { AccountSpec, DueHold, KeepingOptions, Sign } from '../../ledger/ledger.ts'
 import { authorize, balanceOf as balancesOf, noon, openWorld, transfer, unit } from './world.ts'
 import type { World } from './world.ts'
 
@@ -24,7 +30,21 @@ let world: World
 const dated = (path: string): AccountSpec => ({ path, currency: 'KWD', normalSide: 'debit', limit: 'none' })
 
 beforeAll(async () => {
-  world = await openWorld()
+  world = await openWorld({
+    schema: `CREATE SCHEMA other; CREATE TABLE other.expired (transaction text, amount bigint);
+      GRANT USAGE ON SCHEMA other TO ledger_writer; GRANT SELECT, INSERT ON other.expired TO ledger_writer`,
+    rowKinds: [
+      {
+        name: 'expired',
+        columns: [
+          ['transaction', 'text'],
+          ['amount', 'bigint'],
+        ],
+        guard: `SELECT ordinal, 'notNow' AS reason FROM input WHERE transaction = 'no'`,
+        write: { into: 'other.expired (transaction, amount)', values: 'transaction, amount' },
+      },
+    ],
+  })
   await world.ledger.openAccounts([
     ...['20', '21', '22'].map((date) => dated(`net:knet:2026-11-${date}:KWD`)),
     dated('suspense:knet:2026-11-21:KWD'),
@@ -100,35 +120,143 @@ test('a duty that fails is logged and done again', async () => {
   expect(notes[0]).toBe('{"duty":"anchor","what":"the HSM is away"}')
 })
 
+const closing = (network: string, date: string) =>
+  closeBusinessDate(world.ledger, world.admin, { network, date, effectiveAt: noon })
+const committed = { kind: 'committed' }
+const refused = (reason: string) => ({ kind: 'refused', reason })
+
 test('a business date is closed for one network: its balance is due in settlement, suspense included', async () => {
   const { ledger, admin } = world
   await ledger.commit(unit(transfer('net:knet:2026-11-21:KWD', 'merchant:1', 500n)))
   await ledger.commit(unit(transfer('suspense:knet:2026-11-21:KWD', 'merchant:1', 7n)))
-  const closed = await closeBusinessDate(ledger, admin, {
-    network: 'knet',
-    date: '2026-11-21',
-    effectiveAt: noon,
-  })
-  expect(closed.map(({ account, outcome }) => `${account} ${outcome.kind}`)).toEqual([
+  const closed = await closing('knet', '2026-11-21')
+  expect(closed.accounts.map(({ account, outcome }) => `${account} ${outcome.kind}`)).toEqual([
     'net:knet:2026-11-21:KWD committed',
     'suspense:knet:2026-11-21:KWD committed',
   ])
   expect((await balanceOf(admin, 'settlement:knet:KWD'))?.balance).toBe(507n)
   const late = transfer('net:knet:2026-11-21:KWD', 'merchant:1', 1n)
-  expect(await ledger.commit(unit(late))).toEqual({ kind: 'refused', reason: 'closedAccount' })
+  expect(await ledger.commit(unit(late))).toEqual(refused('closedAccount'))
   for (const open of ['net:visa:2026-11-21:KWD', 'net:knet:2026-11-22:KWD']) {
-    expect(await ledger.commit(unit(transfer(open, 'merchant:1', 1n)))).toEqual({ kind: 'committed' })
+    expect(await ledger.commit(unit(transfer(open, 'merchant:1', 1n)))).toEqual(committed)
   }
+})
+
+test('the books of a network are closed up to a date once no earlier one is open, and then all of them are', async () => {
+  const { ledger, admin } = world
+  expect((await closing('knet', '2026-11-21')).period).toEqual(refused('openAccount'))
+  expect((await closing('knet', '2026-11-20')).period).toEqual(committed)
+  expect(await closing('knet', '2026-11-21')).toMatchObject({ accounts: [], period: committed })
+  expect(await closing('knet', '2026-11-21')).toMatchObject({ accounts: [], period: committed })
+  const late = { effectiveAt: Date.UTC(2026, 10, 21, 20, 59, 59, 999) } // a millisecond before midnight in Kuwait
+  const ask = (from: string, more = {}) => ledger.commit(unit(transfer(from, 'merchant:1', 1n, more)))
+  // Whatever the currency or the account of the network, opened before or not.
+  await ledger.openAccounts([{ ...dated('net:knet:2026-11-21:JPY'), currency: 'JPY' }])
+  expect((await trialBalance(admin)).some(({ currency }) => currency === 'JPY')).toBe(false)
+  expect(await ask('net:knet:2026-11-21:JPY')).toEqual(refused('closedPeriod'))
+  for (const account of ['net:knet:2026-11-22:KWD', 'settlement:knet:KWD']) {
+    expect(await ask(account, late)).toEqual(refused('closedPeriod'))
+    expect(await ask(account, { effectiveAt: late.effectiveAt + 1 })).toEqual(committed)
+  }
+  // Other networks have dates of their own, and what is of no network has none.
+  expect(await ask('net:visa:2026-11-21:KWD', late)).toEqual(committed)
+  expect(await ask('bank', late)).toEqual(committed)
+})
+
+test('the answer is kept: the same unit is refused again by the record, by another writer as well', async () => {
+  const late = unit(transfer('settlement:knet:KWD', 'merchant:1', 1n, { effectiveAt: noon - 2 * day }))
+  expect(await world.ledger.commit(late)).toEqual(refused('closedPeriod'))
+  const other = await world.open()
+  expect(await other.commit(late)).toEqual(refused('closedPeriod'))
+  const { rows } = await world.admin.query('SELECT refusal FROM ledger.unit WHERE key = $1', [late.key])
+  expect(rows).toEqual([{ refusal: 'closedPeriod' }])
+})
+
+test('a capture or a reversal that counts for a closed date is refused, and one that counts today is not', async () => {
+  const { ledger } = world
+  const hold = authorize('net:knet:2026-11-22:KWD', 'merchant:1', 9n, { expiresAt: noon + 5 * day })
+  await ledger.commit(unit(hold))
+  const capture = (effectiveAt: number, id: string) =>
+    unit({ kind: 'capture', id, holdId: hold.id, amountMinor: 9n, final: true, effectiveAt })
+  expect(await ledger.commit(capture(noon - day, 'capture:late'))).toEqual(refused('closedPeriod'))
+  expect(await ledger.commit(capture(noon, 'capture:today'))).toEqual(committed)
+  const reverse = (effectiveAt: number, id: string) =>
+    unit({ kind: 'reverse', id, reverses: 'capture:today', effectiveAt })
+  expect(await ledger.commit(reverse(noon - day, 'reverse:late'))).toEqual(refused('closedPeriod'))
+  expect(await ledger.commit(reverse(noon, 'reverse:today'))).toEqual(committed)
 })
 
 test('by the clock a date is closed once it has been over in Kuwait for long enough, and once only', async () => {
   const { ledger, admin } = world
+  await ledger.openAccounts([dated('net:gcc:2026-11-20:KWD'), dated('net:gcc:2026-11-21:KWD')])
   const midnight = Date.UTC(2026, 10, 20, 21) // the end of the 20th in Kuwait
   const paths = async (nowMs: number): Promise<string[]> =>
-    (await closeDueDates(ledger, admin, { nowMs, afterMs: 900_000 })).map(({ account }) => account)
+    (await closeDueDates(ledger, admin, { nowMs, afterMs: 900_000 })).flatMap(({ accounts, period }) =>
+      accounts.map(({ account }) => `${account} ${period.kind}`),
+    )
   expect(await paths(midnight + 899_999)).toEqual([])
-  expect(await paths(midnight + 900_000)).toEqual(['net:knet:2026-11-20:KWD'])
-  expect(await paths(midnight + day + 900_000)).toEqual(['net:visa:2026-11-21:KWD'])
+  expect(await paths(midnight + 900_000)).toEqual(['net:gcc:2026-11-20:KWD committed'])
+  const next = ['net:gcc:2026-11-21:KWD committed', 'net:visa:2026-11-21:KWD committed']
+  expect(await paths(midnight + day + 900_000)).toEqual(next)
   expect(await paths(midnight + day + 900_000)).toEqual([])
+})
+
+test('all books are closed at the end of a month: then nothing at all counts for it', async () => {
+  const { ledger, admin } = world
+  const october = { scope: '*', through: '2026-10-31', effectiveAt: noon }
+  expect(await closePeriod(ledger, admin, october)).toEqual(committed)
+  expect(await closePeriod(ledger, admin, october)).toEqual(committed)
+  const then = (effectiveAt: number) => unit(transfer('bank', 'merchant:1', 1n, { effectiveAt }))
+  expect(await ledger.commit(then(Date.UTC(2026, 9, 31, 20, 59)))).toEqual(refused('closedPeriod'))
+  expect(await ledger.commit(then(Date.UTC(2026, 9, 31, 21)))).toEqual(committed)
   expect((await verifyLedger(world.url)).bad).toBeUndefined()
+})
+
+test('the switch writes its own rows with the end of a hold: both or neither', async () => {
+  const { ledger, admin } = world
+  const hold = authorize('wallet:amal', 'merchant:1', 30n, { expiresAt: noon, meta: { transaction: 't1' } })
+  const stays = authorize('wallet:amal', 'merchant:1', 40n, { expiresAt: noon, meta: { transaction: 'no' } })
+  await ledger.commit(unit(hold))
+  await ledger.commit(
+    unit({ kind: 'release', id: 'r1', holdId: hold.id, amountMinor: 10n, effectiveAt: noon }),
+  )
+  await ledger.commit(unit(stays))
+  const rowsOf = ({ meta, openMinor }: DueHold) => [
+    { kind: 'expired', values: [meta?.['transaction'] ?? '', openMinor] },
+  ]
+  expect(await expireHolds(ledger, admin, { nowMs: noon, rowsOf })).toEqual({ expired: 1, left: 1 })
+  const { rows } = await admin.query('SELECT * FROM other.expired')
+  expect(rows).toEqual([{ transaction: 't1', amount: 20n }])
+  expect((await holdOf(admin, hold.id))?.state).toBe('expired')
+  expect(await holdOf(admin, stays.id)).toMatchObject({ state: 'open', openMinor: 40n })
+  expect((await openHolds(admin, { account: 'wallet:amal' })).map(({ reference }) => reference)).toEqual([
+    stays.id,
+  ])
+})
+
+test('the database and the writer read the same network and date out of a path, and end a date together', async () => {
+  const paths = [
+    'net:knet:2026-11-21:KWD',
+    'suspense:visa:2026-11-21:KWD',
+    'settlement:knet:KWD',
+    'scheme:knet',
+  ]
+  paths.push('net:knet', 'net:', 'net::2026-11-21:KWD', 'network:knet', 'net:knet:2026-11-21', 'wallet:1')
+  paths.push(
+    'net:knet:2026-11-21:KWD:x',
+    'net:knet:21-11-2026:KWD',
+    'xnet:knet:2026-11-21:KWD',
+    'rounding:KWD',
+  )
+  const { rows } = await world.admin.query<{ network: string | null; date: string | null }>(
+    `SELECT ledger.network_of(path) AS network, ledger.date_of(path) AS date
+       FROM unnest($1::text[]) WITH ORDINALITY AS t(path, place) ORDER BY place`,
+    [paths],
+  )
+  expect(rows.map(({ network }) => network ?? undefined)).toEqual(paths.map(networkOf))
+  expect(rows.map(({ date }) => date ?? undefined)).toEqual(paths.map((path) => datedAs(path)?.date))
+  const end = await world.admin.query<{ end: bigint }>(
+    `SELECT (extract(epoch FROM ledger.end_of('2026-12-31')) * 1000)::bigint AS end`,
+  )
+  expect(Number(end.rows[0]!.end)).toBe(endOf('2026-12-31'))
 })

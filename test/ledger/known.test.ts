@@ -9,7 +9,7 @@ const head = (seq: bigint, recordedAt = 0): KnownHead => {
 }
 const account = (id: bigint, path: string) =>
   newAccount({ id, path, currency: 'KWD', normalSide: 'credit', limit: 'none' })
-const both = [account(1n, 'bank'), account(2n, 'merchant:1')]
+const both = { accounts: [account(1n, 'bank'), account(2n, 'merchant:1')], periods: new Map() }
 const payment = [unit(transfer('bank', 'merchant:1', 5n))]
 
 function at(seq: bigint): { readonly known: KnownBooks; readonly clock: ManualClock } {

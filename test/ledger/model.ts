@@ -35,6 +35,8 @@ interface State {
   accounts: Record<string, ModelAccount>
   holds: Record<string, ModelHold>
   postings: Record<string, ModelPosting>
+  /** Closed up to and including this date, by network; `*` is everybody. */
+  closed: Record<string, string>
 }
 
 /** A refusal; what it says is all that is needed of it. */
@@ -57,7 +59,7 @@ export class Model {
   readonly answers = new Map<string, { body: string; outcome: UnitOutcome }>()
 
   constructor(accounts: Record<string, ModelAccount>) {
-    this.state = { accounts, holds: {}, postings: {} }
+    this.state = { accounts, holds: {}, postings: {}, closed: {} }
   }
 
   commit(unit: Unit): UnitOutcome {
@@ -91,8 +93,8 @@ function refusalOf(act: () => void): UnitOutcome | undefined {
 }
 
 /** `structuredClone` would be most of a run's time. What a posting moved is never changed. */
-function copyOf({ accounts, holds, postings }: State): State {
-  const copied: State = { accounts: {}, holds: {}, postings: {} }
+function copyOf({ accounts, holds, postings, closed }: State): State {
+  const copied: State = { accounts: {}, holds: {}, postings: {}, closed: { ...closed } }
   for (const path in accounts) copied.accounts[path] = { ...accounts[path]! }
   for (const id in holds) {
     copied.holds[id] = { ...holds[id]!, legs: holds[id]!.legs.map((leg) => ({ ...leg })) }
@@ -102,7 +104,8 @@ function copyOf({ accounts, holds, postings }: State): State {
 }
 
 function checkForm(command: Command): void {
-  if (command.kind === 'capture') need(command.amountMinor > 0n && command.amountMinor <= most, 'badAmount')
+  if (command.kind === 'capture' || command.kind === 'release')
+    need(command.amountMinor > 0n && command.amountMinor <= most, 'badAmount')
   if (!('legs' in command)) return
   for (const { amountMinor } of command.legs) need(amountMinor > 0n && amountMinor <= most, 'badAmount')
   need(command.legs.length > 0, 'unbalanced')
@@ -161,6 +164,7 @@ function perform(state: State, command: Command): void {
   switch (command.kind) {
     case 'post':
       checkLegs(state, command.legs)
+      checkDates(state, command.legs, command.effectiveAt)
       checkConditions(state, command.conditions)
       for (const leg of command.legs) post(leg.account, leg.side === 'debit', leg.amountMinor)
       break
@@ -195,6 +199,7 @@ function perform(state: State, command: Command): void {
       const sides = [true, false].map((debit) => it.legs.filter((leg) => leg.debit === debit))
       const open = sides[0]!.reduce((sum, leg) => sum + leg.open, 0n)
       need(command.amountMinor <= open, 'overCapture')
+      checkDates(state, it.legs, command.effectiveAt)
       for (const legs of sides) {
         let openSoFar = 0n
         let givenSoFar = 0n
@@ -210,6 +215,23 @@ function perform(state: State, command: Command): void {
       }
       it.taken += command.amountMinor
       it.over = command.final || command.amountMinor === open
+      break
+    }
+    case 'release': {
+      const it = openHold(command.holdId)
+      const open = it.legs.reduce((sum, leg) => (leg.debit ? sum + leg.open : sum), 0n)
+      need(command.amountMinor <= open, 'overRelease')
+      for (const debit of [true, false]) {
+        let [openSoFar, givenSoFar] = [0n, 0n]
+        for (const leg of it.legs.filter((each) => each.debit === debit)) {
+          openSoFar += leg.open
+          const share = (openSoFar * command.amountMinor) / open - givenSoFar
+          givenSoFar += share
+          hold(leg.account, debit, -share)
+          leg.open -= share
+        }
+      }
+      it.over = command.amountMinor === open
       break
     }
     case 'void':
@@ -231,6 +253,7 @@ function perform(state: State, command: Command): void {
         first.moved.every(({ account }) => !state.accounts[account]!.closed),
         'closedAccount',
       )
+      checkDates(state, first.moved, command.effectiveAt)
       for (const { account, debit, amount } of first.moved) post(account, !debit, amount)
       first.undone = true
       break
@@ -241,6 +264,17 @@ function perform(state: State, command: Command): void {
       need(!it.closed, 'closedAccount')
       need(it.dr === it.cr && it.drHeld === 0n && it.crHeld === 0n, 'accountNotEmpty')
       it.closed = true
+      break
+    }
+    case 'closePeriod': {
+      const { scope, through } = command
+      need((state.closed[scope] ?? '') < through, 'closedPeriod')
+      for (const [path, { closed }] of Object.entries(state.accounts)) {
+        const [kind, network, date = ''] = path.split(':')
+        const meant = (kind === 'net' || kind === 'suspense') && [network, '*'].includes(scope)
+        need(!meant || closed || date > through, 'openAccount')
+      }
+      state.closed[scope] = through
     }
   }
   for (const path of touched) {
@@ -258,6 +292,17 @@ function checkLegs(state: State, legs: readonly Leg[]): void {
     need(it !== undefined, 'unknownAccount')
     need(!it.closed, 'closedAccount')
     need(it.currency === currency, 'wrongCurrency')
+  }
+}
+
+/** Money of a network, or any at all where all is closed, does not move on a day that is over. */
+function checkDates(state: State, legs: readonly { account: string }[], at: number): void {
+  const date = new Date(at + 10_800_000).toISOString().slice(0, 10)
+  for (const { account } of legs) {
+    const [kind, network = ''] = account.split(':')
+    const ofNetwork = ['net', 'suspense', 'settlement', 'scheme'].includes(kind!)
+    for (const scope of ofNetwork ? ['*', network] : ['*'])
+      need(date > (state.closed[scope] ?? ''), 'closedPeriod')
   }
 }
 

@@ -10,6 +10,8 @@ export const modelAccounts: readonly AccountSpec[] = [
   { path: 'wallet:b', currency: 'KWD', normalSide: 'credit', limit: 'noOverdraft' },
   { path: 'merchant', currency: 'KWD', normalSide: 'credit', limit: 'none' },
   { path: 'spare', currency: 'KWD', normalSide: 'credit', limit: 'none' },
+  { path: 'net:knet:2026-11-21:KWD', currency: 'KWD', normalSide: 'debit', limit: 'none' },
+  { path: 'settlement:knet:KWD', currency: 'KWD', normalSide: 'debit', limit: 'none' },
   { path: 'fx:JPY', currency: 'JPY', normalSide: 'debit', limit: 'none' },
   { path: 'wallet:yen', currency: 'JPY', normalSide: 'credit', limit: 'noOverdraft' },
 ]
@@ -27,8 +29,8 @@ const account = fc.oneof(
 
 /** Mostly of one currency. */
 const pair = fc.oneof(
-  { weight: 20, arbitrary: fc.shuffledSubarray(paths.slice(0, 6), { minLength: 2, maxLength: 2 }) },
-  { weight: 3, arbitrary: fc.shuffledSubarray(paths.slice(6), { minLength: 2, maxLength: 2 }) },
+  { weight: 20, arbitrary: fc.shuffledSubarray(paths.slice(0, 8), { minLength: 2, maxLength: 2 }) },
+  { weight: 3, arbitrary: fc.shuffledSubarray(paths.slice(8), { minLength: 2, maxLength: 2 }) },
   { weight: 1, arbitrary: fc.tuple(account, account) },
 )
 
@@ -85,7 +87,11 @@ function present<T extends object>(record: T): T {
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as T
 }
 
-const effectiveAt = fc.constant(noon)
+/** Today, and now and then the day before. */
+const effectiveAt = fc.oneof(
+  { weight: 12, arbitrary: fc.constant(noon) },
+  { weight: 1, arbitrary: fc.constant(noon - 86_400_000) },
+)
 
 const command: fc.Arbitrary<Command> = fc
   .oneof(
@@ -121,6 +127,16 @@ const command: fc.Arbitrary<Command> = fc
     },
     {
       weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant('release' as const),
+        id: endId,
+        holdId,
+        amountMinor: amount,
+        effectiveAt,
+      }),
+    },
+    {
+      weight: 2,
       arbitrary: fc.record({ kind: fc.constant('void' as const), id: endId, holdId, effectiveAt }),
     },
     {
@@ -139,6 +155,16 @@ const command: fc.Arbitrary<Command> = fc
     {
       weight: 1,
       arbitrary: fc.record({ kind: fc.constant('close' as const), id: endId, account, effectiveAt }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant('closePeriod' as const),
+        id: endId,
+        scope: fc.constantFrom('knet', 'visa', '*'),
+        through: fc.constantFrom('2026-11-19', '2026-11-20', '2026-11-21'),
+        effectiveAt,
+      }),
     },
   )
   .map((made) => present(made) as Command)

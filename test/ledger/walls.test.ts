@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { databaseError, openClient } from '../../kernel/database.ts'
 import type { DatabaseClient } from '../../kernel/database.ts'
+import { closeBusinessDate } from '../../ledger/ledger.ts'
 import { countOf, faultOf, openWorld, ownedBy, transfer, unit } from './world.ts'
 import type { World } from './world.ts'
 
@@ -13,6 +14,16 @@ beforeAll(async () => {
   world = await openWorld()
   await world.ledger.commit(unit(transfer('bank', 'wallet:amal', 1_000n)))
   await world.ledger.commit(unit(transfer('wallet:amal', 'merchant:1', 100n)))
+  await world.ledger.openAccounts(
+    ['net:knet:2026-11-20:KWD', 'net:knet:2026-11-21:KWD', 'settlement:knet:KWD'].map((path) => {
+      return { path, currency: 'KWD', normalSide: 'debit', limit: 'none' }
+    }),
+  )
+  await closeBusinessDate(world.ledger, world.admin, {
+    network: 'knet',
+    date: '2026-11-20',
+    effectiveAt: Date.UTC(2026, 10, 22),
+  })
   const as = async (role: string): Promise<DatabaseClient> => {
     const client = await openClient({ databaseUrl: world.url, applicationName: 'test' })
     await client.query(`SET ROLE ${role}`)
@@ -41,7 +52,7 @@ async function attempt(client: DatabaseClient, statement: string): Promise<strin
 }
 
 const logs = ['account', 'unit', 'posting', 'entry', 'block', 'currency']
-const projections = ['balance', 'hold', 'shard']
+const projections = ['balance', 'hold', 'period', 'shard']
 
 describe('the writer, with SQL of its own', () => {
   test.each(logs)('cannot change, delete or empty ledger.%s', async (table) => {
@@ -67,6 +78,13 @@ describe('the writer, with SQL of its own', () => {
     `INSERT INTO ledger.entry VALUES ${amounts
       .map((amount, seq) => `(${id}, ${seq}, 0, ${seq + 1}, 'KWD', ${amount}, ${900 + seq}, 0, 0, 0)`)
       .join(', ')}`
+
+  const entriesOn = (path: string): string =>
+    `INSERT INTO ledger.entry SELECT 99, side, 0, a.id, 'KWD', CASE side WHEN 0 THEN 5 ELSE -5 END, 900 + side, 0, 0, 0
+       FROM ledger.account a, generate_series(0, 1) AS side WHERE path = '${path}'`
+  const periodPosting = (through: string): string =>
+    `INSERT INTO ledger.posting (id, reference, kind, effective_at, meta, shard, block_seq, recorded_at)
+     VALUES (99, 'direct', 'closePeriod', now(), '{"scope": "knet", "through": "${through}"}', 0, ${nextBlock}, now())`
 
   test.each([
     ['add entries that do not sum to zero', `${posting(99, nextBlock)}; ${entries(99, 100, -99)}`, 'refused'],
@@ -115,6 +133,39 @@ describe('the writer, with SQL of its own', () => {
       `INSERT INTO ledger.unit SELECT key, body_hash, refusal, shard, ${nextBlock}, 0, 0, 0 FROM ledger.unit LIMIT 1`,
       'duplicate',
     ],
+    [
+      'post to a network for a date that is closed',
+      `${posting(99, nextBlock).replace('now(), 0', `'2026-11-20T20:59:59Z', 0`)}; ${entriesOn('settlement:knet:KWD')}`,
+      'refused',
+    ],
+    [
+      'open an account of a date that is closed',
+      `INSERT INTO ledger.account SELECT 999, 'net:knet:2026-11-20:USD', 'USD', 'debit', 'none', 0, head_seq + 1 FROM ledger.shard`,
+      'refused',
+    ],
+    [
+      'touch an account that is closed',
+      `UPDATE ledger.balance SET version = version + 1 WHERE closed`,
+      'refused',
+    ],
+    ['open an account again', `UPDATE ledger.balance SET closed = false WHERE closed`, 'refused'],
+    ['open a period again', `UPDATE ledger.period SET through = '2026-11-19'`, 'refused'],
+    [
+      'close a period without a posting',
+      `UPDATE ledger.period SET through = '2026-11-22', open_from = ledger.end_of('2026-11-22')`,
+      'refused',
+    ],
+    [
+      'close a period that has an open account',
+      `${periodPosting('2026-11-21')};
+       UPDATE ledger.period SET through = '2026-11-21', open_from = ledger.end_of('2026-11-21'), posting_id = 99`,
+      'refused',
+    ],
+    [
+      'close a period at another time than its end',
+      `INSERT INTO ledger.period VALUES (0, 'visa', '2026-11-21', '2026-11-21T00:00:00Z', 1)`,
+      'check',
+    ],
     ['turn the triggers off', 'ALTER TABLE ledger.entry DISABLE TRIGGER ALL', 'denied'],
     ['turn all triggers off', 'SET session_replication_role = replica', 'denied'],
   ])('cannot %s', async (_, statement, fault) => {
@@ -123,6 +174,18 @@ describe('the writer, with SQL of its own', () => {
 
   test('can do what the ones above would do if they were right', async () => {
     expect(await attempt(writer, `${posting(99, nextBlock)}; ${entries(99, 100, -100)}`)).toBe('done')
+    const open = posting(99, nextBlock).replace('now(), 0', `'2026-11-20T21:00:00Z', 0`)
+    expect(await attempt(writer, `${open}; ${entriesOn('settlement:knet:KWD')}`)).toBe('done')
+    const earlier = `'2026-11-20T20:59:59Z', 0`
+    const elsewhere = posting(99, nextBlock).replace('now(), 0', earlier)
+    expect(await attempt(writer, `${elsewhere}; ${entriesOn('merchant:1')}`)).toBe('done')
+    expect(
+      await attempt(
+        writer,
+        `${periodPosting('2026-11-21').replace('knet', 'visa')};
+         INSERT INTO ledger.period VALUES (0, 'visa', '2026-11-21', ledger.end_of('2026-11-21'), 99)`,
+      ),
+    ).toBe('done')
   })
 })
 

@@ -23,17 +23,22 @@ afterAll(() => world.close())
 async function town(ledger: Ledger): Promise<{ readonly of: (unit: Unit) => Unit; readonly prefix: string }> {
   run++
   const prefix = `${run}/`
-  await ledger.openAccounts(modelAccounts.map((spec) => ({ ...spec, path: prefix + spec.path })))
+  await ledger.openAccounts(modelAccounts.map((spec) => ({ ...spec, path: pathOf(prefix, spec.path) })))
   const legsOf = (legs: readonly Leg[]): Leg[] =>
-    legs.map((leg) => ({ ...leg, account: prefix + leg.account }))
+    legs.map((leg) => ({ ...leg, account: pathOf(prefix, leg.account) }))
   const commandOf = (command: Command): Command => {
     const renamed: Record<string, unknown> = { ...command, id: prefix + command.id }
     if ('holdId' in command) renamed['holdId'] = prefix + command.holdId
     if ('reverses' in command) renamed['reverses'] = prefix + command.reverses
-    if ('account' in command) renamed['account'] = prefix + command.account
+    if ('account' in command) renamed['account'] = pathOf(prefix, command.account)
+    // What would close all books would close those of other runs.
+    if ('scope' in command) renamed['scope'] = prefix + (command.scope === '*' ? 'all' : command.scope)
     if ('legs' in command) renamed['legs'] = legsOf(command.legs)
     if ('conditions' in command) {
-      renamed['conditions'] = command.conditions.map((each) => ({ ...each, account: prefix + each.account }))
+      renamed['conditions'] = command.conditions.map((each) => ({
+        ...each,
+        account: pathOf(prefix, each.account),
+      }))
     }
     return renamed as unknown as Command
   }
@@ -45,12 +50,19 @@ async function town(ledger: Ledger): Promise<{ readonly of: (unit: Unit) => Unit
   return { of, prefix }
 }
 
+/** An account of a network is that of a network of this run. */
+function pathOf(prefix: string, path: string): string {
+  const [kind, ...rest] = path.split(':')
+  const ofNetwork = kind === 'net' || kind === 'settlement'
+  return ofNetwork ? `${kind}:${prefix}${rest.join(':')}` : prefix + path
+}
+
 function openModel(prefix: string): Model {
   const none = { closed: false, dr: 0n, cr: 0n, drHeld: 0n, crHeld: 0n, entries: 0n }
   return new Model(
     Object.fromEntries(
       modelAccounts.map(({ path, currency, normalSide, limit }) => [
-        prefix + path,
+        pathOf(prefix, path),
         { currency, debitNormal: normalSide === 'debit', limited: limit === 'noOverdraft', ...none },
       ]),
     ),
@@ -62,8 +74,8 @@ async function stateOf(prefix: string): Promise<unknown> {
     `SELECT a.path, b.debits AS dr, b.credits AS cr, b.debits_pending AS "drHeld", b.credits_pending AS "crHeld",
             b.version AS entries, b.closed
        FROM ledger.balance b JOIN ledger.account a ON a.id = b.account_id
-      WHERE starts_with(a.path, $1) ORDER BY a.path`,
-    [prefix],
+      WHERE a.path = ANY ($1::text[]) ORDER BY a.path`,
+    [modelAccounts.map(({ path }) => pathOf(prefix, path))],
   )
   return rows
 }
