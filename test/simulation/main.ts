@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
-import { bugs } from './bugs.ts'
-import { faultNames } from './faults.ts'
-import { type HistoryOptions, purchasesDefault, runHistory } from './history.ts'
+import { bugs } from './bugs/bugs.ts'
+import { runHistory } from './history.ts'
+import { shrunkStory } from './shrink.ts'
 
 /** `npm run simulate -- --histories N --seed S`: exit 0 when no history violated anything. */
 const { values } = parseArgs({
@@ -42,7 +42,10 @@ for (let index = 0; index < histories; index++) {
   firstSeed ??= seed + index
 }
 const seconds = Number(((performance.now() - startedAt) / 1_000).toFixed(1))
-if (firstSeed !== undefined) await explain({ seed: firstSeed, ...(bug === undefined ? {} : { bug }) })
+if (firstSeed !== undefined) {
+  const story = await shrunkStory({ seed: firstSeed, ...(bug === undefined ? {} : { bug }) })
+  for (const line of story) console.error(line)
+}
 const hash = traceHash.toString(16).padStart(8, '0')
 if (values.json) console.log(JSON.stringify({ histories, violations, firstSeed, seconds, traceHash: hash }))
 else {
@@ -51,30 +54,3 @@ else {
   console.log(`histories ${histories} violations ${violations} seconds ${seconds}`)
 }
 process.exitCode = violations === 0 ? 0 : 1
-
-/** The smallest history of the seed that still goes wrong, told. */
-async function explain(found: HistoryOptions): Promise<void> {
-  let smallest: HistoryOptions & { purchases: number; off: ReadonlySet<string> } = {
-    ...found,
-    purchases: purchasesDefault,
-    off: new Set<string>(),
-  }
-  const fails = async (options: HistoryOptions): Promise<boolean> =>
-    (await runHistory(options)).violations.length > 0
-  for (;;) {
-    const fewer = { ...smallest, purchases: Math.floor(smallest.purchases / 2) }
-    if (fewer.purchases === 0 || !(await fails(fewer))) break
-    smallest = fewer
-  }
-  for (const name of faultNames) {
-    const without = { ...smallest, off: new Set([...smallest.off, name]) }
-    if (await fails(without)) smallest = without
-  }
-  const told = await runHistory({ ...smallest, tell: true })
-  const on = faultNames.filter((name) => !smallest.off.has(name))
-  console.error(
-    `seed ${found.seed}, shrunk to ${smallest.purchases} purchases with: ${on.join(', ') || 'no faults'}`,
-  )
-  for (const line of told.story) console.error(line)
-  for (const violation of told.violations) console.error(violation)
-}

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { bugs } from './bugs.ts'
+import { bugs } from './bugs/bugs.ts'
 import { runHistory } from './history.ts'
 
 const program = fileURLToPath(new URL('main.ts', import.meta.url))

@@ -1,10 +1,12 @@
-import type { Kind } from '../../switch/transaction/kinds.ts'
 import { Secret } from '../../kernel/secret.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { InboundRequest, InboundReversal, SourceRules } from '../../switch/arrivals.ts'
 import type { Waiter } from '../../switch/live.ts'
 import type { Answer } from '../../switch/transaction/transaction.ts'
-import type { FaultRates } from './faults.ts'
+import type { Door } from './door.ts'
+import type { FaultRates } from './faults/faults.ts'
+import type { SimulatedKind } from './kinds/kind.ts'
+import { drawKind } from './kinds/kinds.ts'
 import type { World } from './world.ts'
 
 const source: SourceRules = {
@@ -14,19 +16,12 @@ const source: SourceRules = {
   terminalTimeoutMs: 10_000,
 }
 
-/** Where what the terminals send comes in. */
-export interface Door {
-  request(request: InboundRequest, waiter: Waiter): Promise<void>
-  reversal(reversal: InboundReversal, waiter: Waiter): Promise<void>
-}
-
 /** What one terminal knows of one purchase: its own book, which nothing in the switch can touch. */
 export interface Told {
   readonly rrn: string
-  readonly kind: Kind
+  readonly kind: SimulatedKind
+  readonly pan: string
   readonly amountMinor: bigint
-  /** What the approval must cost the cardholder. */
-  readonly costMinor: bigint
   readonly sourceKey: string
   readonly answers: Answer[]
   reversalAsked: boolean
@@ -38,14 +33,12 @@ export interface Told {
   gaveUp: boolean
 }
 
-/** What terminals ask for, as often as it stands here. */
-const kindMix: readonly Kind[] = ['purchase', 'purchase', 'purchase', 'withdrawal', 'refund', 'balance']
+/** Cards of test ranges, one for each network. */
+const cards = ['8888880000000000', '8888880000000001']
 
-const processingCodes: Readonly<Record<Kind, string>> = {
-  purchase: '000000',
-  withdrawal: '010000',
-  refund: '200000',
-  balance: '310000',
+/** A way to a node, which is shut while it is down. */
+interface Line {
+  readonly door: Door | undefined
 }
 
 /** Terminals that buy, and do what terminals do when the answer is late or wrong. */
@@ -54,14 +47,14 @@ export class SimulatedTerminals {
   readonly #asked = new Set<string>()
   readonly #world: World
   readonly #random: Random
-  readonly #faults: () => FaultRates
-  readonly #door: () => Door | undefined
+  readonly #rates: () => FaultRates
+  readonly #lines: readonly Line[]
 
-  constructor(world: World, faults: () => FaultRates, door: () => Door | undefined) {
+  constructor(world: World, rates: () => FaultRates, lines: readonly Line[]) {
     this.#world = world
     this.#random = world.random('terminals')
-    this.#faults = faults
-    this.#door = door
+    this.#rates = rates
+    this.#lines = lines
   }
 
   schedule(count: number, withinMs: number): void {
@@ -72,13 +65,13 @@ export class SimulatedTerminals {
 
   #buy(index: number): void {
     const rrn = String(index + 1).padStart(12, '0')
-    const kind = kindMix[this.#random.below(kindMix.length)]!
-    const amountMinor = kind === 'balance' ? 0n : BigInt(1_000 + this.#random.below(50_000))
+    const kind = drawKind(this.#random)
+    const amountMinor = kind.amountMinor(this.#random)
     const told: Told = {
       rrn,
       kind,
+      pan: cards[this.#random.below(cards.length)]!,
       amountMinor,
-      costMinor: kind === 'refund' ? -amountMinor : amountMinor,
       sourceKey: `acq|0200|20261122090000|${rrn.slice(-6)}||T0000001`,
       answers: [],
       reversalAsked: false,
@@ -89,7 +82,7 @@ export class SimulatedTerminals {
     }
     this.book.push(told)
     this.#ask(told)
-    const { mismatch, repeat, reverseEarly } = this.#faults()
+    const { mismatch, repeat, reverseEarly } = this.#rates()
     if (this.#chance(mismatch)) this.#world.after(this.#random.below(5_000), () => this.#askOther(told))
     if (this.#chance(repeat)) this.#world.after(this.#random.below(9_000), () => this.#ask(told))
     if (this.#chance(reverseEarly))
@@ -101,8 +94,8 @@ export class SimulatedTerminals {
   #judge(told: Told): void {
     const approved = told.answers.some(({ responseCode }) => responseCode === '00')
     if (approved) {
-      if (told.kind !== 'balance' && this.#chance(this.#faults().partial)) this.#reduce(told)
-      if (this.#chance(this.#faults().reverseAfter))
+      if (told.kind.taken !== 0n && this.#chance(this.#rates().partial)) this.#reduce(told)
+      if (this.#chance(this.#rates().reverseAfter))
         this.#world.after(this.#random.below(50), () => this.#reverse(told))
       return
     }
@@ -126,9 +119,12 @@ export class SimulatedTerminals {
     })
   }
 
-  /** Only after an answer: otherwise the other data might be the first to arrive, and be the request itself. */
+  /**
+   * Only after an answer that is on record: otherwise the other data might be the first to be recorded, and be the
+   * request itself.
+   */
   #askOther(told: Told): void {
-    if (told.answers.length === 0) return
+    if (!told.answers.some(({ responseCode }) => responseCode === '00')) return
     this.#send(told, told.amountMinor + 7n, (answer) => {
       if (answer.responseCode === '00') told.mismatchApproved = true
     })
@@ -137,7 +133,7 @@ export class SimulatedTerminals {
   #send(told: Told, amountMinor: bigint, hear: (answer: Answer) => void): void {
     const repeat = this.#asked.has(told.rrn)
     this.#asked.add(told.rrn)
-    if (this.#chance(this.#faults().drop)) return
+    if (this.#chance(this.#rates().drop)) return
     this.#world.after(1 + this.#random.below(20), () => {
       void this.#door()?.request(this.#purchase(told, amountMinor, repeat), this.#waiter(hear))
     })
@@ -147,7 +143,7 @@ export class SimulatedTerminals {
     if (told.reversalAcknowledged) return
     told.reversalAsked = true
     this.#world.note(`terminal ${told.rrn} reverses`)
-    if (!this.#chance(this.#faults().drop)) {
+    if (!this.#chance(this.#rates().drop)) {
       this.#world.after(1 + this.#random.below(20), () => {
         const waiter = this.#waiter((answer) => {
           if (['00', '21', '25'].includes(answer.responseCode)) told.reversalAcknowledged = true
@@ -172,7 +168,7 @@ export class SimulatedTerminals {
     const part = told.parts[index]!
     if (part.acknowledged) return
     this.#world.note(`terminal ${told.rrn} keeps ${part.actualMinor}`)
-    if (!this.#chance(this.#faults().drop)) {
+    if (!this.#chance(this.#rates().drop)) {
       this.#world.after(1 + this.#random.below(20), () => {
         const waiter = this.#waiter((answer) => {
           if (['00', '21'].includes(answer.responseCode)) part.acknowledged = true
@@ -187,11 +183,16 @@ export class SimulatedTerminals {
 
   #waiter(hear: (answer: Answer) => void): Waiter {
     return (answer) => {
-      const { answerUnsent, answerLost } = this.#faults()
+      const { answerUnsent, answerLost } = this.#rates()
       if (this.#chance(answerUnsent)) return Promise.resolve('notSent')
       if (!this.#chance(answerLost)) this.#world.after(1 + this.#random.below(20), () => hear(answer))
       return Promise.resolve('written')
     }
+  }
+
+  /** Whichever node the terminal's line leads to this time. */
+  #door(): Door | undefined {
+    return this.#lines[this.#random.below(this.#lines.length)]!.door
   }
 
   #chance(rate: number): boolean {
@@ -204,11 +205,11 @@ export class SimulatedTerminals {
       repeat,
       source,
       sourceKey: told.sourceKey,
-      fingerprint: `888888******0001|${processingCodes[told.kind]}|${amountMinor}|KWD|M1`,
-      cardMask: '888888******0001',
+      fingerprint: `${maskOf(told.pan)}|${told.kind.processingCode}|${amountMinor}|KWD|M1`,
+      cardMask: maskOf(told.pan),
       request: {
-        mti: '0200',
-        processingCode: processingCodes[told.kind],
+        mti: told.kind.mti,
+        processingCode: told.kind.processingCode,
         amountMinor,
         currency: 'KWD',
         transmittedAt: '1122090000',
@@ -221,7 +222,7 @@ export class SimulatedTerminals {
         terminalId: 'T0000001',
         merchantId: 'M1',
       },
-      secrets: new Secret({ pan: '8888880000000001', pinBlock: new Uint8Array(8) }),
+      secrets: new Secret({ pan: told.pan, pinBlock: new Uint8Array(8) }),
       receivedMonotonicMs: this.#world.monotonicMs(),
       described: '0200',
     }
@@ -240,4 +241,8 @@ export class SimulatedTerminals {
       described: '0420',
     }
   }
+}
+
+function maskOf(pan: string): string {
+  return `${pan.slice(0, 6)}******${pan.slice(-4)}`
 }

@@ -12,7 +12,8 @@ import {
 } from '../../switch/journal.ts'
 import type { Obligation, SourceReversal, Transaction } from '../../switch/transaction/transaction.ts'
 import { SimulatedBooks } from './books.ts'
-import type { FaultRates } from './faults.ts'
+import type { FaultRates } from './faults/faults.ts'
+import type { Life } from './life.ts'
 import type { World } from './world.ts'
 
 export interface StoredObligation extends Obligation {
@@ -42,32 +43,33 @@ export class SimulatedDatabase {
   readonly #reversals = new Map<string, SourceReversal>()
   readonly #world: World
   readonly #random: Random
-  readonly #faults: () => FaultRates
+  readonly #rates: () => FaultRates
   readonly #ignored: 'versions' | 'fences' | undefined
   #stan = 0
   #attempts = 0
 
-  constructor(world: World, faults: () => FaultRates, ignored: 'versions' | 'fences' | undefined) {
+  constructor(world: World, rates: () => FaultRates, ignored: 'versions' | 'fences' | undefined) {
     this.#ignored = ignored
     this.#world = world
     this.#random = world.random('database')
-    this.#faults = faults
+    this.#rates = rates
   }
 
   /** A connection of one life of a node: when the life ends, nothing is heard through it any more. */
-  connect(alive: () => boolean): Journal & { openAccounts(accounts: readonly AccountSpec[]): Promise<void> } {
+  connect(life: Life): Journal & { openAccounts(accounts: readonly AccountSpec[]): Promise<void> } {
     const read = <T>(look: () => T): Promise<T> =>
       new Promise((resolve, reject) => {
-        const away = this.#random.fraction() < this.#faults().journalAway
+        const away = this.#random.fraction() < this.#rates().journalAway
         this.#world.after(1 + this.#random.below(3), () => {
-          if (!alive()) return
-          if (away) reject(new JournalUnavailable())
-          else resolve(look())
+          if (away) return life.enter(() => reject(new JournalUnavailable()))
+          // What was asked for is done, whoever hears of it.
+          const found = look()
+          life.enter(() => resolve(found))
         })
       })
     return {
       available: true,
-      commit: (unit) => this.#commit(unit, alive),
+      commit: (unit) => this.#commit(unit, life),
       transactionByKey: (key) => read(() => this.#read(this.#byKey.get(key))),
       transactionById: (id) => read(() => this.#read(id)),
       sourceReversal: (key) => read(() => this.#reversals.get(key)),
@@ -109,13 +111,11 @@ export class SimulatedDatabase {
     return String(this.#stan).padStart(6, '0')
   }
 
-  #commit(unit: JournalUnit, alive: () => boolean): Promise<CommitOutcome> {
-    const { commitLost, commitUnheard, commitZombie, commitSlow } = this.#faults()
+  #commit(unit: JournalUnit, life: Life): Promise<CommitOutcome> {
+    const { commitLost, commitUnheard, commitZombie, commitSlow } = this.#rates()
     const random = this.#random
     return new Promise((resolve) => {
-      const answer = (outcome: CommitOutcome): void => {
-        if (alive()) resolve(outcome)
-      }
+      const answer = (outcome: CommitOutcome): void => life.enter(() => resolve(outcome))
       const after = (delayMs: number, run: () => void): void => void this.#world.after(delayMs, run)
       const takes = random.fraction() < commitSlow ? random.below(6_000) : 1 + random.below(4)
       const [lost, unheard, zombie] = [random.fraction(), random.fraction(), random.fraction()]

@@ -1,0 +1,23 @@
+import type { Connector } from '../../../connectors/connector.ts'
+import type { Clock } from '../../../kernel/clock.ts'
+import type { Journal } from '../../../switch/journal.ts'
+import type { SimulatedDatabase } from '../database.ts'
+import type { Door } from '../door.ts'
+
+/**
+ * A mistake planted around the core and the shell: where they meet the journal, the database, the networks and the
+ * sources. The simulation is worth nothing unless it finds each of them.
+ */
+export interface Bug {
+  readonly journal?: (journal: Journal, clock: Clock) => Journal
+  readonly connector?: (connector: Connector, clock: Clock) => Connector
+  readonly clock?: (clock: Clock) => Clock
+  /** What sources come in by. */
+  readonly door?: (door: Door) => Door
+  /** What a crash takes with it that it should not. */
+  readonly crash?: (database: SimulatedDatabase) => void
+  /** What the database does not look at when it commits. */
+  readonly ignore?: 'versions' | 'fences'
+  /** It takes several things at once to go wrong: some hundred histories. */
+  readonly rare?: boolean
+}

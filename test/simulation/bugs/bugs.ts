@@ -1,0 +1,20 @@
+import { earlyDecline, repeatAnsweredAnew } from './answers.ts'
+import type { Bug } from './bug.ts'
+import { answerBeforeCommit, commitRetriedAfterUnknown, sentBeforeIntent } from './commits.ts'
+import { fenceIgnored, noRowLock, obligationsInMemory } from './guards.ts'
+import { lateApprovalPosts, noReversalOnTimeout, noTombstone } from './outcomes.ts'
+
+/** Every planted mistake. A new one is a file beside this one, or a few lines in one of them, and a name here. */
+export const bugs: Readonly<Record<string, Bug>> = {
+  'answer-before-commit': answerBeforeCommit,
+  'no-row-lock': noRowLock,
+  'fence-ignored': fenceIgnored,
+  'no-tombstone': noTombstone,
+  'no-reversal-on-timeout': noReversalOnTimeout,
+  'late-approval-posts': lateApprovalPosts,
+  'obligations-in-memory': obligationsInMemory,
+  'commit-retried-after-unknown': commitRetriedAfterUnknown,
+  'repeat-answered-anew': repeatAnsweredAnew,
+  'sent-before-intent': sentBeforeIntent,
+  'early-decline': earlyDecline,
+}

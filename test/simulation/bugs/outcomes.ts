@@ -1,0 +1,35 @@
+import { post } from '../../../switch/transaction/postings.ts'
+import type { Bug } from './bug.ts'
+
+/** Outcomes that are written otherwise than they must be. */
+
+export const noReversalOnTimeout: Bug = {
+  journal: (journal) => ({
+    ...journal,
+    commit(unit) {
+      if (unit.owe?.cause !== 'timeout') return journal.commit(unit)
+      const { owe: _forgotten, ...rest } = unit
+      return journal.commit(rest)
+    },
+  }),
+}
+
+export const lateApprovalPosts: Bug = {
+  journal: (journal) => ({
+    ...journal,
+    commit(unit) {
+      const { event, transaction } = unit
+      const isApproval = event.kind === 'late' && event.detail['responseCode'] === '00'
+      return journal.commit(isApproval ? { ...unit, commands: post(transaction, event.at) } : unit)
+    },
+  }),
+}
+
+export const noTombstone: Bug = {
+  rare: true,
+  journal: (journal) => ({
+    ...journal,
+    commit: (unit) =>
+      unit.event.kind === 'cancelUnknown' ? Promise.resolve({ kind: 'committed' }) : journal.commit(unit),
+  }),
+}

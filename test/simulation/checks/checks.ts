@@ -1,0 +1,23 @@
+import type { Scene } from '../scene.ts'
+import { booksBalance } from './books.ts'
+import type { Check } from './check.ts'
+import { everythingEnds } from './ends.ts'
+import { issuersAreAskedOnce } from './issuers.ts'
+import { nothingIsOwed } from './obligations.ts'
+import { threeBooksAgree } from './purchases.ts'
+
+/** Everything that must hold. A new check is a file beside this one and a name here. */
+const checks: readonly Check[] = [
+  booksBalance,
+  threeBooksAgree,
+  everythingEnds,
+  nothingIsOwed,
+  issuersAreAskedOnce,
+]
+
+/** One sentence for each violation. */
+export function check(scene: Scene): string[] {
+  const violations: string[] = []
+  for (const rule of checks) rule(scene, (name, what) => void violations.push(`${name} ${what}`))
+  return violations
+}

@@ -1,0 +1,47 @@
+import type { Scene } from '../scene.ts'
+import type { Told } from '../terminals.ts'
+import type { Check, Wrong } from './check.ts'
+
+/** What each terminal was told, what the issuers hold and what the ledger posted are the same. */
+export const threeBooksAgree: Check = (scene, wrong) => {
+  const { database, terminals } = scene
+  const idOf = new Map<string, string>()
+  for (const { transaction } of database.transactions.values())
+    idOf.set(transaction.sourceKey, transaction.id)
+  for (const told of terminals.book) {
+    const id = idOf.get(told.sourceKey)
+    checkPurchase(told, id === undefined ? 0n : database.books.net(id), scene, wrong)
+  }
+}
+
+function checkPurchase(told: Told, ledger: bigint, { networks }: Scene, wrong: Wrong): void {
+  const { rrn } = told
+  const issuer = networks.reduce((sum, network) => sum + network.issuer.net(rrn), 0n)
+  const approved = told.answers.some(({ responseCode }) => responseCode === '00')
+  if (issuer !== ledger) wrong('N1', `${rrn}: the issuer holds ${issuer}, the ledger ${ledger}`)
+  if (new Set(told.answers.map((answer) => Object.values(answer).join(' '))).size > 1) {
+    wrong('N3', `${rrn}: the terminal heard two different answers`)
+  }
+  if (told.mismatchApproved) wrong('N3', `${rrn}: other data under the same key was approved`)
+  if (told.parts.some(({ acknowledged }) => !acknowledged))
+    wrong('N4', `${rrn}: a partial reversal was never acknowledged`)
+  if (told.reversalAsked) {
+    if (!told.reversalAcknowledged) wrong('N4', `${rrn}: the terminal's reversal was never acknowledged`)
+    else if (ledger !== 0n) wrong('N3', `${rrn}: reversed, but the ledger holds ${ledger}`)
+    return
+  }
+  const additionalAmounts = told.kind.additionalAmounts?.(rrn)
+  for (const answer of told.answers) {
+    if (answer.responseCode === '00' && answer.additionalAmounts !== additionalAmounts)
+      wrong('N3', `${rrn}: told a balance of ${answer.additionalAmounts}`)
+  }
+  if (approved && ledger !== costOf(told)) wrong('N3', `${rrn}: approved, but the ledger holds ${ledger}`)
+  if (!approved && told.answers.length > 0 && ledger !== 0n) {
+    wrong('N3', `${rrn}: declined, but the ledger holds ${ledger}`)
+  }
+}
+
+/** What the cardholder must have paid for an approval, or been paid: what the last partial reversal left of it. */
+function costOf({ kind, amountMinor, parts }: Told): bigint {
+  return kind.taken * (parts.at(-1)?.actualMinor ?? amountMinor)
+}

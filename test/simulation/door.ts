@@ -1,0 +1,32 @@
+import type { Hsm } from '../../hsm/hsm.ts'
+import { admit } from '../../switch/admission.ts'
+import type { InboundRequest, InboundReversal } from '../../switch/arrivals.ts'
+import type { Waiter } from '../../switch/live.ts'
+import type { Shell } from '../../switch/shell.ts'
+
+/** Where what the terminals send comes in. */
+export interface Door {
+  request(request: InboundRequest, waiter: Waiter): Promise<void>
+  reversal(reversal: InboundReversal, waiter: Waiter): Promise<void>
+}
+
+/** The way in behind the listener's codec: what is sealed reaches the shell. */
+export function doorOf(
+  shell: Shell,
+  ports: {
+    readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise'>
+    readonly route: (pan: string) => string | undefined
+  },
+): Door {
+  const seal = { key: 'tak.acq.both', data: new Uint8Array(), mac: new Uint8Array() }
+  return {
+    async request(request, waiter) {
+      const admission = await admit(request, seal, ports)
+      if (typeof admission === 'object') await shell.request(request, admission.file!, waiter)
+    },
+    async reversal(reversal, waiter) {
+      const admission = await admit(reversal, seal, ports)
+      if (typeof admission === 'object') await shell.reversal(reversal, waiter)
+    },
+  }
+}

@@ -1,0 +1,16 @@
+import { type Fault, upTo } from './fault.ts'
+
+/** Between the switch and its networks, and behind them. */
+export const networkFaults = {
+  /** Of messages, in either direction. */
+  drop: upTo(0.3),
+  slow: upTo(0.3),
+  duplicate: upTo(0.3),
+  /** The link to the network breaks under a leg. */
+  linkLost: upTo(0.3),
+  /** The network can't be reached when a leg is to be sent. */
+  networkAway: upTo(0.3),
+  /** Of the issuer's decisions: no, and yes to another amount. */
+  decline: upTo(0.3),
+  wrongAmount: upTo(0.3),
+} as const satisfies Readonly<Record<string, Fault>>

@@ -1,0 +1,99 @@
+import type { LegAnswer, OutboundLeg } from '../../connectors/connector.ts'
+import type { Random } from '../../kernel/random.ts'
+import type { FaultRates } from './faults/faults.ts'
+import type { SimulatedKind } from './kinds/kind.ts'
+import { kindOfProcessingCode } from './kinds/kinds.ts'
+import type { World } from './world.ts'
+
+interface Held {
+  readonly rrn: string
+  readonly kind: SimulatedKind
+  readonly amountMinor: bigint
+  /** What partial reversals have left of it. */
+  leftMinor: bigint
+  readonly responseCode: string
+  reversed: boolean
+}
+
+/**
+ * The issuers behind one network: they keep their own book, answer repeats from it, and know nothing of the switch but
+ * what they were sent.
+ */
+export class SimulatedIssuer {
+  readonly #world: World
+  readonly #random: Random
+  readonly #rates: () => FaultRates
+  readonly #originals = new Map<string, Held>()
+  readonly #overtaken = new Set<string>()
+  /** How many different originals were sent for one request of a terminal. */
+  readonly originalsOf = new Map<string, number>()
+  /** Questions for a balance that somebody saw fit to reverse. */
+  readonly reversedInquiries: string[] = []
+
+  constructor(world: World, random: Random, rates: () => FaultRates) {
+    this.#world = world
+    this.#random = random
+    this.#rates = rates
+  }
+
+  /** What has been taken for a request: below zero where something was given. */
+  net(rrn: string): bigint {
+    let sum = 0n
+    for (const held of this.#originals.values()) {
+      if (held.rrn === rrn && held.responseCode === '00' && !held.reversed)
+        sum += held.kind.taken * held.leftMinor
+    }
+    return sum
+  }
+
+  decide(leg: OutboundLeg): LegAnswer {
+    return leg.mti.startsWith('02') ? this.#authorize(leg) : this.#reverse(leg)
+  }
+
+  #authorize(leg: OutboundLeg): LegAnswer {
+    const key = `${leg.identity.transmittedAt}|${leg.identity.stan}`
+    const rrn = leg.fields[37] as string
+    let held = this.#originals.get(key)
+    if (held === undefined) {
+      const rates = this.#rates()
+      const requested = leg.fields[4] as bigint
+      const declined = this.#overtaken.has(key) || this.#random.fraction() < rates.decline
+      const amountMinor = this.#random.fraction() < rates.wrongAmount ? requested + 1n : requested
+      held = {
+        rrn,
+        kind: kindOfProcessingCode(leg.fields[3] as string),
+        amountMinor,
+        leftMinor: amountMinor,
+        responseCode: declined ? '51' : '00',
+        reversed: false,
+      }
+      this.#originals.set(key, held)
+      this.originalsOf.set(rrn, (this.originalsOf.get(rrn) ?? 0) + 1)
+      this.#world.note(`issuer says ${held.responseCode} to ${rrn}`)
+    }
+    const additionalAmounts = held.kind.additionalAmounts?.(rrn)
+    return {
+      mti: '0210',
+      responseCode: held.responseCode,
+      ...(held.responseCode === '00' ? { authId: 'A12345' } : {}),
+      amountMinor: held.amountMinor,
+      ...(additionalAmounts === undefined ? {} : { additionalAmounts }),
+      described: '0210',
+    }
+  }
+
+  #reverse(leg: OutboundLeg): LegAnswer {
+    const original = leg.fields[90] as { stan: string; transmittedAt: string }
+    const key = `${original.transmittedAt}|${original.stan}`
+    const held = this.#originals.get(key)
+    if (held === undefined) this.#overtaken.add(key)
+    else {
+      const part = leg.fields[95] as { readonly transaction: bigint } | undefined
+      if (part === undefined) held.reversed = true
+      else if (part.transaction < held.leftMinor) held.leftMinor = part.transaction
+      if (held.kind.taken === 0n) this.reversedInquiries.push(held.rrn)
+    }
+    this.#world.note(`issuer reverses ${leg.fields[37] as string}`)
+    return { mti: '0430', responseCode: held === undefined ? '25' : '00', described: '0430' }
+  }
+}

@@ -1,0 +1,71 @@
+import type { Clock, Timer } from '../../kernel/clock.ts'
+import type { World } from './world.ts'
+
+/**
+ * One life of a node: everything that reaches its memory comes through here, timers and answers alike. When it has
+ * ended nothing does; while it is frozen (SIGSTOP, a long pause) everything waits, and then comes at once.
+ */
+export class Life implements Clock {
+  readonly name: string
+  readonly #world: World
+  readonly #wallAheadMs: () => number
+  #alive = true
+  #waiting: (() => void)[] | undefined
+
+  /** `wallAheadMs`: how far the node's wall clock is from the world's. */
+  constructor(world: World, name: string, wallAheadMs: () => number) {
+    this.name = name
+    this.#world = world
+    this.#wallAheadMs = wallAheadMs
+  }
+
+  get alive(): boolean {
+    return this.#alive
+  }
+
+  get frozen(): boolean {
+    return this.#waiting !== undefined
+  }
+
+  wallMs(): number {
+    return this.#world.wallMs() + this.#wallAheadMs()
+  }
+
+  monotonicMs(): number {
+    return this.#world.monotonicMs()
+  }
+
+  after(delayMs: number, run: () => void): Timer {
+    let wanted: (() => void) | undefined = run
+    const timer = this.#world.after(delayMs, () => this.enter(() => wanted?.()))
+    return {
+      cancel() {
+        wanted = undefined
+        timer.cancel()
+      },
+    }
+  }
+
+  /** Something from outside: at once, when the life goes on, or never. */
+  enter(run: () => void): void {
+    if (!this.#alive) return
+    if (this.#waiting === undefined) run()
+    else this.#waiting.push(run)
+  }
+
+  freeze(): void {
+    this.#waiting ??= []
+  }
+
+  thaw(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = undefined
+    // One after the other, as an event loop takes them: what the first starts can go on before the second.
+    for (const run of waiting) this.#world.after(0, () => this.enter(run))
+  }
+
+  end(): void {
+    this.#alive = false
+    this.#waiting = undefined
+  }
+}

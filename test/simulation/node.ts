@@ -1,0 +1,123 @@
+import type { Connector } from '../../connectors/connector.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { Deliveries } from '../../switch/deliveries.ts'
+import { JournalUnavailable } from '../../switch/journal.ts'
+import type { Observer } from '../../switch/observer.ts'
+import { Shell } from '../../switch/shell.ts'
+import { Sweeper } from '../../switch/sweeper.ts'
+import type { Bug } from './bugs/bug.ts'
+import type { SimulatedDatabase } from './database.ts'
+import { type Door, doorOf } from './door.ts'
+import type { FaultRates } from './faults/faults.ts'
+import { simulatedHsm } from './hsm.ts'
+import { Life } from './life.ts'
+import type { SimulatedNetwork } from './network.ts'
+import type { World } from './world.ts'
+
+export interface NodeOptions {
+  readonly name: string
+  readonly world: World
+  readonly rates: () => FaultRates
+  readonly database: SimulatedDatabase
+  readonly networks: readonly SimulatedNetwork[]
+  /** The name of the network for a card number. */
+  readonly route: (pan: string) => string
+  readonly bug: Bug | undefined
+}
+
+/** One node of the switch, life after life. What dies with it is its memory; the database and its peers go on. */
+export class SimulatedNode {
+  readonly name: string
+  readonly #options: NodeOptions
+  #life: Life | undefined
+  #lives = 0
+  #door: Door | undefined
+
+  constructor(options: NodeOptions) {
+    this.name = options.name
+    this.#options = options
+  }
+
+  /** Where terminals reach it; undefined while it is down or recovering. */
+  get door(): Door | undefined {
+    return this.#door
+  }
+
+  get life(): Life | undefined {
+    return this.#life
+  }
+
+  startIfDown(): void {
+    if (this.#life === undefined) this.start()
+  }
+
+  /** Begins a life with the production core and shell on simulated ports; it is served once it has recovered. */
+  start(): void {
+    const { bug, database, name, networks, rates, route, world } = this.#options
+    const life = new Life(world, `${name}.${++this.#lives}`, () => 0)
+    this.#life = life
+    const clock: Clock = bug?.clock?.(life) ?? life
+    const random = world.random(`switch ${life.name}`)
+    const connection = database.connect(life)
+    const journal = bug?.journal?.(connection, clock) ?? connection
+    const connectors = new Map<string, Connector>()
+    for (const network of networks) {
+      const connector = network.connect(life, () => database.nextStan())
+      connectors.set(network.name, bug?.connector?.(connector, clock) ?? connector)
+    }
+    const hsm = simulatedHsm(world, life, rates)
+    const observer = silent
+    const shell: Shell = new Shell({
+      node: name,
+      clock,
+      random,
+      journal,
+      hsm,
+      connectors,
+      observer,
+      route,
+      pinKeyOf: (destination) => `zpk.${destination}.out`,
+      openAccounts: (accounts) => connection.openAccounts(accounts),
+      wake: (destination) => deliveries.wake(destination),
+    })
+    const deliveries = new Deliveries({ clock, random, journal, hsm, connectors, shell, observer })
+    const sweeper = new Sweeper({ clock, node: name, journal, shell, deliveries })
+    void recover(sweeper, life).then(() => {
+      if (!life.alive) return
+      sweeper.start()
+      const door = doorOf(shell, { hsm, route })
+      this.#door = bug?.door?.(door) ?? door
+    })
+  }
+
+  crash(): void {
+    if (this.#life === undefined) return
+    this.#options.world.note(`${this.name} crashes`)
+    this.#life.end()
+    this.#life = undefined
+    this.#door = undefined
+    this.#options.bug?.crash?.(this.#options.database)
+  }
+}
+
+async function recover(sweeper: Sweeper, life: Life): Promise<void> {
+  while (life.alive) {
+    try {
+      await sweeper.recover()
+      return
+    } catch (error) {
+      if (!(error instanceof JournalUnavailable)) throw error
+    }
+  }
+}
+
+const silent: Observer = {
+  moved: () => undefined,
+  answered: () => undefined,
+  duplicate: () => undefined,
+  late: () => undefined,
+  commitUnknown: () => undefined,
+  reversal: () => undefined,
+  refused: () => undefined,
+  alarm: () => undefined,
+}
