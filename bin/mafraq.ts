@@ -13,8 +13,9 @@ const entries: readonly Entry[] = [
     description: 'take ISO 8583 messages apart and put them together',
     async load() {
       const { iso8583Command } = await import('./commands/iso8583.ts')
-      const { knetPlaceholder } = await import('../connectors/knet/dialect.ts')
-      return iso8583Command({ [knetPlaceholder.name]: knetPlaceholder })
+      const { allNetworks } = await import('./networks.ts')
+      const dialects = (await allNetworks()).map(({ dialect }) => [dialect.name, dialect] as const)
+      return iso8583Command(Object.fromEntries(dialects))
     },
   },
   {

@@ -1,11 +1,10 @@
-import { knetPlaceholder } from '../connectors/knet/dialect.ts'
-import { ascii4Frame } from '../iso8583/iso8583.ts'
 import { openNetwork } from '../simulators/network/network.ts'
 import { runSimulator } from '../simulators/process.ts'
+import { networkNamed } from './networks.ts'
 
 // `node bin/simulator-network.ts --config FILE`
 await runSimulator('network', async (config, log) => {
-  const network = await openNetwork(config, { dialect: knetPlaceholder, frame: ascii4Frame })
+  const network = await openNetwork(config, await networkNamed(config.text('network')))
   if (network.replayed > 0) log({ text: 'balances rebuilt from the book', lines: network.replayed })
   return {
     ready: {

@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
-import { knet } from '../connectors/knet/knet.ts'
 import type { NetworkProfile } from '../connectors/network.ts'
 import { type NetworkConnector, openConnector } from '../connectors/network-connector.ts'
 import { openFront } from '../front/front.ts'
@@ -23,6 +22,7 @@ import {
   sealerOf,
   type SourceConfig,
 } from '../switch/switch.ts'
+import { networkNamed } from './networks.ts'
 
 /** `node bin/switch.ts --config FILE`: one node of the switch, until SIGTERM. */
 interface Configuration {
@@ -58,8 +58,6 @@ interface Configuration {
 }
 
 const frames = { binary2: binary2Frame, ascii4: ascii4Frame }
-/** The one place where networks are named outside their own folders. */
-const networks: Readonly<Record<string, NetworkProfile>> = { knet }
 /** Longer than any wait for a destination: what is in flight can end by itself. */
 const drainMs = 26_000
 
@@ -72,9 +70,10 @@ const config = JSON.parse(readFileSync(values.config, 'utf8')) as Configuration
 const log = pino({ base: { node: config.node } }, pino.destination({ dest: 2, sync: true }))
 const [clock, random] = [systemClock, systemRandom]
 
+const networks = new Map<string, NetworkProfile>()
 for (const { network } of config.destinations) {
-  const profile = networks[network]
-  if (profile === undefined) throw new Error(`no network is called ${network}`)
+  const profile = await networkNamed(network)
+  networks.set(network, profile)
   const illustrative = profile.dialect.fidelity === 'illustrative'
   if (illustrative && config.environment === 'production') {
     throw new Error(
@@ -149,7 +148,7 @@ closeWithGrace({ delay: drainMs + 14_000, logger: false }, async ({ err }) => {
 
 function connectorOf(destination: Configuration['destinations'][number]): NetworkConnector {
   const { name, network, host, port, keys, timeoutMs, acquirerId } = destination
-  const profile = networks[network]!
+  const profile = networks.get(network)!
   const remainingMinMs = Math.min(profile.rules.remainingMinMs, Math.floor(timeoutMs / 4))
   return openConnector(
     { ...profile, name, rules: { ...profile.rules, timeoutMs, acquirerId, remainingMinMs } },

@@ -67,6 +67,8 @@ export interface LegAnswer {
   readonly currencyNumeric?: string
   /** DE54 of the answer, where it carries one. */
   readonly additionalAmounts?: string
+  /** What later messages of the transaction repeat, by the paths of `traceElements`. */
+  readonly trace?: Readonly<Record<string, string>>
   /** The masked, readable dump of the message, for the journal. */
   readonly described: string
 }
@@ -146,6 +148,13 @@ export interface DestinationRules {
   }
   /** Waits between deliveries of a reversal; the last repeats for ever. */
   readonly retryAfterMs: readonly number[]
+  /**
+   * What of an answer later messages of the same transaction repeat, where it came: `63`, or `62.2` for a part. Never an
+   * element of card data.
+   */
+  readonly traceElements?: readonly string[]
+  /** Of the PIN blocks that this destination takes (ISO 9564-1); 0 where nothing else is stated. */
+  readonly pinFormat?: 0 | 4
 }
 
 export interface ConnectorStatus {

@@ -38,6 +38,7 @@ import { codeElementOf, type Log, type NetworkProfile } from './network.ts'
 import { NetworkRequests } from './network-requests.ts'
 import { Session } from './session.ts'
 import { StanSource } from './stans.ts'
+import { traceOf } from './trace.ts'
 
 export interface ConnectorOptions {
   readonly host: string
@@ -262,7 +263,8 @@ export class NetworkConnector implements Connector {
 
   #bodyOf({ mti, identity, fields }: OutboundLeg): MessageBody {
     const { stan, transmittedAt } = identity
-    return { mti, fields: { ...fields, 7: transmittedAt, 11: stan, 32: this.rules.acquirerId } }
+    const body = { mti, fields: { ...fields, 7: transmittedAt, 11: stan, 32: this.rules.acquirerId } }
+    return this.#network.wording?.say(body, this.#clock.wallMs()) ?? body
   }
 
   async #seal(data: Uint8Array): Promise<Uint8Array> {
@@ -329,6 +331,7 @@ export class NetworkConnector implements Connector {
       ...(amountMinor !== undefined && { amountMinor }),
       ...(currencyNumeric !== undefined && { currencyNumeric }),
       ...(additionalAmounts !== undefined && { additionalAmounts }),
+      ...traceOf(message, this.rules.traceElements ?? []),
       described: this.#codec.describe(message),
     }
   }

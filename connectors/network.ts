@@ -1,5 +1,6 @@
 import type { Correlation, Dialect, FrameFormat } from '../iso8583/iso8583.ts'
 import type { DestinationRules } from './connector.ts'
+import type { Wording } from './wording.ts'
 
 /** A network, as data: all that the connector must know about it. Nothing else in this room names one. */
 export interface NetworkProfile {
@@ -10,6 +11,8 @@ export interface NetworkProfile {
   readonly correlation: Correlation
   /** The message classes (second digit of the MTI) that are sealed, both ways. */
   readonly sealedClasses: readonly string[]
+  /** Where the network says things otherwise than in the messages and elements of ISO 8583:1987. */
+  readonly wording?: Wording
   readonly session: SessionProfile
   /** The most requests at once, live and stored ones together. */
   readonly inFlightMax: number

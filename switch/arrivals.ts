@@ -1,7 +1,7 @@
 import type { Message } from '../iso8583/iso8583.ts'
+import { nearestYear } from '../kernel/calendar.ts'
 import { type CurrencyCode, currencyOfNumeric } from '../kernel/money.ts'
 import { Secret } from '../kernel/secret.ts'
-import { nearestYear } from './business-date.ts'
 import { type Kind, kindOf, kinds } from './transaction/kinds.ts'
 import type { CardRequest } from './transaction/transaction.ts'
 

@@ -22,6 +22,7 @@ export function networkConfiguration(endpoints: Endpoints, seed: number): object
   const { host, port, control, book } = endpoints.networks['knet']!
   return {
     name: 'knet',
+    network: 'knet',
     host,
     port,
     control,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { knetPlaceholder } from '../../connectors/knet/dialect.ts'
-import { knet } from '../../connectors/knet/knet.ts'
+import { network as knet } from '../../connectors/knet/network.ts'
 import { compile, iso87Bcd } from '../../iso8583/iso8583.ts'
 
 describe('the KNET placeholder', () => {

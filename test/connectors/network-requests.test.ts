@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import type { NetworkReply, NetworkRequest } from '../../connectors/connector.ts'
-import { knet } from '../../connectors/knet/knet.ts'
+import { network as knet } from '../../connectors/knet/network.ts'
 import { silence, world } from './world.ts'
 
 const cutover = { 7: '0115210000', 11: '900001', 15: '0116', 70: '201' }

@@ -1,6 +1,6 @@
 import { afterEach, expect, vi } from 'vitest'
 import type { LegAnswer, LegOutcome, OutboundLeg, Sealer, StanBlocks } from '../../connectors/connector.ts'
-import { knet } from '../../connectors/knet/knet.ts'
+import { network as knet } from '../../connectors/knet/network.ts'
 import type { NetworkProfile } from '../../connectors/network.ts'
 import { type NetworkConnector, openConnector } from '../../connectors/network-connector.ts'
 import { type Random, seededRandom } from '../../kernel/random.ts'

@@ -1,9 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { knetPlaceholder } from '../../connectors/knet/dialect.ts'
+import { allNetworks } from '../../bin/networks.ts'
 import { bundledDialects, reference } from '../../iso8583/iso8583.ts'
 
-test.each([...Object.values(bundledDialects), knetPlaceholder])(
+const ofNetworks = (await allNetworks()).map(({ dialect }) => dialect)
+
+test.each([...Object.values(bundledDialects), ...ofNetworks])(
   'the reference of $name is current',
   (dialect) => {
     const file = new URL(`../../docs/dialects/${dialect.name}.md`, import.meta.url)

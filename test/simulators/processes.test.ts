@@ -83,6 +83,7 @@ async function linesOf(book: string): Promise<Record<string, unknown>[]> {
 describe('the network process', () => {
   const config = (): object => ({
     name: 'knet',
+    network: 'knet',
     port: 0,
     book: join(folder, 'knet.jsonl'),
     keys: { pin: 'zpk.knet.out', mac: 'zak.knet.both' },

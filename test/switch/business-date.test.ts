@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { businessDateOf, nearestYear } from '../../switch/business-date.ts'
+import { nearestYear } from '../../kernel/calendar.ts'
+import { businessDateOf } from '../../switch/business-date.ts'
 
 test.each([
   ['the last moment of a day in Kuwait', '2026-11-22T20:59:59.999Z', '2026-11-22'],

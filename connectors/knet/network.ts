@@ -1,12 +1,13 @@
 import { ascii4Frame } from '../../iso8583/iso8583.ts'
 import type { NetworkProfile } from '../network.ts'
+import { usualRetryAfterMs, usualReversalAnswers, usualSession } from '../usual.ts'
 import { knetPlaceholder } from './dialect.ts'
 
 /**
  * KNET as far as this switch may know it. Everything below is our own choice where the network's document would
  * speak: generic practice, and values that a test network of ours agrees to. See notes.md.
  */
-export const knet: NetworkProfile = {
+export const network: NetworkProfile = {
   name: 'knet',
   dialect: knetPlaceholder,
   frame: ascii4Frame,
@@ -19,18 +20,7 @@ export const knet: NetworkProfile = {
   },
   // Authorizations, financial messages and reversals. Network management must work while keys are out of step.
   sealedClasses: ['1', '2', '4'],
-  session: {
-    codes: { signOn: '001', signOff: '002', echo: '301' },
-    approved: ['00'],
-    answerMs: 10_000,
-    echoAfterMs: 30_000,
-    unansweredMax: 3,
-    reconnectMs: 500,
-    reconnectMsMax: 30_000,
-    steadyMs: 60_000,
-    refusedMs: 5_000,
-    refusedMsMax: 60_000,
-  },
+  session: usualSession,
   inFlightMax: 300,
   lateMs: 15 * 60_000,
   rules: {
@@ -39,12 +29,7 @@ export const knet: NetworkProfile = {
     remainingMinMs: 3_000,
     acquirerId: '41400001',
     approvals: ['00'],
-    reversalAnswers: {
-      // Done; nothing to do; not found, so nothing to undo; had it before.
-      acknowledged: ['00', '21', '25', '94'],
-      // Re-enter, cutover, unavailable, malfunction.
-      retry: ['19', '90', '91', '96'],
-    },
-    retryAfterMs: [2_000, 5_000, 15_000, 30_000, 60_000],
+    reversalAnswers: usualReversalAnswers,
+    retryAfterMs: usualRetryAfterMs,
   },
 }

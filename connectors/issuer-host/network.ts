@@ -1,0 +1,36 @@
+import { binary2Frame } from '../../iso8583/iso8583.ts'
+import { edition1993 } from '../edition-1993.ts'
+import type { NetworkProfile } from '../network.ts'
+import { usualRetryAfterMs, usualReversalAnswers1993, usualSession } from '../usual.ts'
+import { issuerHostGeneric } from './dialect.ts'
+
+/** An issuer's host that speaks the edition of 1993: see notes.md. */
+export const network: NetworkProfile = {
+  name: 'issuer-host',
+  dialect: issuerHostGeneric,
+  frame: { ...binary2Frame, lengthBytes: 4 },
+  // DE12 has the date in 1993, and names a message better than DE7 does.
+  correlation: { key: [7, 11, 12, 37, 41], networkManagementKey: [7, 11], echoCheck: [2, 3] },
+  sealedClasses: ['1', '2', '4'],
+  wording: edition1993,
+  session: {
+    ...usualSession,
+    mti: '1804',
+    codeElement: 24,
+    codes: { signOn: '801', signOff: '802', echo: '831', cutover: ['821'], keyExchange: ['811'] },
+    approved: ['800', '000'],
+    refusals: { refused: '100', unsupported: '902', malfunction: '909' },
+  },
+  inFlightMax: 200,
+  lateMs: 15 * 60_000,
+  rules: {
+    reversalMti: '0420',
+    timeoutMs: 15_000,
+    remainingMinMs: 2_000,
+    acquirerId: '41400004',
+    approvals: ['000', '001', '002', '003'],
+    reversalAnswers: usualReversalAnswers1993,
+    retryAfterMs: usualRetryAfterMs,
+    pinFormat: 4,
+  },
+}

@@ -1,0 +1,92 @@
+import { answerMti, type Dialect, type FieldValue, type MessageBody } from '../iso8583/iso8583.ts'
+import type { NetworkProfile } from './network.ts'
+
+/**
+ * What can be known to be wrong with a network's profile before anything is sent: one sentence for each mistake. That no
+ * sensitive element is shown, `compile` sees to.
+ */
+export function lintNetwork(network: NetworkProfile): readonly string[] {
+  const mistakes: string[] = []
+  const wrong = (what: string): void => void mistakes.push(what)
+  checkElements(network, wrong)
+  checkMessages(network, wrong)
+  checkCodes(network, wrong)
+  checkTimers(network, wrong)
+  return mistakes
+}
+
+type Wrong = (what: string) => void
+
+/** Nothing may be looked for that the dialect has not, and a STAN alone names no request. */
+function checkElements({ dialect, correlation, rules }: NetworkProfile, wrong: Wrong): void {
+  const places = { ...correlation }
+  for (const [place, elements] of Object.entries(places)) {
+    for (const de of elements) {
+      if (!(de in dialect.fields)) wrong(`correlation.${place}: the dialect has no DE${de}`)
+      else if (place !== 'echoCheck' && dialect.fields[de]?.sensitive !== undefined)
+        wrong(`correlation.${place}: DE${de} is sensitive, and keys are kept in memory for long`)
+    }
+  }
+  if (!correlation.key.some((de) => de !== 11))
+    wrong('correlation.key: DE11 alone is used again within the day')
+  for (const path of rules.traceElements ?? []) {
+    const field = dialect.fields[Number(path.split('.')[0])]
+    if (field === undefined) wrong(`rules.traceElements: the dialect has no ${path}`)
+    else if (field.sensitive !== undefined && field.sensitive !== 'private')
+      wrong(`rules.traceElements: ${path} is card data and may not be kept`)
+  }
+}
+
+/** Each message we send has an answer of its own type. */
+function checkMessages({ dialect, wording, rules, session }: NetworkProfile, wrong: Wrong): void {
+  const asked = ['0100', '0200', '0220', rules.reversalMti].map((mti) => said({ mti, fields: {} }, wording))
+  for (const mti of [...asked, session.mti ?? '0800']) {
+    if (answerMti(dialect, mti) === undefined) wrong(`answers.mti: nothing answers ${mti}`)
+    if (mti[0] !== versionDigits[dialect.version])
+      wrong(`wording: ${mti} is not of the edition of ${dialect.version}`)
+  }
+}
+
+/** DE39 has two characters in 1987 and three digits since. */
+function checkCodes({ dialect, rules, session }: NetworkProfile, wrong: Wrong): void {
+  const { acknowledged, retry } = rules.reversalAnswers
+  const form = dialect.version === '1987' ? /^[0-9A-Z]{2}$/ : /^[0-9]{3}$/
+  const lists = {
+    'rules.approvals': rules.approvals,
+    'rules.reversalAnswers.acknowledged': acknowledged,
+    'rules.reversalAnswers.retry': retry,
+    'session.approved': session.approved,
+  }
+  for (const [place, codes] of Object.entries(lists)) {
+    if (codes.length === 0) wrong(`${place}: is empty`)
+    for (const code of codes)
+      if (!form.test(code)) wrong(`${place}: ${code} is no code of ${dialect.version}`)
+  }
+  for (const code of acknowledged)
+    if (retry.includes(code)) wrong(`rules.reversalAnswers: ${code} can't both end a reversal and repeat it`)
+  const { signOn, signOff, echo } = session.codes
+  if (new Set([signOn, signOff, echo]).size < 3)
+    wrong('session.codes: sign-on, sign-off and echo must differ')
+}
+
+/** What waits for another waits longer than it (§4.4). */
+function checkTimers({ rules, session, lateMs, inFlightMax }: NetworkProfile, wrong: Wrong): void {
+  const shorter = (place: string, one: number, other: string, than: number): void => {
+    if (one >= than) wrong(`${place}: ${one} ms must be less than ${other}, ${than} ms`)
+  }
+  shorter('rules.remainingMinMs', rules.remainingMinMs, 'rules.timeoutMs', rules.timeoutMs)
+  shorter('rules.timeoutMs', rules.timeoutMs, 'lateMs', lateMs)
+  shorter('session.answerMs', session.answerMs, 'session.echoAfterMs', session.echoAfterMs)
+  if (rules.retryAfterMs.some((wait, index) => wait < (rules.retryAfterMs[index - 1] ?? 1)))
+    wrong('rules.retryAfterMs: waits must be there and must not become shorter')
+  if (!Number.isInteger(inFlightMax) || inFlightMax < 3) wrong('inFlightMax: at least 3, two are reserved')
+}
+
+const versionDigits: Readonly<Record<Dialect['version'], string>> = { '1987': '0', '1993': '1', '2003': '2' }
+
+function said(
+  body: MessageBody<Readonly<Record<number, FieldValue>>>,
+  wording: NetworkProfile['wording'],
+): string {
+  return (wording?.say(body, 0) ?? body).mti
+}

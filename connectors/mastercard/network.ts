@@ -1,0 +1,28 @@
+import { binary2Frame } from '../../iso8583/iso8583.ts'
+import type { NetworkProfile } from '../network.ts'
+import { usualRetryAfterMs, usualReversalAnswers, usualSession } from '../usual.ts'
+import { mastercardPublicFacts } from './dialect.ts'
+import { traceIdentifier } from './trace.ts'
+
+/** Mastercard as far as this switch may know it: see notes.md for what is public and what is our own choice. */
+export const network: NetworkProfile = {
+  name: 'mastercard',
+  dialect: mastercardPublicFacts,
+  frame: binary2Frame,
+  correlation: { key: [7, 11, 32, 37, 41], networkManagementKey: [7, 11], echoCheck: [2, 3] },
+  sealedClasses: ['1', '2', '4'],
+  wording: traceIdentifier,
+  session: usualSession,
+  inFlightMax: 300,
+  lateMs: 15 * 60_000,
+  rules: {
+    reversalMti: '0420',
+    timeoutMs: 20_000,
+    remainingMinMs: 3_000,
+    acquirerId: '41400003',
+    approvals: ['00', '08', '10', '85'],
+    reversalAnswers: usualReversalAnswers,
+    retryAfterMs: usualRetryAfterMs,
+    traceElements: ['63', '15'],
+  },
+}
