@@ -1,10 +1,11 @@
+import assert from 'node:assert'
 import type { Connector, DestinationRules, LegOutcome } from '../connectors/connector.ts'
 import { type Hsm, HsmError } from '../hsm/hsm.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
 import { type ClaimedObligation, type Journal, JournalUnavailable } from './journal.ts'
 import type { Observer } from './observer.ts'
-import { reversalLeg } from './outbound.ts'
+import { owedLeg } from './outbound.ts'
 import type { Shell } from './shell.ts'
 
 /**
@@ -95,9 +96,12 @@ export class Deliveries {
       return journal.postpone(obligation, this.#waitMs(connector.rules, obligation.attempts), verdict.cause)
     }
     observer.reversal(connector.name, verdict.kind)
-    if (verdict.kind === 'parked') observer.alarm('a reversal was refused and parked', obligation.id)
+    if (verdict.kind === 'parked')
+      observer.alarm(`${nameOf[obligation.kind]} was refused and parked`, obligation.id)
+    assert(obligation.kind !== 'reconciliation')
     await shell.obligationAnswered(obligation.transaction, {
       kind: 'obligationAnswered',
+      owed: obligation.kind,
       verdict: verdict.kind,
       obligationId: obligation.id,
       fence: obligation.fence,
@@ -122,7 +126,7 @@ export class Deliveries {
       if (!(error instanceof HsmError)) throw error
       return { kind: 'notSent', reason: 'hsm' }
     }
-    const leg = reversalLeg(obligation, connector.rules, pan)
+    const leg = owedLeg(obligation, connector.rules, pan)
     const prepared = await connector.prepare(leg)
     return connector.send(prepared, this.#ports.clock.monotonicMs() + connector.rules.timeoutMs)
   }
@@ -134,6 +138,12 @@ export class Deliveries {
   }
 }
 
+const nameOf = {
+  reversal: 'a reversal',
+  advice: 'an advice',
+  reconciliation: 'a reconciliation',
+} as const
+
 /** What is stored has a reserve in the destination's window, so that live traffic can't crowd it out. */
 function canDeliver(connector: Connector): boolean {
   const availability = connector.availability()
@@ -144,7 +154,7 @@ type Verdict =
   | { readonly kind: 'retry'; readonly cause: string }
   | { readonly kind: 'acknowledged' | 'parked'; readonly responseCode: string; readonly described: string }
 
-/** What the destination's word on a reversal means (S5). */
+/** What the destination's word on what it is owed means (S5). */
 function verdictOf(outcome: LegOutcome, rules: DestinationRules): Verdict {
   if (outcome.kind !== 'answered') return { kind: 'retry', cause: outcome.reason }
   const { responseCode, described } = outcome.answer

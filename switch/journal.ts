@@ -1,5 +1,12 @@
 import type { Command } from '../ledger/ledger.ts'
-import type { Obligation, SourceReversal, Transaction } from './transaction/transaction.ts'
+import type {
+  Advice,
+  Leg,
+  Obligation,
+  ObligationKind,
+  SourceReversal,
+  Transaction,
+} from './transaction/transaction.ts'
 
 /**
  * What the switch remembers. Everything a step changes is one unit: committed together with its ledger entries, or
@@ -47,7 +54,8 @@ export interface JournalUnit {
   /** The unit may only commit while the transaction can still be approved (rule C of presumed decline). */
   readonly onlyWhileApprovable: boolean
   readonly event: JournalEvent
-  readonly owe?: Obligation
+  /** In the order in which the destination is to hear of it. */
+  readonly owe: readonly Obligation[]
   readonly obligation?: ObligationChange
   readonly sourceReversal?: SourceReversal
   readonly commands: readonly Command[]
@@ -106,11 +114,16 @@ export interface ClaimQuery {
 
 export interface ClaimedObligation {
   readonly id: string
+  readonly kind: ObligationKind
   readonly cause: string
   readonly attempts: number
-  /** What is to remain (DE95); absent: nothing. */
+  /** Of a reversal: what is to remain (DE95); absent: nothing. */
   readonly actualMinor?: bigint
+  /** Of an advice. */
+  readonly advice?: Advice
   readonly fence: bigint
   readonly identity: { readonly stan: string; readonly transmittedAt: string }
   readonly transaction: Transaction
+  /** The leg it is about. */
+  readonly leg?: Leg
 }

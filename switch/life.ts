@@ -99,8 +99,9 @@ async function lifeOf(pool: DatabasePool, row: LifeRow): Promise<Life> {
          FROM switch.event WHERE transaction_id = $1 ORDER BY sequence`,
     ),
     obligations: await ask(
-      `SELECT destination, cause, state, attempts, actual_minor, stan, response_code, last_cause, created_at, closed_at
-         FROM switch.obligation WHERE transaction_id = $1 ORDER BY created_at`,
+      `SELECT id, kind, destination, cause, state, attempts, actual_minor, advice, stan, response_code, last_cause, created_at,
+         closed_at
+         FROM switch.obligation WHERE transaction_id = $1 ORDER BY position`,
     ),
   }
 }

@@ -27,21 +27,58 @@ export function requestLeg(inbound: {
   }
 }
 
-/**
- * The undoing of a leg that may have happened (§4.6). The first delivery carries the dialect's MTI, every later one
- * its repeat, under the same DE7, DE11 and DE37. It never carries a track or a PIN.
- */
-export function reversalLeg(
+/** What a destination is owed, as it is told: by kind. */
+export function owedLeg(
   claimed: ClaimedObligation,
-  rules: { readonly reversalMti: '0400' | '0420'; readonly acquirerId: string },
+  rules: { readonly reversalMti: '0400' | '0420' },
   pan: string,
 ): OutboundLeg {
-  const { request, leg } = claimed.transaction
-  assert(request !== undefined && leg !== undefined)
-  const mti = claimed.attempts === 1 ? rules.reversalMti : `${rules.reversalMti.slice(0, 3)}1`
-  const { actualMinor } = claimed
+  switch (claimed.kind) {
+    case 'reversal':
+      return reversalLeg(claimed, rules, pan)
+    case 'advice':
+      return adviceLeg(claimed, pan)
+    case 'reconciliation':
+      assert.fail("a reconciliation is nobody's transaction")
+  }
+}
+
+/** What happened, told after the fact (§4.1, M3): it can't be refused for what it says. Never a track or a PIN. */
+function adviceLeg(claimed: ClaimedObligation, pan: string): OutboundLeg {
+  const { advice, leg } = claimed
+  const { request } = claimed.transaction
+  assert(request !== undefined && advice !== undefined)
   return {
-    mti,
+    mti: told(advice.mti, claimed.attempts),
+    identity: claimed.identity,
+    fields: present({
+      ...common(request, pan),
+      4: advice.amountMinor,
+      38: advice.authId ?? leg?.authId,
+      39: advice.responseCode,
+    }),
+  }
+}
+
+/** The first delivery carries the type itself, every later one its repeat (S3). */
+function told(mti: string, attempts: number): string {
+  return attempts === 1 ? mti : `${mti.slice(0, 3)}1`
+}
+
+/**
+ * The undoing of a leg that may have happened (§4.6), under the same DE7, DE11 and DE37 each time. It never carries a track
+ * or a PIN.
+ */
+function reversalLeg(
+  claimed: ClaimedObligation,
+  rules: { readonly reversalMti: '0400' | '0420' },
+  pan: string,
+): OutboundLeg {
+  const { actualMinor, leg } = claimed
+  const { request } = claimed.transaction
+  assert(request !== undefined && leg !== undefined)
+  return {
+    mti: told(rules.reversalMti, claimed.attempts),
     identity: claimed.identity,
     fields: present({
       ...common(request, pan),

@@ -91,12 +91,17 @@ function asText(life: Told): string {
       ]
     }),
     ...life.obligations.map((owed) => {
-      const { destination, cause, state, attempts, stan, response_code } = owed as Record<
+      const { kind, destination, cause, state, attempts, stan, response_code } = owed as Record<
         string,
         string | null
       >
-      const { actual_minor: left } = owed as { readonly actual_minor: bigint | null }
-      const what = left === null ? 'reversal' : `reversal down to ${money(left, life.currency)}`
+      const { actual_minor: left, advice } = owed as {
+        readonly actual_minor: bigint | null
+        readonly advice: { readonly amountMinor: string } | null
+      }
+      const down = left === null ? '' : ` down to ${money(left, life.currency)}`
+      const of = advice === null ? '' : ` of ${money(BigInt(advice.amountMinor), life.currency)}`
+      const what = `${kind ?? ''}${down}${of}`
       return `owed to ${destination ?? ''}: ${what} (${cause ?? ''})  ${state ?? ''}  attempts ${String(attempts)}${stan === null ? '' : `  STAN ${stan ?? ''}`}${response_code === null ? '' : `  answered ${response_code ?? ''}`}`
     }),
     ...life.entries.map((entry) => {

@@ -10,7 +10,15 @@ import {
   JournalUnavailable,
   type JournalUnit,
 } from '../journal.ts'
-import type { Answer, CardRequest, Leg, SourceReversal, Transaction } from '../transaction/transaction.ts'
+import type {
+  Advice,
+  Answer,
+  CardRequest,
+  Leg,
+  ObligationKind,
+  SourceReversal,
+  Transaction,
+} from '../transaction/transaction.ts'
 import { rowsOf } from './rows.ts'
 
 /** The journal on PostgreSQL: writes through the books' commit writer, reads through a pool of its own. */
@@ -77,7 +85,8 @@ export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
                 lease_until = clock_timestamp() + $3 * interval '1 ms',
                 stan = coalesce(o.stan, named.stan), transmitted_at = coalesce(o.transmitted_at, named.transmitted_at)
            FROM named WHERE o.id = named.id AND coalesce(o.stan, named.stan) IS NOT NULL
-         RETURNING o.id, o.cause, o.attempts, o.actual_minor, o.fence, o.stan, o.transmitted_at, o.transaction_id`,
+         RETURNING o.id, o.kind, o.cause, o.attempts, o.actual_minor, o.advice, o.fence, o.stan, o.transmitted_at,
+           o.transaction_id, o.leg_id`,
         [
           destination,
           limit,
@@ -94,17 +103,27 @@ export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
           transaction,
         ]),
       )
-      return claimed.map(
-        (row): ClaimedObligation => ({
+      const legs = new Map(
+        (await ask(`${selectLeg} WHERE l.id = ANY($1)`, [claimed.map((row) => row['leg_id'])])).map((row) => [
+          text(row['leg_id']),
+          legOf(row)!,
+        ]),
+      )
+      return claimed.map((row): ClaimedObligation => {
+        const leg = legs.get(text(row['leg_id']))
+        return {
           id: text(row['id']),
+          kind: text(row['kind']) as ObligationKind,
           cause: text(row['cause']),
           attempts: Number(row['attempts']),
           ...(row['actual_minor'] === null ? {} : { actualMinor: row['actual_minor'] as bigint }),
+          ...(row['advice'] === null ? {} : { advice: adviceOf(row['advice'] as StoredAdvice) }),
           fence: row['fence'] as bigint,
           identity: { stan: text(row['stan']), transmittedAt: text(row['transmitted_at']) },
           transaction: owners.get(text(row['transaction_id']))!,
-        }),
-      )
+          ...(leg === undefined ? {} : { leg }),
+        }
+      })
     },
     async dueCount(destination) {
       const rows = await ask(
@@ -133,14 +152,18 @@ function text(value: unknown): string {
   return value as string
 }
 
+const legColumns = `l.id AS leg_id, l.destination, l.acquirer_id, l.stan, l.transmitted_at, l.state AS leg_state,
+    l.response_code AS leg_response_code, l.auth_id AS leg_auth_id`
+
+const selectLeg = `SELECT ${legColumns} FROM switch.leg l`
+
 const selectTransaction = `
   SELECT t.id, t.version, t.state, t.source, t.source_key, t.fingerprint, t.node, t.business_date::text,
     (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms,
     greatest(0, ceil(extract(epoch FROM t.approvable_until - clock_timestamp()) * 1000))::int AS approvable_ms,
     t.card_token, t.card_mask, t.amount_minor, t.currency, t.request, t.response_code, t.auth_id,
-    t.additional_amounts, t.actual_minor, t.delivery, t.reversal,
-    l.id AS leg_id, l.destination, l.acquirer_id, l.stan, l.transmitted_at, l.state AS leg_state,
-    l.response_code AS leg_response_code, l.auth_id AS leg_auth_id
+    t.additional_amounts, t.actual_minor, t.delivery, t.reversal, t.advice,
+    ${legColumns}
   FROM switch.transaction t LEFT JOIN switch.leg l ON l.transaction_id = t.id`
 
 function transactionOf(row: Row): Transaction {
@@ -186,6 +209,7 @@ function transactionOf(row: Row): Transaction {
     ...(row['actual_minor'] === null ? {} : { actualMinor: row['actual_minor'] as bigint }),
     delivery: column('delivery') as Transaction['delivery'],
     reversal: column('reversal') as Transaction['reversal'],
+    advice: column('advice') as Transaction['advice'],
   }
 }
 
@@ -206,6 +230,12 @@ function answerOf(row: Row, responseCode: string, authId: string): Answer | unde
   if (row[responseCode] === null) return undefined
   const answer = { responseCode: text(row[responseCode]) }
   return row[authId] === null ? answer : { ...answer, authId: text(row[authId]) }
+}
+
+type StoredAdvice = Omit<Advice, 'amountMinor'> & { readonly amountMinor: string }
+
+function adviceOf({ amountMinor, ...rest }: StoredAdvice): Advice {
+  return { ...rest, amountMinor: BigInt(amountMinor) }
 }
 
 function sourceReversalOf(row: Row): SourceReversal {

@@ -1,6 +1,6 @@
 import type { RowKind, UnitRow } from '../../ledger/ledger.ts'
 import type { JournalUnit, ObligationChange } from '../journal.ts'
-import type { Leg, Obligation, SourceReversal, Transaction } from '../transaction/transaction.ts'
+import type { Advice, Leg, Obligation, SourceReversal, Transaction } from '../transaction/transaction.ts'
 
 /** The switch's rows in the books' commit: what each unit writes, and what must still be true when it does. */
 export const journalRows: readonly RowKind[] = [
@@ -27,6 +27,7 @@ export const journalRows: readonly RowKind[] = [
       ['response_code', 'text'],
       ['delivery', 'text'],
       ['reversal', 'text'],
+      ['advice', 'text'],
     ],
     claims: ['source_key'],
     guard: `SELECT i.ordinal, 'exists' AS reason FROM input i
@@ -34,10 +35,11 @@ export const journalRows: readonly RowKind[] = [
     write: {
       into: `switch.transaction (id, version, state, source, source_key, fingerprint, node, business_date,
         received_at, approvable_until, card_token, card_mask, rrn, terminal_id, amount_minor, currency, request,
-        response_code, delivery, reversal)`,
+        response_code, delivery, reversal, advice)`,
       values: `id, version, state, source, source_key, fingerprint, node, business_date,
         to_timestamp(received_ms / 1000.0), clock_timestamp() + approvable_ms * interval '1 ms',
-        card_token, card_mask, rrn, terminal_id, amount_minor, currency, request, response_code, delivery, reversal`,
+        card_token, card_mask, rrn, terminal_id, amount_minor, currency, request, response_code, delivery, reversal,
+        advice`,
     },
   },
   {
@@ -53,6 +55,7 @@ export const journalRows: readonly RowKind[] = [
       ['actual_minor', 'bigint'],
       ['delivery', 'text'],
       ['reversal', 'text'],
+      ['advice', 'text'],
       ['only_while_approvable', 'boolean'],
     ],
     claims: ['id'],
@@ -64,7 +67,8 @@ export const journalRows: readonly RowKind[] = [
         OR (i.only_while_approvable AND t.approvable_until <= clock_timestamp())`,
     write: `UPDATE switch.transaction t
       SET version = i.version, state = i.state, response_code = i.response_code, auth_id = i.auth_id,
-        additional_amounts = i.additional_amounts, actual_minor = i.actual_minor, delivery = i.delivery, reversal = i.reversal
+        additional_amounts = i.additional_amounts, actual_minor = i.actual_minor, delivery = i.delivery, reversal = i.reversal,
+        advice = i.advice
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
                                   WHERE id = input.id AND version = input.expected_version
@@ -138,15 +142,20 @@ export const journalRows: readonly RowKind[] = [
     name: 'switch.obligation.new',
     columns: [
       ['id', 'uuid'],
+      ['kind', 'text'],
       ['key', 'text'],
       ['transaction_id', 'uuid'],
+      ['leg_id', 'uuid'],
       ['destination', 'text'],
       ['cause', 'text'],
+      ['actual_minor', 'bigint'],
+      ['advice', 'jsonb'],
       ['delay_ms', 'integer'],
     ],
     write: {
-      into: `switch.obligation (id, key, transaction_id, destination, cause, next_at)`,
-      values: `id, key, transaction_id, destination, cause, clock_timestamp() + delay_ms * interval '1 ms'`,
+      into: `switch.obligation (id, kind, key, transaction_id, leg_id, destination, cause, actual_minor, advice, next_at)`,
+      values: `id, kind, key, transaction_id, leg_id, destination, cause, actual_minor, advice,
+        clock_timestamp() + delay_ms * interval '1 ms'`,
     },
   },
   {
@@ -160,27 +169,13 @@ export const journalRows: readonly RowKind[] = [
     ],
     claims: ['id'],
     write: `UPDATE switch.obligation o
-      SET state = 'due', cause = i.cause, actual_minor = i.actual_minor, next_at = clock_timestamp(), attempts = 0,
+      SET state = 'due', position = nextval('switch.obligation_position_seq'), cause = i.cause,
+        actual_minor = i.actual_minor, next_at = clock_timestamp(), attempts = 0,
         last_cause = NULL, stan = NULL, transmitted_at = NULL, lease_until = NULL, fence = o.fence + 1,
         response_code = NULL, closed_at = NULL
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.obligation WHERE id = input.id OFFSET 0) found) i
       WHERE o.ctid = i.place`,
-  },
-  {
-    name: 'switch.obligation.part',
-    columns: [
-      ['id', 'uuid'],
-      ['key', 'text'],
-      ['transaction_id', 'uuid'],
-      ['destination', 'text'],
-      ['cause', 'text'],
-      ['actual_minor', 'bigint'],
-    ],
-    write: {
-      into: `switch.obligation (id, key, transaction_id, destination, cause, actual_minor, next_at)`,
-      values: `id, key, transaction_id, destination, cause, actual_minor, clock_timestamp()`,
-    },
   },
   {
     name: 'switch.obligation.change',
@@ -226,7 +221,7 @@ export function rowsOf(unit: JournalUnit): UnitRow[] {
     values: [transaction.id, sequence, kind, BigInt(at), node, cause, JSON.stringify(detail)],
   })
   if (unit.sourceReversal !== undefined) rows.push(newSourceReversal(unit.sourceReversal))
-  if (unit.owe !== undefined) rows.push(obligationRow(unit.owe))
+  for (const owed of unit.owe) rows.push(obligationRow(owed))
   if (unit.obligation !== undefined) rows.push(changedObligation(unit.obligation))
   return rows
 }
@@ -257,6 +252,7 @@ function newTransaction(transaction: Transaction): UnitRow {
       transaction.answer?.responseCode ?? null,
       transaction.delivery,
       transaction.reversal,
+      transaction.advice,
     ],
   }
 }
@@ -279,6 +275,7 @@ function changedTransaction(
       transaction.actualMinor ?? null,
       transaction.delivery,
       transaction.reversal,
+      transaction.advice,
       onlyWhileApprovable,
     ],
   }
@@ -312,13 +309,16 @@ function newSourceReversal(reversal: SourceReversal): UnitRow {
 }
 
 function obligationRow(obligation: Obligation): UnitRow {
-  const { id, key, transactionId, destination, cause, delayMs, again, actualMinor } = obligation
-  if (again) return { kind: 'switch.obligation.again', values: [id, cause, actualMinor ?? null] }
-  if (actualMinor !== undefined) {
-    const values = [id, key, transactionId, destination, cause, actualMinor]
-    return { kind: 'switch.obligation.part', values }
-  }
-  return { kind: 'switch.obligation.new', values: [id, key, transactionId, destination, cause, delayMs] }
+  const { id, kind, key, transactionId, legId, destination, cause, delayMs } = obligation
+  const actualMinor = obligation.actualMinor ?? null
+  if (obligation.again) return { kind: 'switch.obligation.again', values: [id, cause, actualMinor] }
+  const advice = obligation.advice === undefined ? null : adviceJson(obligation.advice)
+  const about = [id, kind, key, transactionId, legId ?? null, destination, cause, actualMinor]
+  return { kind: 'switch.obligation.new', values: [...about, advice, delayMs] }
+}
+
+function adviceJson({ amountMinor, ...rest }: Advice): string {
+  return JSON.stringify({ amountMinor: amountMinor.toString(), ...rest })
 }
 
 function changedObligation(change: ObligationChange): UnitRow {

@@ -3,7 +3,8 @@ import type { JournalUnit } from '../journal.ts'
 import { movesMoney } from './kinds.ts'
 import type { Move } from './moves.ts'
 import { kindOfStored, outstandingOf, postPartialReversal, unpost } from './postings.ts'
-import { type Change, type Extra, journalEvent, reversalOf, settle, unitOf } from './settle.ts'
+import { reversalOf } from './owed.ts'
+import { type Change, type Extra, journalEvent, settle, unitOf } from './settle.ts'
 import type { Answer, SourceReversal, Transaction } from './transaction.ts'
 
 /** A reversal of what we never saw is remembered under the original's own key, so that only one of them can win. */
@@ -17,6 +18,7 @@ export function entomb(event: TransactionEvent & { kind: 'cancelUnknown' }, prof
     receivedAt: event.at,
     delivery: 'none',
     reversal: 'notNeeded',
+    advice: 'none',
   }
   const unit: JournalUnit = {
     ...unitOf(transaction, undefined, journalEvent(event, transaction, 'reversal of an unknown original')),
@@ -58,13 +60,13 @@ export function cancel(
       return respond(
         '00',
         { answer: { responseCode: profile.cancelledResponseCode }, reversal: 'owed' },
-        { owe: reversalOf(before, 'sourceReversal', before.approvableForMs) },
+        { owe: [reversalOf(before, 'sourceReversal', before.approvableForMs)] },
       )
     case 'approved':
       return respond(
         '00',
         { reversal: 'owed' },
-        { owe: reversalOf(before, 'sourceReversal', 0), commands: unpost(before, event.at) },
+        { owe: [reversalOf(before, 'sourceReversal', 0)], commands: unpost(before, event.at) },
       )
     // One reversal a leg: this one joins the one that is owed already (R2).
     case 'reversing':
@@ -100,7 +102,7 @@ function partialCancel(
     { actualMinor, reversal: 'owed' },
     {
       cause: 'partial reversal',
-      owe: { ...reversalOf(before, 'partialReversal', 0), actualMinor },
+      owe: [{ ...reversalOf(before, 'partialReversal', 0), actualMinor }],
       commands: postPartialReversal(before, actualMinor, event.at),
     },
     'reduce',

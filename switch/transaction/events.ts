@@ -1,6 +1,6 @@
 import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
 import type { JournalUnit } from '../journal.ts'
-import type { Answer, CardRequest, Leg, StoredCard, Transaction } from './transaction.ts'
+import type { Answer, CardRequest, Leg, ObligationKind, StoredCard, Transaction } from './transaction.ts'
 
 /** The parts of a source's and a destination's rules that decide a transaction's life. */
 export interface Profile {
@@ -55,6 +55,7 @@ export type TransactionEvent = Occurrence &
     | { readonly kind: 'recovered' }
     | {
         readonly kind: 'obligationAnswered'
+        readonly owed: Exclude<ObligationKind, 'reconciliation'>
         readonly verdict: 'acknowledged' | 'parked'
         readonly obligationId: string
         readonly fence: bigint

@@ -5,7 +5,8 @@ import type { ObligationChange } from '../journal.ts'
 import type { Profile, Step, TransactionEvent } from './events.ts'
 import { kinds, movesMoney } from './kinds.ts'
 import { kindOfStored, post } from './postings.ts'
-import { type Change, legOf, reversalOf, settle } from './settle.ts'
+import { type Change, settle } from './settle.ts'
+import { reversalIdOf, reversalOf } from './owed.ts'
 import type { Answer, CardRequest, Leg, ReversalCause, Transaction } from './transaction.ts'
 
 /** How the exchange with the destination ended, and what that makes of the transaction. */
@@ -48,7 +49,7 @@ function endUnsent(before: Transaction, event: TransactionEvent, reason: string)
   const answer = { responseCode: responseCodeOfUnsent[reason] ?? '91' }
   const change: Change = { leg: { state: 'notSent' } }
   if (before.state === 'reversing') {
-    const obligation: ObligationChange = { kind: 'notNeeded', id: legOf(before).id }
+    const obligation: ObligationChange = { kind: 'notNeeded', id: reversalIdOf(before) }
     return settle(
       before,
       event,
@@ -74,7 +75,7 @@ function endAnswered(
       event,
       move,
       { leg },
-      { obligation: { kind: 'due', id: legOf(before).id }, cause: answer.responseCode },
+      { obligation: { kind: 'due', id: reversalIdOf(before) }, cause: answer.responseCode },
     )
   }
   const result = settle(before, event, move, { leg, answer }, { cause: answer.responseCode })
@@ -99,7 +100,7 @@ export function lose(
   if (before.state !== 'intent' && before.state !== 'reversing')
     return settle(before, event, 'late', {}, { cause: loss.cause })
   if (before.state === 'reversing') {
-    const obligation: ObligationChange = { kind: 'due', id: legOf(before).id }
+    const obligation: ObligationChange = { kind: 'due', id: reversalIdOf(before) }
     return settle(before, event, 'lose', { leg: loss.leg }, { obligation, cause: loss.cause })
   }
   if (!movesMoney(kindOfStored(before))) {
@@ -107,7 +108,7 @@ export function lose(
     const change = { leg: loss.leg, answer: loss.answer, reversal: 'notNeeded' } as const
     return settle(before, event, 'lose', change, { cause: loss.cause })
   }
-  const owe = reversalOf(before, loss.cause, 0)
+  const owe = [reversalOf(before, loss.cause, 0)]
   return settle(
     before,
     event,

@@ -17,6 +17,8 @@ export type Move =
   | 'unproven'
   | 'reversalAcknowledged'
   | 'reversalParked'
+  | 'adviceAcknowledged'
+  | 'adviceParked'
 
 /**
  * Every move a transaction can make. `lose` is every way of not knowing what the destination did; `cancel` is the
@@ -55,6 +57,8 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     reduce: 'approved',
     reversalAcknowledged: 'approved',
     reversalParked: 'approved',
+    adviceAcknowledged: 'approved',
+    adviceParked: 'approved',
     nothingToUndo: 'approved',
     late: 'approved',
   },
@@ -73,5 +77,7 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     late: 'reversed',
     reversalAcknowledged: 'reversed',
     reversalParked: 'reversed',
+    adviceAcknowledged: 'reversed',
+    adviceParked: 'reversed',
   },
 }

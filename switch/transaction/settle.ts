@@ -2,19 +2,21 @@ import assert from 'node:assert'
 import type { JournalEvent, JournalUnit, ObligationChange } from '../journal.ts'
 import type { Effect, Step, TransactionEvent } from './events.ts'
 import { type Move, moves } from './moves.ts'
-import type { Answer, Leg, Obligation, ReversalCause, Transaction } from './transaction.ts'
+import type { Answer, Leg, Obligation, Transaction } from './transaction.ts'
 
 export interface Change {
   readonly actualMinor?: bigint
   readonly answer?: Answer
   readonly delivery?: Transaction['delivery']
   readonly reversal?: Transaction['reversal']
+  readonly advice?: Transaction['advice']
   readonly leg?: Partial<Leg>
 }
 
 export interface Extra {
   readonly cause?: string
-  readonly owe?: Obligation
+  /** In the order in which the destination is to hear of it. */
+  readonly owe?: readonly Obligation[]
   readonly obligation?: ObligationChange
   readonly commands?: JournalUnit['commands']
   readonly urgent?: boolean
@@ -42,7 +44,7 @@ export function settle(
   }
   const unit: JournalUnit = {
     ...unitOf(transaction, before.version, journalEvent(event, transaction, extra.cause ?? '')),
-    ...(extra.owe === undefined ? {} : { owe: extra.owe }),
+    owe: extra.owe ?? [],
     ...(extra.obligation === undefined ? {} : { obligation: extra.obligation }),
     commands: extra.commands ?? [],
     urgent: (extra.urgent ?? false) || extra.owe !== undefined || extra.obligation !== undefined,
@@ -50,10 +52,14 @@ export function settle(
   const effects: Effect[] = []
   if (change.answer !== undefined && extra.silent !== true)
     effects.push({ kind: 'answer', answer: change.answer })
-  if (extra.owe?.delayMs === 0 || extra.obligation?.kind === 'due') {
-    effects.push({ kind: 'wake', destination: legOf(before).destination })
-  }
+  for (const destination of dueAt(before, extra)) effects.push({ kind: 'wake', destination })
   return { transaction, unit, effects }
+}
+
+/** The destinations that have something to hear now. */
+function dueAt(before: Transaction, { owe, obligation }: Extra): Set<string> {
+  const due = (owe ?? []).filter(({ delayMs }) => delayMs === 0).map(({ destination }) => destination)
+  return new Set(obligation?.kind === 'due' ? [...due, legOf(before).destination] : due)
 }
 
 export function unitOf(
@@ -66,6 +72,7 @@ export function unitOf(
     expectedVersion,
     onlyWhileApprovable: false,
     event,
+    owe: [],
     commands: [],
     urgent: false,
   }
@@ -82,18 +89,6 @@ export function journalEvent(event: TransactionEvent, transaction: Transaction, 
   }
 }
 
-export function reversalOf(transaction: Transaction, cause: ReversalCause, delayMs: number): Obligation {
-  const leg = legOf(transaction)
-  return {
-    id: leg.id,
-    key: `reversal:${leg.id}`,
-    again: transaction.reversal !== 'none',
-    transactionId: transaction.id,
-    destination: leg.destination,
-    cause,
-    delayMs,
-  }
-}
 export function known(transaction: Transaction | undefined): Transaction {
   assert(transaction !== undefined)
   return transaction

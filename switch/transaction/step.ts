@@ -4,7 +4,8 @@ import type { Effect, Profile, Step, TransactionEvent } from './events.ts'
 import { movesMoney } from './kinds.ts'
 import { codes, endLeg, lose } from './leg-end.ts'
 import { kindOfStored, unpost } from './postings.ts'
-import { journalEvent, known, reversalOf, settle, unitOf } from './settle.ts'
+import { reversalOf } from './owed.ts'
+import { journalEvent, known, settle, unitOf } from './settle.ts'
 import type { Transaction } from './transaction.ts'
 
 /**
@@ -44,19 +45,31 @@ export function step(before: Transaction | undefined, event: TransactionEvent, p
         leg: { state: 'maybeSent' },
       })
     case 'obligationAnswered':
+      return closeOwed(known(before), event)
+  }
+}
+
+/** The destination's word on what it was owed. An advice that it refuses changes nothing of what was approved (P6). */
+function closeOwed(before: Transaction, event: TransactionEvent & { kind: 'obligationAnswered' }): Step {
+  const { owed, verdict, obligationId: id, fence, responseCode } = event
+  const isTaken = verdict === 'acknowledged'
+  const extra = { cause: owed, obligation: { kind: verdict, id, fence, responseCode } }
+  switch (owed) {
+    case 'reversal':
       return settle(
-        known(before),
+        before,
         event,
-        event.verdict === 'acknowledged' ? 'reversalAcknowledged' : 'reversalParked',
-        { reversal: event.verdict },
-        {
-          obligation: {
-            kind: event.verdict,
-            id: event.obligationId,
-            fence: event.fence,
-            responseCode: event.responseCode,
-          },
-        },
+        isTaken ? 'reversalAcknowledged' : 'reversalParked',
+        { reversal: verdict },
+        extra,
+      )
+    case 'advice':
+      return settle(
+        before,
+        event,
+        isTaken ? 'adviceAcknowledged' : 'adviceParked',
+        { advice: verdict },
+        extra,
       )
   }
 }
@@ -76,6 +89,7 @@ function begin(event: TransactionEvent & { kind: 'request' }): Step {
       : { answer: { responseCode: verdict.responseCode } }),
     delivery: 'none',
     reversal: 'none',
+    advice: 'none',
   }
   const cause = verdict.kind === 'forward' ? `to ${verdict.leg.destination}` : verdict.cause
   const unit = unitOf(transaction, undefined, journalEvent(event, transaction, cause))
@@ -97,7 +111,7 @@ function deliver(before: Transaction, event: TransactionEvent & { kind: 'deliver
     'undelivered',
     { delivery: 'failed', answer: { responseCode: '91' }, reversal: 'owed' },
     {
-      owe: reversalOf(before, 'undelivered', 0),
+      owe: [reversalOf(before, 'undelivered', 0)],
       commands: unpost(before, event.at),
       silent: true,
     },

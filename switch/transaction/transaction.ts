@@ -30,6 +30,8 @@ export interface Transaction {
   readonly actualMinor?: bigint
   readonly delivery: Delivery
   readonly reversal: ReversalProgress
+  /** Of what the destination is told after the fact: a completion, an approval in its stead. Of the latest, if several. */
+  readonly advice: AdviceProgress
 }
 
 /** The states of the request itself. Its reversal, once owed, runs on its own (`ReversalProgress`). */
@@ -58,6 +60,8 @@ export type Delivery =
   | 'unproven'
 
 export type ReversalProgress = 'none' | 'owed' | 'acknowledged' | 'parked' | 'notNeeded'
+
+export type AdviceProgress = 'none' | 'owed' | 'acknowledged' | 'parked' | 'notNeeded'
 
 export interface StoredCard {
   /** Absent where no route wanted the card: a number we don't serve is not put into the vault. */
@@ -114,24 +118,48 @@ export interface Answer {
   readonly additionalAmounts?: string
 }
 
-/** A reversal or advice that the destination must acknowledge, however long it takes. */
+/**
+ * What a destination must acknowledge, however long it takes. What a transaction owes it owes in the order in which it
+ * was committed.
+ */
 export interface Obligation {
+  /** Made of the key (`obligationId`). */
   readonly id: string
-  /** One per leg (R2): the database refuses a second. */
+  readonly kind: ObligationKind
+  /** What it is about: a reversal is one per leg (R2). The database refuses a second. */
   readonly key: string
   /**
-   * The leg has one already: it is due again, with what is to be said now, under a number of its own. Who is delivering
-   * the old one can't close it any more.
+   * It is owed already: it is due again, with what is to be said now, under a number of its own. Who is delivering the old
+   * one can't close it any more.
    */
   readonly again: boolean
-  /** What is to remain (DE95); absent: nothing. */
-  readonly actualMinor?: bigint
   readonly transactionId: string
+  /** The leg it is about; absent: nothing was ever sent of what it tells. */
+  readonly legId?: string
   readonly destination: string
-  readonly cause: ReversalCause
+  readonly cause: ReversalCause | AdviceCause
   /** Wait before the first delivery: the leg may still be in flight. */
   readonly delayMs: number
+  /** Of a reversal: what is to remain (DE95); absent: nothing. */
+  readonly actualMinor?: bigint
+  /** Of an advice. */
+  readonly advice?: Advice
 }
+
+export type ObligationKind = 'reversal' | 'advice' | 'reconciliation'
+
+/** What an advice says otherwise than the request of its transaction did. */
+export interface Advice {
+  readonly mti: '0120' | '0220'
+  /** DE4 */
+  readonly amountMinor: bigint
+  /** DE38 */
+  readonly authId?: string
+  /** DE39 */
+  readonly responseCode?: string
+}
+
+export type AdviceCause = 'completion' | 'standIn'
 
 export type ReversalCause =
   | 'timeout'

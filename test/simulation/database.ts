@@ -10,7 +10,7 @@ import {
   JournalUnavailable,
   type JournalUnit,
 } from '../../switch/journal.ts'
-import type { Obligation, SourceReversal, Transaction } from '../../switch/transaction/transaction.ts'
+import type { Leg, Obligation, SourceReversal, Transaction } from '../../switch/transaction/transaction.ts'
 import { SimulatedBooks } from './books.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { Life } from './life.ts'
@@ -39,6 +39,7 @@ export class SimulatedDatabase {
   readonly obligations = new Map<string, StoredObligation>()
   readonly books = new SimulatedBooks()
   readonly events: (JournalEvent & { readonly transactionId: string })[] = []
+  readonly #legs = new Map<string, Leg>()
   readonly #byKey = new Map<string, string>()
   readonly #reversals = new Map<string, SourceReversal>()
   readonly #world: World
@@ -167,7 +168,7 @@ export class SimulatedDatabase {
   }
 
   #write(unit: JournalUnit): void {
-    const { transaction, owe, obligation: change, sourceReversal, event } = unit
+    const { transaction, obligation: change, sourceReversal, event } = unit
     const now = this.#world.monotonicMs()
     const approvableUntil =
       this.transactions.get(transaction.id)?.approvableUntil ?? now + transaction.approvableForMs
@@ -178,8 +179,11 @@ export class SimulatedDatabase {
       `committed ${event.kind} -> ${transaction.state} ${transaction.sourceKey} ${event.cause}`,
     )
     if (sourceReversal !== undefined) this.#reversals.set(sourceReversal.sourceKey, sourceReversal)
-    if (owe !== undefined) {
+    if (transaction.leg !== undefined) this.#legs.set(transaction.leg.id, transaction.leg)
+    for (const owe of unit.owe) {
       const fence = (this.obligations.get(owe.id)?.fence ?? -1n) + 1n
+      // What is owed again comes behind what became owed in between.
+      this.obligations.delete(owe.id)
       this.obligations.set(owe.id, {
         ...owe,
         state: 'due',
@@ -228,10 +232,15 @@ export class SimulatedDatabase {
       obligation.attempts++
       obligation.fence++
       obligation.leaseUntil = this.#world.monotonicMs() + leaseMs
-      const { id, cause, attempts, fence, actualMinor } = obligation
+      const { id, kind, cause, attempts, fence, actualMinor, advice, legId } = obligation
+      const leg = legId === undefined ? undefined : this.#legs.get(legId)
       const transaction = this.#read(obligation.transactionId)!
-      const part = actualMinor === undefined ? {} : { actualMinor }
-      claimed.push({ id, cause, attempts, fence, identity, transaction, ...part })
+      claimed.push({
+        ...{ id, kind, cause, attempts, fence, identity, transaction },
+        ...(actualMinor === undefined ? {} : { actualMinor }),
+        ...(advice === undefined ? {} : { advice }),
+        ...(leg === undefined ? {} : { leg }),
+      })
     }
     return claimed
   }

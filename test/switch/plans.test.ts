@@ -48,13 +48,13 @@ test('no statement of the journal reads a whole table, where the server has been
 test('nor where the tables hold many rows', async () => {
   await writer.query(`RESET ROLE;
     INSERT INTO switch.transaction (id, version, state, source, source_key, fingerprint, node, business_date, received_at,
-        approvable_until, delivery, reversal)
-      SELECT gen_random_uuid(), 1, 'refused', 'a', 'key ' || n, '', 'n', '2026-11-22', now(), now(), 'none', 'none'
+        approvable_until, delivery, reversal, advice)
+      SELECT gen_random_uuid(), 1, 'refused', 'a', 'key ' || n, '', 'n', '2026-11-22', now(), now(), 'none', 'none', 'none'
         FROM generate_series(1, 20000) n;
     INSERT INTO switch.leg (id, transaction_id, destination, acquirer_id, stan, transmitted_at, state)
       SELECT gen_random_uuid(), id, 'knet', '1', '000001', '1122000000', 'answered' FROM switch.transaction;
-    INSERT INTO switch.obligation (id, key, transaction_id, destination, cause, next_at)
-      SELECT gen_random_uuid(), 'key ' || source_key, id, 'knet', 'timeout', now() FROM switch.transaction;
+    INSERT INTO switch.obligation (id, kind, key, transaction_id, destination, cause, next_at)
+      SELECT gen_random_uuid(), 'reversal', 'key ' || source_key, id, 'knet', 'timeout', now() FROM switch.transaction;
     INSERT INTO switch.source_reversal (source_key, source, fingerprint, transaction_id, response_code)
       SELECT source_key, 'a', '', id, '00' FROM switch.transaction;
     ANALYZE; SET ROLE ledger_writer`)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { moves } from '../../switch/transaction/moves.ts'
 import type { Arrival, Profile, TransactionEvent } from '../../switch/transaction/events.ts'
+import { adviceOf, obligationId } from '../../switch/transaction/owed.ts'
 import { step } from '../../switch/transaction/step.ts'
 import type { CardRequest, Leg, Transaction } from '../../switch/transaction/transaction.ts'
 
@@ -48,6 +49,8 @@ const leg: Leg = {
 }
 
 const when = { at: 1_000, node: 'node-1' }
+
+const reversalId = obligationId(`reversal:${leg.id}`)
 
 function intent(asked: CardRequest = request): Transaction {
   const card = { mask: '888888******0001', token: 'tok_a' }
@@ -118,7 +121,7 @@ describe('the life of a transaction', () => {
   test('silence declines the source and owes the reversal in one commit', () => {
     const { transaction, unit } = after(intent(), lost)
     expect(transaction).toMatchObject({ state: 'unknown', answer: { responseCode: '91' }, reversal: 'owed' })
-    expect(unit.owe).toMatchObject({ key: `reversal:${leg.id}`, cause: 'timeout', delayMs: 0 })
+    expect(unit.owe).toMatchObject([{ key: `reversal:${leg.id}`, cause: 'timeout', delayMs: 0 }])
     expect(unit.commands).toEqual([])
   })
 
@@ -126,7 +129,7 @@ describe('the life of a transaction', () => {
     for (const extra of [{ amountMinor: 12_501n }, { amountMinor: 12_499n }, { currencyNumeric: '840' }]) {
       const { transaction, unit } = after(intent(), answered('00', extra))
       expect(transaction).toMatchObject({ state: 'unknown', answer: { responseCode: '96' } })
-      expect(unit.owe?.cause).toBe('wrongAmount')
+      expect(unit.owe[0]?.cause).toBe('wrongAmount')
     }
   })
 
@@ -141,7 +144,7 @@ describe('the life of a transaction', () => {
       answer: { responseCode: '63' },
       reversal: 'none',
     })
-    expect(result.unit.owe).toBeUndefined()
+    expect(result.unit.owe).toEqual([])
   })
 
   test('an approval that comes too late to commit is declined and reversed', () => {
@@ -149,7 +152,7 @@ describe('the life of a transaction', () => {
     const { transaction, unit } = after(intent(), { kind: 'notCommitted', reason: 'late', answer, ...when })
     expect(transaction).toMatchObject({ state: 'unknown', answer: { responseCode: '91' } })
     expect(unit.commands).toEqual([])
-    expect(unit.owe?.cause).toBe('timeout')
+    expect(unit.owe[0]?.cause).toBe('timeout')
   })
 
   test('a late approval changes nothing but the record', () => {
@@ -157,14 +160,14 @@ describe('the life of a transaction', () => {
     const answer = { mti: '0210', responseCode: '00', described: '0210' }
     const { transaction, unit, effects } = step(before, { kind: 'late', answer, ...when }, profile)
     expect({ ...transaction, version: before.version }).toEqual(before)
-    expect([unit.commands, effects, unit.owe]).toEqual([[], [], undefined])
+    expect([unit.commands, effects, unit.owe]).toEqual([[], [], []])
   })
 
   test("the source's reversal of an approval posts the opposite entries and owes one reversal", () => {
     const { transaction, unit, effects } = after(intent(), answered('00'), cancelled)
     expect(transaction.state).toBe('reversed')
     expect(unit.commands).toMatchObject([{ kind: 'reverse', reverses: `${arrival.id}:purchase` }])
-    expect(unit.owe?.key).toBe(`reversal:${leg.id}`)
+    expect(unit.owe[0]?.key).toBe(`reversal:${leg.id}`)
     expect(effects).toEqual([
       { kind: 'wake', destination: 'knet' },
       { kind: 'answerReversal', answer: { responseCode: '00' } },
@@ -174,11 +177,11 @@ describe('the life of a transaction', () => {
   test("the source's reversal in flight waits for the leg, and joins the one owed already", () => {
     const cancelling = after(intent(), cancelled)
     expect(cancelling.transaction).toMatchObject({ state: 'reversing', answer: { responseCode: '17' } })
-    expect(cancelling.unit.owe?.delayMs).toBe(arrival.approvableForMs)
+    expect(cancelling.unit.owe[0]?.delayMs).toBe(arrival.approvableForMs)
     const ended = after(cancelling.transaction, answered('00'))
-    expect(ended.unit).toMatchObject({ commands: [], obligation: { kind: 'due', id: leg.id } })
+    expect(ended.unit).toMatchObject({ commands: [], obligation: { kind: 'due', id: reversalId } })
     expect(ended.transaction).toMatchObject({ state: 'reversed', answer: { responseCode: '17' } })
-    expect(after(ended.transaction, cancelled).unit.owe).toBeUndefined()
+    expect(after(ended.transaction, cancelled).unit.owe).toEqual([])
   })
 
   test('a reversal of what was never seen is remembered, and the request is declined when it comes', () => {
@@ -209,7 +212,7 @@ describe('the life of a transaction', () => {
       delivery: 'failed',
       answer: { responseCode: '91' },
     })
-    expect(unit).toMatchObject({ owe: { cause: 'undelivered' }, commands: [{ kind: 'reverse' }] })
+    expect(unit).toMatchObject({ owe: [{ cause: 'undelivered' }], commands: [{ kind: 'reverse' }] })
     expect(effects).toEqual([{ kind: 'wake', destination: 'knet' }])
   })
 
@@ -220,13 +223,13 @@ describe('the life of a transaction', () => {
       ...when,
     })
     expect(transaction).toMatchObject({ state: 'approved', delivery: 'unproven' })
-    expect(unit.owe).toBeUndefined()
+    expect(unit.owe).toEqual([])
   })
 
   test('what an earlier life left open is reversed, never sent again', () => {
     const { transaction, unit, effects } = after(intent(), { kind: 'recovered', ...when })
     expect(transaction).toMatchObject({ state: 'unknown', reversal: 'owed' })
-    expect(unit.owe?.cause).toBe('recovered')
+    expect(unit.owe[0]?.cause).toBe('recovered')
     expect(effects.some(({ kind }) => kind === 'send')).toBe(false)
   })
 
@@ -264,7 +267,7 @@ describe('a refund', () => {
   })
 
   test('of which nobody knows the end is reversed like a purchase', () => {
-    expect(after(intent(refund), lost).unit.owe?.cause).toBe('timeout')
+    expect(after(intent(refund), lost).unit.owe[0]?.cause).toBe('timeout')
   })
 })
 
@@ -299,7 +302,7 @@ describe('a question for a balance', () => {
     ]
     for (const events of [...ends, [approved, undelivered], [cancelled, approved]] as TransactionEvent[][]) {
       const { transaction, unit } = after(inquiry, ...events)
-      expect([unit.owe, unit.obligation, unit.commands]).toEqual([undefined, undefined, []])
+      expect([unit.owe, unit.obligation, unit.commands]).toEqual([[], undefined, []])
       expect(['none', 'notNeeded']).toContain(transaction.reversal)
     }
   })
@@ -338,8 +341,9 @@ describe("a source's partial reversal", () => {
   })
   const acknowledgement: TransactionEvent = {
     kind: 'obligationAnswered',
+    owed: 'reversal',
     verdict: 'acknowledged',
-    obligationId: leg.id,
+    obligationId: reversalId,
     fence: 1n,
     responseCode: '00',
     ...when,
@@ -348,12 +352,9 @@ describe("a source's partial reversal", () => {
   test('gives back the rest, keeps the approval, and owes the destination what remains', () => {
     const { transaction, unit, effects } = after(intent(), answered('00'), keeping(12_000n))
     expect(transaction).toMatchObject({ state: 'approved', actualMinor: 12_000n, reversal: 'owed' })
-    expect(unit.owe).toMatchObject({
-      again: false,
-      actualMinor: 12_000n,
-      cause: 'partialReversal',
-      delayMs: 0,
-    })
+    expect(unit.owe).toMatchObject([
+      { again: false, actualMinor: 12_000n, cause: 'partialReversal', delayMs: 0 },
+    ])
     expect(unit.commands).toMatchObject([
       {
         id: `${arrival.id}:partial-3`,
@@ -373,7 +374,7 @@ describe("a source's partial reversal", () => {
     for (const between of [[], [acknowledgement]]) {
       const { transaction, unit } = after(intent(), answered('00'), keeping(12_000n), ...between, keeping(1n))
       expect(transaction).toMatchObject({ state: 'approved', actualMinor: 1n, reversal: 'owed' })
-      expect(unit.owe).toMatchObject({ key: `reversal:${leg.id}`, again: true, actualMinor: 1n })
+      expect(unit.owe).toMatchObject([{ key: `reversal:${leg.id}`, again: true, actualMinor: 1n }])
       expect(unit.commands).toMatchObject([{ legs: [{ amountMinor: 11_999n }, { amountMinor: 11_999n }] }])
     }
   })
@@ -382,7 +383,7 @@ describe("a source's partial reversal", () => {
     for (const late of [keeping(12_000n), keeping(12_400n)]) {
       const { transaction, unit, effects } = after(intent(), answered('00'), keeping(12_000n), late)
       expect(transaction.actualMinor).toBe(12_000n)
-      expect([unit.owe, unit.commands]).toEqual([undefined, []])
+      expect([unit.owe, unit.commands]).toEqual([[], []])
       expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '21' } }])
     }
   })
@@ -393,8 +394,8 @@ describe("a source's partial reversal", () => {
     expect(unit.commands).toMatchObject([
       { kind: 'post', legs: [{ amountMinor: 12_000n }, { amountMinor: 12_000n }] },
     ])
-    expect(unit.owe).toMatchObject({ again: true, cause: 'sourceReversal' })
-    expect(unit.owe).not.toHaveProperty('actualMinor')
+    expect(unit.owe).toMatchObject([{ again: true, cause: 'sourceReversal' }])
+    expect(unit.owe[0]).not.toHaveProperty('actualMinor')
     expect(after(transaction, keeping(11_000n)).effects).toEqual([
       { kind: 'answerReversal', answer: { responseCode: '21' } },
     ])
@@ -405,7 +406,7 @@ describe("a source's partial reversal", () => {
     for (const events of [[], [lost], [declined], [cancelled]]) {
       const { transaction, unit, effects } = after(intent(), ...events, keeping(12_000n))
       expect(transaction.actualMinor).toBeUndefined()
-      expect([unit.owe, unit.commands]).toEqual([undefined, []])
+      expect([unit.owe, unit.commands]).toEqual([[], []])
       expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '12' } }])
     }
   })
@@ -419,4 +420,45 @@ describe("a source's partial reversal", () => {
       },
     ])
   })
+})
+
+describe('an advice', () => {
+  const approved = after(intent(), answered('00')).transaction
+  const owed = adviceOf(approved, {
+    name: 'completion-1',
+    cause: 'completion',
+    advice: { mti: '0220', amountMinor: 12_000n },
+  })
+  const told = (verdict: 'acknowledged' | 'parked'): TransactionEvent => ({
+    kind: 'obligationAnswered',
+    owed: 'advice',
+    verdict,
+    obligationId: owed.id,
+    fence: 1n,
+    responseCode: '00',
+    ...when,
+  })
+
+  test('has a name of its own, which is the same however often it is made', () => {
+    expect(owed).toMatchObject({
+      kind: 'advice',
+      legId: leg.id,
+      destination: 'knet',
+      again: false,
+      delayMs: 0,
+    })
+    expect(owed.id).toBe(obligationId(`advice:${arrival.id}:completion-1`))
+    expect(owed.id).not.toBe(reversalId)
+    expect(owed.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/)
+  })
+
+  test.each(['acknowledged', 'parked'] as const)(
+    'that is %s leaves the approval and its reversal alone',
+    (verdict) => {
+      const { transaction, unit } = after({ ...approved, advice: 'owed' }, told(verdict))
+      expect(transaction).toMatchObject({ state: 'approved', advice: verdict, reversal: 'none' })
+      expect(unit.obligation).toMatchObject({ kind: verdict, id: owed.id, fence: 1n })
+      expect([unit.owe, unit.commands]).toEqual([[], []])
+    },
+  )
 })

@@ -6,11 +6,7 @@ import type { Bug } from './bug.ts'
 export const noReversalOnTimeout: Bug = {
   journal: (journal) => ({
     ...journal,
-    commit(unit) {
-      if (unit.owe?.cause !== 'timeout') return journal.commit(unit)
-      const { owe: _forgotten, ...rest } = unit
-      return journal.commit(rest)
-    },
+    commit: (unit) => journal.commit({ ...unit, owe: unit.owe.filter(({ cause }) => cause !== 'timeout') }),
   }),
 }
 
