@@ -61,8 +61,19 @@ export class Config {
     return { host: this.text('host', '127.0.0.1'), port: this.number('port', { min: 0, max: 65_535 }) }
   }
 
+  /** false where there is none. */
+  flag(name: string): boolean {
+    const value = this.#value[name] ?? false
+    return typeof value === 'boolean' ? value : refuse(this.#at(name), 'true or false')
+  }
+
   unknown(name: string): never {
-    return refuse(this.#at(name), 'a known name')
+    return this.refuse(name, 'a known name')
+  }
+
+  /** For what only the reader of the value can judge. */
+  refuse(name: string, wanted: string): never {
+    return refuse(this.#at(name), wanted)
   }
 
   #at(name: string): string {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { SimulatorError } from './fault.ts'
 
 /** What a request asked: its query, and its body where it is a JSON object. */
 interface ControlRequest {
@@ -7,7 +8,10 @@ interface ControlRequest {
   readonly body: Readonly<Record<string, unknown>>
 }
 
-/** By method and path, for example `GET /status`. A handler that returns undefined refuses the request's content. */
+/**
+ * By method and path, for example `GET /status`. A handler that returns undefined, or throws a `SimulatorError` that says
+ * why, refuses the request's content.
+ */
 export type ControlRoutes = Readonly<Record<string, (request: ControlRequest) => Promise<object | undefined>>>
 
 export interface Control {
@@ -60,7 +64,13 @@ async function outcome(
   if (handler === undefined) return { status: 404, content: { error: 'no such route' } }
   const body = await readBody(request)
   if (body === undefined) return { status: 400, content: { error: 'the body is not a JSON object' } }
-  const content = await handler({ query: url.searchParams, body })
+  let content: object | undefined
+  try {
+    content = await handler({ query: url.searchParams, body })
+  } catch (error) {
+    if (!(error instanceof SimulatorError)) throw error
+    return { status: 400, content: { error: error.message } }
+  }
   if (content === undefined) return { status: 400, content: { error: 'it does not say what to do' } }
   return { status: 200, content }
 }
