@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Endpoints } from './endpoints.ts'
+import type { Address, Endpoints } from './endpoints.ts'
 
 /** What the terminals are to do. */
 export interface Traffic {
@@ -16,7 +16,13 @@ export interface Traffic {
 }
 
 /** How long each waits for the one behind it: a terminal longer than the switch, the switch longer than the network. */
-const timeouts = { networkMs: 4_000, sourceMs: 8_000, terminalMs: 10_000 }
+export interface Timeouts {
+  readonly networkMs: number
+  readonly sourceMs: number
+  readonly terminalMs: number
+}
+
+export const usualTimeouts: Timeouts = { networkMs: 4_000, sourceMs: 8_000, terminalMs: 10_000 }
 
 export function networkConfiguration(endpoints: Endpoints, seed: number): object {
   const { host, port, control, book } = endpoints.networks['knet']!
@@ -33,9 +39,13 @@ export function networkConfiguration(endpoints: Endpoints, seed: number): object
   }
 }
 
-export function switchConfiguration(endpoints: Endpoints, stateFolder: string): object {
+export function switchConfiguration(
+  endpoints: Endpoints,
+  stateFolder: string,
+  timeouts: Timeouts = usualTimeouts,
+): object {
   const { database, hsm, keyFile } = endpoints
-  const { host, port } = endpoints.networks['knet']!
+  const { host, port } = endpoints.proxies?.['knet'] ?? endpoints.networks['knet']!
   return {
     node: 'node-1',
     environment: 'development',
@@ -74,10 +84,24 @@ export function switchConfiguration(endpoints: Endpoints, stateFolder: string): 
   }
 }
 
-export function terminalsConfiguration(endpoints: Endpoints, traffic: Traffic): object {
+/** A fault proxy: what it stands before, and how frames are written there. */
+export function proxyConfiguration(
+  endpoints: Endpoints,
+  { name, target, frame, seed }: { name: string; target: Address; frame: string; seed: number },
+): object {
+  const { host, port, control } = endpoints.proxies![name]!
+  return { host, port, control, target: { host: target.host, port: target.port }, frame, seed }
+}
+
+export function terminalsConfiguration(
+  endpoints: Endpoints,
+  traffic: Traffic,
+  timeouts: Timeouts = usualTimeouts,
+): object {
   const { control, book } = endpoints.terminals
+  const { host, port } = endpoints.proxies?.['terminals'] ?? endpoints.switch.iso8583
   return {
-    ...endpoints.switch.iso8583,
+    ...{ host, port },
     control,
     book,
     keyFile: endpoints.keyFile,

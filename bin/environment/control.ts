@@ -6,9 +6,11 @@ export async function ask<Answer>(
   method: 'GET' | 'POST',
   path: string,
   timeoutMs = 5_000,
+  body?: object,
 ): Promise<Answer> {
   const response = await fetch(`http://${host}:${port}${path}`, {
     method,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(timeoutMs),
   })
   if (!response.ok) throw new Error(`${method} ${path} was answered ${response.status}`)

@@ -24,6 +24,8 @@ export interface Endpoints {
   }
   readonly networks: Readonly<Record<string, NetworkEndpoint>>
   readonly terminals: SimulatorEndpoint
+  /** Where a fault proxy stands before a network (by its name) or, as `terminals`, before the switch. */
+  readonly proxies?: Readonly<Record<string, ProxyEndpoint>>
   readonly processes: Readonly<Record<string, { readonly pid: number }>>
 }
 
@@ -49,6 +51,10 @@ export interface SimulatorEndpoint {
   readonly control: Address
   /** The simulator's own fsynced record of what it saw. */
   readonly book: string
+}
+
+export interface ProxyEndpoint extends Address {
+  readonly control: Address
 }
 
 export interface NetworkEndpoint extends SimulatorEndpoint, Address {}

@@ -2,13 +2,18 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Child } from './child.ts'
-import { networkConfiguration, switchConfiguration, terminalsConfiguration } from './configurations.ts'
-import type { Traffic } from './configurations.ts'
+import {
+  networkConfiguration,
+  proxyConfiguration,
+  switchConfiguration,
+  terminalsConfiguration,
+} from './configurations.ts'
+import type { Timeouts, Traffic } from './configurations.ts'
 import { ask, tryAsk } from './control.ts'
 import type { SwitchStatus, TerminalsStatus } from './control.ts'
 import { openWork, prepareDatabase } from './database.ts'
 import { writeEndpoints } from './endpoints.ts'
-import type { Address, Endpoints } from './endpoints.ts'
+import type { Address, Endpoints, ProxyEndpoint } from './endpoints.ts'
 import { lockFolder } from './lock.ts'
 import { freePort } from './ports.ts'
 import { startPostgres } from './postgres.ts'
@@ -31,6 +36,9 @@ export interface SystemOptions {
   /** Starts again what ends without being told to, and tells `say`. Tests that kill on purpose leave it out. */
   readonly supervise?: boolean
   readonly seed?: number
+  /** With a fault proxy before each network and one between the terminals and the switch. */
+  readonly proxied?: boolean
+  readonly timeouts?: Timeouts
   /** Told each step as it is done. */
   readonly say?: (step: string) => void
 }
@@ -93,6 +101,7 @@ async function start(options: SystemOptions, toEnd: End[]): Promise<System> {
   say(`${migrations} migrations`)
 
   let endpoints = await plan({ stateFolder, database: urls, hsm })
+  if (options.proxied === true) endpoints = await startProxies(endpoints, options, toEnd)
   const children = makeChildren(endpoints, options)
   const parts = { postgres, ...children }
   const note = (): void => {
@@ -134,7 +143,7 @@ async function start(options: SystemOptions, toEnd: End[]): Promise<System> {
     broken,
     pid: async (part) => (part === 'hsm' ? hsmPid(endpoints.switch.http) : parts[part].pid()),
     async startTerminals(traffic) {
-      children.terminals.configure(terminalsConfiguration(endpoints, traffic))
+      children.terminals.configure(terminalsConfiguration(endpoints, traffic, options.timeouts))
       await system.start('terminals')
     },
     terminals: () => tryAsk<TerminalsStatus>(endpoints.terminals.control, '/status'),
@@ -211,14 +220,41 @@ async function plan(parts: {
   }
 }
 
+/** One before each network and one before the switch; nobody who speaks through one knows it is there. */
+async function startProxies(
+  endpoints: Endpoints,
+  { stateFolder, seed = 1 }: SystemOptions,
+  toEnd: End[],
+): Promise<Endpoints> {
+  const fronts = [
+    ...Object.entries(endpoints.networks).map(
+      ([name, target]) => ({ name, target, frame: 'frame-ascii4' }) as const,
+    ),
+    { name: 'terminals', target: endpoints.switch.iso8583, frame: 'frame-binary2' } as const,
+  ]
+  const proxies: Record<string, ProxyEndpoint> = {}
+  for (const { name } of fronts) {
+    const [port, control] = [await freePort(), await freePort()]
+    proxies[name] = { host: '127.0.0.1', port, control: { host: '127.0.0.1', port: control } }
+  }
+  const proxied = { ...endpoints, proxies }
+  for (const front of fronts) {
+    const config = proxyConfiguration(proxied, { ...front, seed })
+    const child = new Child({ name: `proxy-${front.name}`, program: 'chaosproxy.ts', stateFolder, config })
+    toEnd.unshift(() => child.stop())
+    await child.start()
+  }
+  return proxied
+}
+
 type Children = Readonly<Record<'network' | 'switch' | 'terminals', Child>>
 
-function makeChildren(endpoints: Endpoints, { stateFolder, seed }: SystemOptions): Children {
+function makeChildren(endpoints: Endpoints, { stateFolder, seed, timeouts }: SystemOptions): Children {
   const child = (name: string, program: string, config: object): Child =>
     new Child({ name, program, stateFolder, config })
   return {
     network: child('network', 'simulator-network.ts', networkConfiguration(endpoints, seed ?? 1)),
-    switch: child('switch', 'switch.ts', switchConfiguration(endpoints, stateFolder)),
+    switch: child('switch', 'switch.ts', switchConfiguration(endpoints, stateFolder, timeouts)),
     terminals: child('terminals', 'simulator-terminals.ts', terminalsConfiguration(endpoints, { rate: 0 })),
   }
 }
