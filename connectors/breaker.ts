@@ -222,7 +222,14 @@ export class Breaker {
   }
 
   #tryHalfOpen(): void {
-    if (this.#state !== 'open' || !this.#online || this.#clock.monotonicMs() < this.#openUntilMs) return
+    if (this.#state !== 'open' || !this.#online) return
+    const restMs = this.#openUntilMs - this.#clock.monotonicMs()
+    // A timer may ring a little early, and one that is not set again would leave the breaker open for good.
+    if (restMs > 0) {
+      this.#timer?.cancel()
+      this.#timer = this.#clock.after(restMs, () => this.#tryHalfOpen())
+      return
+    }
     this.#probesAnswered = 0
     this.#change('halfOpen', 'probing')
     this.#options.onProbe()

@@ -4,7 +4,7 @@ export interface Clock {
   wallMs(): number
   /** Milliseconds that only go forward, for deadlines. The zero point means nothing. */
   monotonicMs(): number
-  /** Runs `run` once, `delayMs` from now. */
+  /** Runs `run` once, `delayMs` from now or later: never before. */
   after(delayMs: number, run: () => void): Timer
 }
 
@@ -16,7 +16,14 @@ export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, run) {
-    const timeout = setTimeout(run, Math.max(0, delayMs))
+    const dueMs = performance.now() + delayMs
+    // Node counts whole milliseconds, so its timers may ring most of one before their time.
+    const ring = (): void => {
+      const restMs = dueMs - performance.now()
+      if (restMs > 0) timeout = setTimeout(ring, Math.ceil(restMs))
+      else run()
+    }
+    let timeout = setTimeout(ring, Math.max(0, delayMs))
     return { cancel: () => clearTimeout(timeout) }
   },
 }

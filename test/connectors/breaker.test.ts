@@ -41,6 +41,27 @@ function world({ online = true, inFlightMax = 100 } = {}) {
   return { breaker, clock, changes, leg, legs, enterAll, toRamp, probes: () => probes }
 }
 
+test('a timer that rings early does not leave it open for good', () => {
+  const clock = new ManualClock()
+  const early = {
+    wallMs: () => clock.wallMs(),
+    monotonicMs: () => clock.monotonicMs(),
+    after: (delayMs: number, run: () => void) => clock.after(delayMs > 1 ? delayMs - 1 : delayMs, run),
+  }
+  let probes = 0
+  const breaker = new Breaker({
+    ...{ clock: early, inFlightMax: 100 },
+    onProbe: () => probes++,
+    onChange: () => undefined,
+  })
+  breaker.online()
+  for (let leg = 0; leg < 20; leg++) breaker.enter()!.done('failure')
+  clock.advance(4_999)
+  expect([breaker.state, probes]).toEqual(['open', 0])
+  clock.advance(1)
+  expect([breaker.state, probes]).toEqual(['halfOpen', 1])
+})
+
 describe('closed', () => {
   test('nineteen failures prove nothing, the twentieth opens', () => {
     const { breaker, legs, changes } = world()
