@@ -1,15 +1,14 @@
+import type { X509Certificate } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock } from '../kernel/clock.ts'
 import type { FrameFormat } from './frame.ts'
-import {
-  codeOf,
-  type Link,
-  LinkError,
-  type LinkHandlers,
-  type LinkLimits,
-  linkLimits,
-  socketLink,
-} from './link.ts'
+import { codeOf, type Link, LinkError, type LinkHandlers, type LinkLimits, linkLimits } from './link.ts'
+import { type PlaintextConsent, plaintextAllowed } from './link-client.ts'
+import { acceptLimits, type AcceptLimits, type ConnectionBudget, type Crowded, Gate } from './link-gate.ts'
+import { type HandshakeFailure, Handshakes } from './link-handshakes.ts'
+import { type Peer, Peers } from './link-peers.ts'
+import { socketLink } from './link-socket.ts'
+import type { TlsCredentials } from './link-tls.ts'
 
 export interface LinkServer {
   readonly port: number
@@ -20,19 +19,20 @@ export interface LinkServer {
   close(): Promise<void>
 }
 
-interface AcceptLimits {
-  readonly connectionsMax: number
-  readonly connectionsPerAddressMax: number
-  readonly acceptsPerAddressPerSecondMax: number
-}
+/** Why a connection was turned away: too many, TLS, or nobody we know. */
+export type Refusal =
+  | Crowded
+  | HandshakeFailure['why']
+  | 'unknownPeer'
+  | 'addressOfPeer'
+  /** The peer has as many connections as it may, and none of them looks dead. */
+  | 'connectionsOfPeer'
 
-const acceptLimits: AcceptLimits = {
-  connectionsMax: 1_000,
-  connectionsPerAddressMax: 100,
-  acceptsPerAddressPerSecondMax: 20,
+export interface ServerTls {
+  readonly credentials: TlsCredentials
+  /** Why peers may use TLS 1.2. Without a reason they may not. */
+  readonly tls12?: string
 }
-
-export type Refusal = 'connections' | 'connectionsOfAddress' | 'acceptsOfAddress'
 
 export interface ListenOptions {
   readonly host: string
@@ -41,52 +41,145 @@ export interface ListenOptions {
   readonly frame: FrameFormat
   readonly clock: Clock
   readonly limits?: Partial<LinkLimits & AcceptLimits>
-  /** A connection that a limit turned away. */
-  readonly onRefused?: (refusal: { readonly address: string; readonly why: Refusal }) => void
+  /** Shared by the listeners of a process. */
+  readonly budget?: ConnectionBudget
+  readonly tls?: ServerTls
+  /** Who may connect. Needed with TLS; without either anybody may who reaches the port. */
+  readonly peers?: readonly Peer[]
+  /** Without TLS only this machine itself is listened to, unless the line is said to be private. */
+  readonly plaintext?: PlaintextConsent
+  /** Whether a newcomer of the same peer may take this link's place: by default, when it has long been quiet. */
+  readonly isSuspect?: (link: Link) => boolean
+  readonly onRefused?: (refusal: RefusedConnection) => void
 }
 
-/** Listens. Rejects with `LinkError` when the port can't be had. */
-export function listenLinks(
+export interface RefusedConnection {
+  readonly address: string
+  readonly why: Refusal
+  /** Of a handshake: what TLS called it. */
+  readonly code?: string
+  /** Whose connection it would have been, where that is known. */
+  readonly peerName?: string
+}
+
+/** Listens. Rejects with `LinkError` when that can't be, or may not be. */
+export async function listenLinks(
   options: ListenOptions,
   accept: (link: Link) => LinkHandlers,
 ): Promise<LinkServer> {
-  const limits = { ...linkLimits, ...acceptLimits, ...options.limits }
-  const links = new Set<Link>()
-  const gate = new Gate(options.clock, limits)
-  const server = createServer((socket) => {
-    const address = socket.remoteAddress ?? 'unknown'
-    const refused = gate.enter(address)
-    if (refused !== undefined) {
+  if (options.tls === undefined && !plaintextAllowed(options.host, options.plaintext)) {
+    throw new LinkError({ kind: 'plaintextRefused' })
+  }
+  const reception = new Reception(options, accept)
+  const server = createServer((socket) => reception.receive(socket))
+  const port = await listening(server, options)
+  const closed = new Promise<void>((resolve) => void server.once('close', resolve))
+  return {
+    port,
+    links: reception.links,
+    stopAccepting: () => void server.close(),
+    close() {
+      server.close()
+      reception.close()
+      return closed
+    },
+  }
+}
+
+/** Twice the time after which a peer that keeps its line warm says something. */
+const suspectMs = 60_000
+
+/** From a connection to a link, or to nothing: how many there are, TLS, and who it is. */
+class Reception {
+  readonly links = new Set<Link>()
+  readonly #options: ListenOptions
+  readonly #limits: LinkLimits & AcceptLimits
+  readonly #accept: (link: Link) => LinkHandlers
+  readonly #gate: Gate
+  readonly #peers: Peers | undefined
+  readonly #handshakes: Handshakes | undefined
+
+  constructor(options: ListenOptions, accept: (link: Link) => LinkHandlers) {
+    const { budget, clock, peers, tls } = options
+    this.#options = options
+    this.#limits = { ...linkLimits, ...acceptLimits, ...options.limits }
+    this.#accept = accept
+    this.#gate = new Gate(clock, this.#limits, budget)
+    this.#peers = peers && new Peers(peers)
+    if (tls === undefined) return
+    if (peers === undefined) throw new RangeError('a listener with TLS knows its peers')
+    this.#handshakes = new Handshakes({
+      credentials: tls.credentials,
+      tls12: tls.tls12 !== undefined,
+      clock,
+      handshakeMs: this.#limits.handshakeMs,
+      onSecure: (socket, address, certificate) => this.#admit(socket, address, certificate),
+      onFailed: (failure) => options.onRefused?.(failure),
+    })
+  }
+
+  receive(socket: Socket): void {
+    const address = addressOf(socket)
+    const crowded = this.#gate.enter(address)
+    if (crowded !== undefined) {
       turnAway(socket)
-      options.onRefused?.({ address, why: refused })
+      this.#options.onRefused?.({ address, why: crowded })
       return
     }
-    socket.once('close', () => gate.leave(address))
-    socketLink(socket, { ...options, limits, firstByte: true }, (link) => {
-      links.add(link)
-      const handlers = accept(link)
+    socket.once('close', () => this.#gate.leave(address))
+    if (this.#handshakes === undefined) this.#admit(socket, address, undefined)
+    else this.#handshakes.begin(socket, address)
+  }
+
+  close(): void {
+    this.#handshakes?.close()
+    for (const link of this.links) link.close('the listener closes')
+  }
+
+  #admit(socket: Socket, address: string, certificate: X509Certificate | undefined): void {
+    const peer = this.#peers?.known(address, certificate)
+    if (typeof peer === 'string') this.#refuse(socket, { address, why: peer })
+    else if (peer !== undefined && !this.#makeRoom(peer)) {
+      this.#refuse(socket, { address, why: 'connectionsOfPeer', peerName: peer.name })
+    } else this.#open(socket, peer)
+  }
+
+  #refuse(socket: Socket, refusal: RefusedConnection): void {
+    socket.on('error', () => undefined)
+    socket.destroy()
+    this.#options.onRefused?.(refusal)
+  }
+
+  /** A connection that looks dead gives way to a new one of its peer's; one that lives never does. */
+  #makeRoom({ name, connectionsMax = 1 }: Peer): boolean {
+    const own = [...this.links].filter(({ peerName }) => peerName === name)
+    if (own.length < connectionsMax) return true
+    const isSuspect = this.#options.isSuspect ?? (({ quietMs }) => quietMs >= suspectMs)
+    const dead = own.find((link) => isSuspect(link))
+    dead?.close('replaced by a newer connection of the same peer')
+    return dead !== undefined
+  }
+
+  #open(socket: Socket, peer: Peer | undefined): void {
+    const { clock, frame } = this.#options
+    const options = { clock, frame, limits: this.#limits, firstByte: true, peerName: peer?.name }
+    socketLink(socket, options, (link) => {
+      this.links.add(link)
+      const handlers = this.#accept(link)
       return {
         onMessage: (body) => handlers.onMessage(body),
-        onClose(reason) {
-          links.delete(link)
+        onClose: (reason) => {
+          this.links.delete(link)
           handlers.onClose(reason)
         },
       }
     })
-  })
-  return listening(server, options).then((port) => {
-    const closed = new Promise<void>((resolve) => void server.once('close', resolve))
-    return {
-      port,
-      links,
-      stopAccepting: () => void server.close(),
-      close() {
-        server.close()
-        for (const link of links) link.close('the listener closes')
-        return closed
-      },
-    }
-  })
+  }
+}
+
+/** An IPv4 address is one, also where the listener takes both kinds. */
+function addressOf({ remoteAddress }: Socket): string {
+  return (remoteAddress ?? 'unknown').replace(/^::ffff:(?=\d+\.)/, '')
 }
 
 /** By a reset, which leaves nothing of it on our side. */
@@ -106,49 +199,4 @@ function listening(server: Server, { host, port }: ListenOptions): Promise<numbe
       resolve(address.port)
     })
   })
-}
-
-/** How many may come in: at all, from one address, and from one address within a second. */
-class Gate {
-  readonly #clock: Clock
-  readonly #limits: AcceptLimits
-  readonly #connections = new Map<string, number>()
-  #connectionCount = 0
-  readonly #accepts = new Map<string, number>()
-  #acceptsSince = Number.NEGATIVE_INFINITY
-
-  constructor(clock: Clock, limits: AcceptLimits) {
-    this.#clock = clock
-    this.#limits = limits
-  }
-
-  enter(address: string): Refusal | undefined {
-    const accepts = this.#countAccept(address)
-    const connections = this.#connections.get(address) ?? 0
-    if (this.#connectionCount >= this.#limits.connectionsMax) return 'connections'
-    if (connections >= this.#limits.connectionsPerAddressMax) return 'connectionsOfAddress'
-    if (accepts > this.#limits.acceptsPerAddressPerSecondMax) return 'acceptsOfAddress'
-    this.#connections.set(address, connections + 1)
-    this.#connectionCount++
-    return undefined
-  }
-
-  leave(address: string): void {
-    const connections = (this.#connections.get(address) ?? 1) - 1
-    if (connections === 0) this.#connections.delete(address)
-    else this.#connections.set(address, connections)
-    this.#connectionCount--
-  }
-
-  /** Forgets every address each second, so that strangers can't make it grow. */
-  #countAccept(address: string): number {
-    const now = this.#clock.monotonicMs()
-    if (now - this.#acceptsSince >= 1_000) {
-      this.#accepts.clear()
-      this.#acceptsSince = now
-    }
-    const accepts = (this.#accepts.get(address) ?? 0) + 1
-    this.#accepts.set(address, accepts)
-    return accepts
-  }
 }

@@ -16,6 +16,7 @@ const pan = '9999990000000014'
 
 /** A link without a wire: what is sent is kept, and how sending ends is the test's choice. */
 class PaperLink implements Link {
+  readonly quietMs = 0
   readonly id: string
   readonly peer = 'paper:1'
   open = true
