@@ -61,7 +61,7 @@ export class SimulatedDatabase {
     const read = <T>(look: () => T): Promise<T> =>
       new Promise((resolve, reject) => {
         const away = this.#random.fraction() < this.#rates().journalAway
-        this.#world.after(1 + this.#random.below(3), () => {
+        this.#world.afterUnnoticed(1 + this.#random.below(3), () => {
           if (away) return life.enter(() => reject(new JournalUnavailable()))
           // What was asked for is done, whoever hears of it.
           const found = look()
@@ -77,9 +77,8 @@ export class SimulatedDatabase {
       stranded: ({ node, ownPast, limit }) =>
         read(() =>
           this.#select(limit, ({ transaction, approvableUntil }) => {
-            const open = transaction.state === 'intent' || transaction.state === 'reversing'
             const over = approvableUntil + 2_000 < this.#world.monotonicMs()
-            return open && (over || (ownPast && transaction.node === node))
+            return isOpen(transaction) && (over || (ownPast && transaction.node === node))
           }),
         ),
       undeliveredOf: (node, limit) =>
@@ -104,6 +103,13 @@ export class SimulatedDatabase {
         }),
       openAccounts: (accounts) => read(() => this.books.open(accounts)),
     }
+  }
+
+  /** Nothing is open and nothing owed. */
+  get atRest(): boolean {
+    for (const { transaction } of this.transactions.values()) if (isOpen(transaction)) return false
+    for (const { state } of this.obligations.values()) if (state === 'due') return false
+    return true
   }
 
   /** DE11, from blocks that are never given out twice. */
@@ -244,4 +250,8 @@ export class SimulatedDatabase {
     }
     return claimed
   }
+}
+
+function isOpen({ state }: Transaction): boolean {
+  return state === 'intent' || state === 'reversing'
 }

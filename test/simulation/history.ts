@@ -35,7 +35,7 @@ const faultyMs = 60_000
 const quietMs = 120_000
 export const usualSize: HistorySize = { purchases: 12, nodes: 2, networks: 2 }
 
-/** A minute of purchases with everything going wrong, two minutes of peace, then what must hold is checked. */
+/** A minute of purchases with everything going wrong, up to two of peace, then what must hold is checked. */
 export async function runHistory(options: HistoryOptions): Promise<HistoryResult> {
   const size = options.size ?? usualSize
   const world = new World(options.seed, { tell: options.tell ?? false })
@@ -62,7 +62,9 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   scheduleHappenings(scene, faultyMs)
   await world.run(faultyMs)
   faults = noFaults
-  await world.run(faultyMs + quietMs)
+  await world.run(faultyMs + quietMs, () => isAtRest(scene))
+  // Node tells of rejections when the event loop turns.
+  await new Promise((resolve) => setImmediate(resolve))
   process.off('unhandledRejection', onBroken)
   return {
     violations: [...broken, ...check(scene)],
@@ -70,6 +72,11 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     story: world.story,
     commits: database.events.length,
   }
+}
+
+/** Nothing more will come of it: the rest of the quiet time would be sweeps that find nothing. */
+function isAtRest({ database, nodes, world }: Scene): boolean {
+  return world.pending === 0 && database.atRest && nodes.every((node) => node.atRest)
 }
 
 /** By the last digit of a card number, so that every network has cards however many there are. */

@@ -37,7 +37,7 @@ export class Life implements Clock {
 
   after(delayMs: number, run: () => void): Timer {
     let wanted: (() => void) | undefined = run
-    const timer = this.#world.after(delayMs, () => this.enter(() => wanted?.()))
+    const timer = this.#world.afterUnnoticed(delayMs, () => this.enter(() => wanted?.()))
     return {
       cancel() {
         wanted = undefined

@@ -32,6 +32,7 @@ export class SimulatedNode {
   #life: Life | undefined
   #lives = 0
   #door: Door | undefined
+  #shell: Shell | undefined
 
   constructor(options: NodeOptions) {
     this.name = options.name
@@ -41,6 +42,11 @@ export class SimulatedNode {
   /** Where terminals reach it; undefined while it is down or recovering. */
   get door(): Door | undefined {
     return this.#door
+  }
+
+  /** Nobody is being served. */
+  get atRest(): boolean {
+    return (this.#shell?.inFlight ?? 0) === 0
   }
 
   get life(): Life | undefined {
@@ -80,6 +86,7 @@ export class SimulatedNode {
       openAccounts: (accounts) => connection.openAccounts(accounts),
       wake: (destination) => deliveries.wake(destination),
     })
+    this.#shell = shell
     const deliveries = new Deliveries({ clock, random, journal, hsm, connectors, shell, observer })
     const sweeper = new Sweeper({ clock, node: name, journal, shell, deliveries })
     void recover(sweeper, life).then(() => {
@@ -95,6 +102,7 @@ export class SimulatedNode {
     this.#options.world.note(`${this.name} crashes`)
     this.#life.end()
     this.#life = undefined
+    this.#shell = undefined
     this.#door = undefined
     this.#options.bug?.crash?.(this.#options.database)
   }

@@ -28,7 +28,7 @@ describe('the simulation', () => {
   test('finds nothing wrong in histories that nobody has seen before', async () => {
     const seed = Number(process.env['SIMULATION_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
     console.log(`simulation seed ${seed}`)
-    for (let index = 0; index < 150; index++) {
+    for (let index = 0; index < 300; index++) {
       const { violations } = await runHistory({ seed: seed + index })
       expect(violations, `npm run simulate -- --histories 1 --seed ${seed + index}`).toEqual([])
     }
@@ -48,7 +48,7 @@ describe('the simulation', () => {
     (bug) => {
       const { status, summary, told } = simulate(
         '--histories',
-        bugs[bug]!.rare === true ? '300' : '40',
+        bugs[bug]!.rare === true ? '1000' : '100',
         '--seed',
         '1',
         '--bug',
@@ -60,7 +60,7 @@ describe('the simulation', () => {
       const again = simulate('--histories', '1', '--seed', String(summary.firstSeed), '--bug', bug)
       expect(again.summary.violations).toBe(1)
     },
-    120_000,
+    240_000,
   )
 
   test('the same seeds without the bug are sound', () => {

@@ -1,5 +1,6 @@
-import type { Clock } from '../../kernel/clock.ts'
+import type { Clock, Timer } from '../../kernel/clock.ts'
 import { type Random, seededRandom } from '../../kernel/random.ts'
+import { drain } from './drain.ts'
 
 /**
  * Time and chance of a history: one heap of events, and a stream of chance for each component, so that a draw more in
@@ -9,6 +10,7 @@ export class World implements Clock {
   readonly #seed: number
   readonly #heap: Event[] = []
   #sequence = 0
+  #pending = 0
   #nowMs = 0
   /** Running hash of what happened, for comparing two runs. */
   #trace = 0x811c9dc5
@@ -28,14 +30,31 @@ export class World implements Clock {
     return this.#nowMs
   }
 
-  after(delayMs: number, run: () => void): { cancel(): void } {
-    const event: Event = { at: this.#nowMs + Math.max(0, delayMs), sequence: this.#sequence++, run }
-    push(this.#heap, event)
+  after(delayMs: number, run: () => void): Timer {
+    this.#pending++
+    const event = this.#schedule(delayMs, run, true)
+    return {
+      cancel: () => {
+        if (event.run === undefined) return
+        event.run = undefined
+        this.#pending--
+      },
+    }
+  }
+
+  /** Like `after`, of something that a history may end without: what the switch does on its own, over and over. */
+  afterUnnoticed(delayMs: number, run: () => void): Timer {
+    const event = this.#schedule(delayMs, run, false)
     return {
       cancel() {
         event.run = undefined
       },
     }
+  }
+
+  /** How much will still come from outside of the switch: messages, commits, terminals, faults. */
+  get pending(): number {
+    return this.#pending
   }
 
   random(component: string): Random {
@@ -58,18 +77,51 @@ export class World implements Clock {
     return this.#trace
   }
 
-  /** Runs what is due until `untilMs`; between two events everything that can go on does. */
-  async run(untilMs: number): Promise<void> {
+  /** Runs what is due until `untilMs`, or until `atRest` says so; what one instant starts is done before the next. */
+  run(untilMs: number, atRest: () => boolean = () => false): Promise<void> {
+    // On a turn of the event loop of its own: promises can't be drained from within one.
+    return new Promise((resolve, reject) => {
+      setImmediate(() => {
+        try {
+          this.#run(untilMs, atRest)
+          resolve()
+        } catch (error) {
+          reject(error as Error)
+        }
+      })
+    })
+  }
+
+  #run(untilMs: number, atRest: () => boolean): void {
+    let askAgainAt = 0
     for (;;) {
       const next = this.#heap[0]
       if (next === undefined || next.at > untilMs) break
+      if (next.at >= askAgainAt) {
+        if (atRest()) return
+        askAgainAt = next.at + 1_000
+      }
       pop(this.#heap)
       if (next.run === undefined) continue
       this.#nowMs = next.at
-      next.run()
-      await settled()
+      const { run } = next
+      next.run = undefined
+      if (next.noticed) this.#pending--
+      run()
+      drain()
     }
     this.#nowMs = untilMs
+  }
+
+  #schedule(delayMs: number, run: () => void, noticed: boolean): Event {
+    const event: Event = {
+      at: this.#nowMs + Math.max(0, delayMs),
+      sequence: this.#sequence++,
+      noticed,
+      run,
+    }
+    push(this.#heap, event)
+    return event
   }
 }
 
@@ -79,12 +131,8 @@ const epochMs = Date.UTC(2026, 10, 22, 9)
 interface Event {
   readonly at: number
   readonly sequence: number
+  readonly noticed: boolean
   run: (() => void) | undefined
-}
-
-/** Promises that can settle have settled when the event loop comes round. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function before(one: Event, other: Event): boolean {
