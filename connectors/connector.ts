@@ -1,5 +1,7 @@
 import type { FieldValue, Message } from '../iso8583/iso8583.ts'
 
+export { elementsOf } from './trace.ts'
+
 /**
  * The connectors room: what stands between a decision to ask a network and its answer. A connector owns the
  * session (sign-on, echo), the breaker and the correlation of answers; it decides nothing about a payment.

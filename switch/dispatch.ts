@@ -1,6 +1,6 @@
 import assert from 'node:assert'
 import type { Connector, PreparedLeg } from '../connectors/connector.ts'
-import { type Hsm, HsmError } from '../hsm/hsm.ts'
+import { type Hsm, HsmError, type IssuerHsm } from '../hsm/hsm.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { uuidv7 } from '../kernel/ids.ts'
 import type { Random } from '../kernel/random.ts'
@@ -17,7 +17,7 @@ import type { Leg } from './transaction/transaction.ts'
 export interface DispatchPorts {
   readonly clock: Clock
   readonly random: Random
-  readonly hsm: Pick<Hsm, 'translatePin'>
+  readonly hsm: PinMover
   readonly connectors: ReadonlyMap<string, Connector>
   /** The destination for a card number, by its range. */
   readonly route: (pan: string) => string | undefined
@@ -25,6 +25,8 @@ export interface DispatchPorts {
   readonly pinKeyOf: (destination: string) => string
   readonly openAccounts: (accounts: readonly AccountSpec[]) => Promise<void>
 }
+
+export type PinMover = Pick<Hsm, 'translatePin'> & Pick<IssuerHsm, 'movePin'>
 
 /** A leg that could leave, or why it can't. */
 export type Prepared = PreparedLeg | (LegEnd & { readonly kind: 'notSent' })
@@ -75,17 +77,11 @@ export class Dispatch {
     const connector = this.#connector(leg)
     const secrets = inbound.secrets.reveal()
     let pinBlock: Uint8Array | undefined
-    if (secrets.pinBlock !== undefined) {
-      const { pan, pinBlock: block } = secrets
-      const keys = { from: inbound.source.keys.pin, to: this.#ports.pinKeyOf(leg.destination) }
-      try {
-        // Whoever sends one bad PIN block after another is slowed down in the HSM, and nobody else.
-        const source = `${inbound.source.name}:${inbound.request.terminalId}`
-        pinBlock = await this.#ports.hsm.translatePin({ ...keys, pinBlock: block, pan, source })
-      } catch (error) {
-        if (!(error instanceof HsmError)) throw error
-        return { kind: 'notSent', reason: error.fault.kind === 'pinBlock' ? 'pinBlock' : 'hsm' }
-      }
+    try {
+      pinBlock = await this.#movedPin(inbound, connector)
+    } catch (error) {
+      if (!(error instanceof HsmError)) throw error
+      return { kind: 'notSent', reason: error.fault.kind === 'pinBlock' ? 'pinBlock' : 'hsm' }
     }
     return connector.prepare(requestLeg({ request: inbound.request, leg, secrets, pinBlock }))
   }
@@ -101,6 +97,18 @@ export class Dispatch {
   answerableForMs(inbound: InboundRequest): number {
     const answerBy = inbound.receivedMonotonicMs + inbound.source.timeoutMs - marginMs
     return Math.max(0, Math.floor(answerBy - this.#ports.clock.monotonicMs()))
+  }
+
+  /** The PIN block under the destination's key, in its format. Rejects with `HsmError`. */
+  async #movedPin(inbound: InboundRequest, { name, rules }: Connector): Promise<Uint8Array | undefined> {
+    const { pan, pinBlock } = inbound.secrets.reveal()
+    if (pinBlock === undefined) return undefined
+    const [from, to] = [inbound.source.keys.pin, this.#ports.pinKeyOf(name)]
+    // Whoever sends one bad PIN block after another is slowed down in the HSM, and nobody else.
+    const source = `${inbound.source.name}:${inbound.request.terminalId}`
+    const { pinFormat = 0 } = rules
+    if (pinFormat === 0) return this.#ports.hsm.translatePin({ from, to, pinBlock, pan, source })
+    return this.#ports.hsm.movePin({ key: from, to, pinBlock, toFormat: pinFormat, pan, source })
   }
 
   #legTimeMs(inbound: InboundRequest, connector: Connector): number {

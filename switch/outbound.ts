@@ -1,5 +1,5 @@
 import assert from 'node:assert'
-import type { OutboundLeg } from '../connectors/connector.ts'
+import { elementsOf, type OutboundLeg } from '../connectors/connector.ts'
 import type { FieldValue } from '../iso8583/iso8583.ts'
 import { currencies } from '../kernel/money.ts'
 import type { CardSecrets } from './arrivals.ts'
@@ -53,6 +53,7 @@ function adviceLeg(claimed: ClaimedObligation, pan: string): OutboundLeg {
     identity: claimed.identity,
     fields: present({
       ...common(request, pan),
+      ...elementsOf(leg?.trace),
       4: advice.amountMinor,
       38: advice.authId ?? leg?.authId,
       39: advice.responseCode,
@@ -82,6 +83,7 @@ function reversalLeg(
     identity: claimed.identity,
     fields: present({
       ...common(request, pan),
+      ...elementsOf(leg.trace),
       38: leg.authId,
       39: reasonOf[claimed.cause] ?? '68',
       90: {

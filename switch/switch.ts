@@ -1,5 +1,5 @@
 import type { Connector, Sealer } from '../connectors/connector.ts'
-import { type Hsm } from '../hsm/hsm.ts'
+import type { Hsm, IssuerHsm } from '../hsm/hsm.ts'
 import type { Codec, FrameFormat } from '../iso8583/iso8583.ts'
 import { type Clock, sleep } from '../kernel/clock.ts'
 import type { DatabasePool } from '../kernel/database.ts'
@@ -27,7 +27,7 @@ export interface SwitchOptions {
   readonly random: Random
   readonly ledger: Ledger
   readonly pool: DatabasePool
-  readonly hsm: Hsm
+  readonly hsm: Hsm & IssuerHsm
   readonly connectors: ReadonlyMap<string, Connector>
   /** The key under which each destination takes PINs. */
   readonly pinKeys: ReadonlyMap<string, string>

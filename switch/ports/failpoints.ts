@@ -1,5 +1,6 @@
 import type { Connector } from '../../connectors/connector.ts'
 import type { Hsm } from '../../hsm/hsm.ts'
+import type { PinMover } from '../dispatch.ts'
 import type { Journal, JournalUnit } from '../journal.ts'
 import type { Waiter } from '../live.ts'
 import type { Shell } from '../shell.ts'
@@ -46,7 +47,7 @@ export class FailpointError extends Error {
   }
 }
 
-type AskedHsm = Pick<Hsm, 'translatePin' | 'verifyThenTokenise'>
+type AskedHsm = Pick<Hsm, 'verifyThenTokenise'> & PinMover
 
 /** `NAME:ACTION`, where the action is `kill`, `throw`, `stall=MS` or `delay=MS`, and may end in `@N`. */
 function parseFailpoint(text: string, environment: string): Failpoint {
@@ -95,6 +96,11 @@ export class Failpoints {
       },
       translatePin: async (request) => {
         const block = await hsm.translatePin(request)
+        await this.#pass('P4.after')
+        return block
+      },
+      movePin: async (request) => {
+        const block = await hsm.movePin(request)
         await this.#pass('P4.after')
         return block
       },

@@ -153,7 +153,7 @@ function text(value: unknown): string {
 }
 
 const legColumns = `l.id AS leg_id, l.destination, l.acquirer_id, l.stan, l.transmitted_at, l.state AS leg_state,
-    l.response_code AS leg_response_code, l.auth_id AS leg_auth_id`
+    l.response_code AS leg_response_code, l.auth_id AS leg_auth_id, l.trace AS leg_trace`
 
 const selectLeg = `SELECT ${legColumns} FROM switch.leg l`
 
@@ -223,6 +223,7 @@ function legOf(row: Row): Leg | undefined {
     transmittedAt: text(row['transmitted_at']),
     state: text(row['leg_state']) as Leg['state'],
     ...answerOf(row, 'leg_response_code', 'leg_auth_id'),
+    ...(row['leg_trace'] === null ? {} : { trace: row['leg_trace'] as Record<string, string> }),
   }
 }
 

@@ -99,8 +99,10 @@ export const journalRows: readonly RowKind[] = [
       ['state', 'text'],
       ['response_code', 'text'],
       ['auth_id', 'text'],
+      ['trace', 'jsonb'],
     ],
-    write: `UPDATE switch.leg l SET state = i.state, response_code = i.response_code, auth_id = i.auth_id
+    write: `UPDATE switch.leg l
+      SET state = i.state, response_code = i.response_code, auth_id = i.auth_id, trace = i.trace
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.leg WHERE id = input.id OFFSET 0) found) i
       WHERE l.ctid = i.place`,
@@ -291,7 +293,13 @@ function newLeg(transactionId: string, leg: Leg): UnitRow {
 function changedLeg(leg: Leg): UnitRow {
   return {
     kind: 'switch.leg.change',
-    values: [leg.id, leg.state, leg.responseCode ?? null, leg.authId ?? null],
+    values: [
+      leg.id,
+      leg.state,
+      leg.responseCode ?? null,
+      leg.authId ?? null,
+      leg.trace === undefined ? null : JSON.stringify(leg.trace),
+    ],
   }
 }
 

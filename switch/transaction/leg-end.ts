@@ -162,6 +162,8 @@ function approvalOf(answer: LegAnswer, givesAmounts: boolean): Answer {
 /** DE54: up to six times account type 2, amount type 2, currency 3, sign, amount 12. */
 const additionalAmountsForm = /^(\d{2}\d{2}\d{3}[CD]\d{12}){1,6}$/
 
+/** What the leg keeps of its answer. */
 export function codes(answer: LegAnswer): Partial<Leg> {
-  return answerOf(answer)
+  const { trace } = answer
+  return { ...answerOf(answer), ...(trace === undefined ? {} : { trace }) }
 }

@@ -109,6 +109,8 @@ export interface Leg {
   readonly state: 'intent' | 'notSent' | 'maybeSent' | 'answered'
   readonly responseCode?: string
   readonly authId?: string
+  /** What its answer said of itself and later messages repeat, by the paths of the destination's profile. */
+  readonly trace?: Readonly<Record<string, string>>
 }
 
 export interface Answer {

@@ -6,6 +6,7 @@ import type { World } from './world.ts'
 /** The HSM beside a life of a node: right, or after half a second in no position to answer. */
 export interface SimulatedHsm {
   translatePin(): Promise<Uint8Array>
+  movePin(): Promise<Uint8Array>
   verifyMac(): Promise<boolean>
   verifyThenTokenise(card: { readonly pan: string }): Promise<SealedCardAnswer>
   detokenise(token: string): Promise<string>
@@ -21,6 +22,7 @@ export function simulatedHsm(world: World, life: Life, rates: () => FaultRates):
     })
   return {
     translatePin: () => answer(new Uint8Array(8)),
+    movePin: () => answer(new Uint8Array(16)),
     verifyMac: () => answer(true),
     verifyThenTokenise: ({ pan }) =>
       answer<SealedCardAnswer>(

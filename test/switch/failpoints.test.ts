@@ -33,10 +33,16 @@ test('what waits at one point of the hsm waits there alone, and what it answers 
       asked.push('translate')
       return Promise.resolve(new Uint8Array([1]))
     },
+    movePin: (_request: object) => {
+      asked.push('move')
+      return Promise.resolve(new Uint8Array([2]))
+    },
     verifyThenTokenise: () => Promise.resolve({ verified: false as const }),
   })
   const request = { from: 'a', to: 'b', pinBlock: new Uint8Array(8), pan: '' }
   expect(await hsm.translatePin(request)).toEqual(new Uint8Array([1]))
   expect(await hsm.translatePin(request)).toEqual(new Uint8Array([1]))
-  expect(asked).toEqual(['translate', 'translate'])
+  const move = { key: 'a', to: 'b', pinBlock: new Uint8Array(8), pan: '', toFormat: 4 } as const
+  expect(await hsm.movePin(move)).toEqual(new Uint8Array([2]))
+  expect(asked).toEqual(['translate', 'translate', 'move'])
 })
