@@ -53,6 +53,9 @@ interface Configuration {
     readonly keys: { readonly pin: string; readonly mac: string }
     readonly timeoutMs: number
     readonly acquirerId: string
+    /** In the place of the network's own: how long the breaker stays open, and when a reversal is tried again. */
+    readonly breaker?: { readonly openMs: number; readonly openMsMax: number; readonly rampStepMs: number }
+    readonly retryAfterMs?: readonly number[]
   }[]
   readonly routes: readonly { readonly bin: string; readonly destination: string }[]
 }
@@ -149,10 +152,13 @@ closeWithGrace({ delay: drainMs + 14_000, logger: false }, async ({ err }) => {
 function connectorOf(destination: Configuration['destinations'][number]): NetworkConnector {
   const { name, network, host, port, keys, timeoutMs, acquirerId } = destination
   const profile = networks.get(network)!
+  const { breaker, retryAfterMs } = destination
+  const retries = retryAfterMs === undefined ? {} : { retryAfterMs }
+  const paced = breaker === undefined ? {} : { breaker }
   const remainingMinMs = Math.min(profile.rules.remainingMinMs, Math.floor(timeoutMs / 4))
   return openConnector(
-    { ...profile, name, rules: { ...profile.rules, timeoutMs, acquirerId, remainingMinMs } },
-    { host, port, clock, random, stanBlocks, sealer: sealerOf(hsm, keys.mac), log },
+    { ...profile, name, rules: { ...profile.rules, timeoutMs, acquirerId, remainingMinMs, ...retries } },
+    { host, port, clock, random, stanBlocks, sealer: sealerOf(hsm, keys.mac), log, ...paced },
   )
 }
 

@@ -20,6 +20,9 @@ export interface Timeouts {
   readonly networkMs: number
   readonly sourceMs: number
   readonly terminalMs: number
+  /** In the place of a network's own, for drills that break a line again and again. */
+  readonly breaker?: { readonly openMs: number; readonly openMsMax: number; readonly rampStepMs: number }
+  readonly retryAfterMs?: readonly number[]
 }
 
 export const usualTimeouts: Timeouts = { networkMs: 4_000, sourceMs: 8_000, terminalMs: 10_000 }
@@ -78,6 +81,8 @@ export function switchConfiguration(
         keys: { pin: 'zpk.knet.out', mac: 'zak.knet.both' },
         timeoutMs: timeouts.networkMs,
         acquirerId: '12345678901',
+        breaker: timeouts.breaker,
+        retryAfterMs: timeouts.retryAfterMs,
       },
     ],
     routes: [{ bin: '888888', destination: 'knet' }],

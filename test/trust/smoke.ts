@@ -1,8 +1,9 @@
 import { crash } from './crash.ts'
 import { hsm } from './hsm.ts'
+import { net, netTerminals } from './net.ts'
 import { rotate } from './rotate.ts'
 import { saf } from './saf.ts'
 import { runNamed } from './runner.ts'
 
 /** `npm run trust:smoke -- NAME`: a drill in its short form. */
-await runNamed({ crash, hsm, rotate, saf })
+await runNamed({ crash, hsm, net, 'net-terminals': netTerminals, rotate, saf })
