@@ -43,6 +43,7 @@ interface Configuration {
     readonly timeoutMs: number
     readonly terminalTimeoutMs: number
     /** Amounts are minor units in digits. */
+    readonly takesPartialApprovals?: boolean
     readonly limits?: readonly (Omit<AmountLimit, 'amountMinorMax'> & { readonly amountMinorMax: string })[]
   }[]
   readonly destinations: readonly {
@@ -172,6 +173,7 @@ function anchorsOf(anchors: Configuration['anchors']): Pick<KeepingOptions, 'anc
 
 function sourceOf(source: Configuration['sources'][number]): SourceConfig {
   const { name, host, port, dialect, frame, keys, timeoutMs, terminalTimeoutMs } = source
+  const takesPartialApprovals = source.takesPartialApprovals === true
   const limits = (source.limits ?? []).map((limit) => ({
     ...limit,
     amountMinorMax: BigInt(limit.amountMinorMax),
@@ -179,7 +181,7 @@ function sourceOf(source: Configuration['sources'][number]): SourceConfig {
   const spec = bundledDialects[dialect]
   if (spec === undefined) throw new Error(`source ${name}: no dialect is called ${dialect}`)
   return {
-    rules: { name, keys, timeoutMs, terminalTimeoutMs, limits },
+    rules: { name, keys, timeoutMs, terminalTimeoutMs, takesPartialApprovals, limits },
     host,
     port,
     codec: compile(spec),

@@ -143,6 +143,10 @@ export interface DestinationRules {
   readonly acquirerId: string
   /** Approvals are a closed list; whatever else comes is a decline. */
   readonly approvals: readonly string[]
+  /** What approves a part of the amount (DE4 of the answer says how much). Absent: nothing does. */
+  readonly partialApprovals?: readonly string[]
+  /** How long authorizations stand. Absent: seven days. */
+  readonly holds?: HoldRules
   /** What a reversal's answer means (§4.8, S5). */
   readonly reversalAnswers: {
     readonly acknowledged: readonly string[]
@@ -157,6 +161,16 @@ export interface DestinationRules {
   readonly traceElements?: readonly string[]
   /** Of the PIN blocks that this destination takes (ISO 9564-1); 0 where nothing else is stated. */
   readonly pinFormat?: 0 | 4
+}
+
+export interface HoldRules {
+  /** Of authorizations that a clearing message follows, and of pre-authorizations. */
+  readonly authorizationMs: number
+  readonly preauthorizationMs: number
+  /** By DE18, in the place of the above: hotels and hirers keep money longer. */
+  readonly byMerchantType?: Readonly<Record<string, number>>
+  /** How much more than was set aside a completion may take, in percent, by DE18. */
+  readonly tolerancePercent?: Readonly<Record<string, number>>
 }
 
 export interface ConnectorStatus {

@@ -133,6 +133,8 @@ export interface AmountOutcome {
   /** What the issuer decides; `00` debits the account. undefined: the request never reaches it. */
   readonly decision: string | undefined
   readonly answer: AnswerManner
+  /** How much of what is asked is granted; all of it when absent. */
+  readonly grants?: 'half'
   readonly reversals?: ReversalManner
   /** The response codes a terminal may see behind the switch. */
   readonly terminalSees: readonly string[]
@@ -173,6 +175,7 @@ export const amountOutcomes: readonly AmountOutcome[] = [
   misbehaved('907', 'disconnectBefore', 'debited, line cut instead of an answer', unanswered),
   misbehaved('908', 'disconnectAfter', 'line cut just after the answer', ['00', ...unanswered]),
   { ...misbehaved('909', 'never', 'request lost before the issuer', unanswered), decision: undefined },
+  { ...misbehaved('916', 'once', 'half of it approved', ['10', '51']), grants: 'half' },
   misbehaved('911', 'badSeal', 'approval with a wrong seal', unanswered),
   misbehaved('912', 'withoutResponseCode', 'answer without DE39', unanswered),
   misbehaved('913', 'higherAmount', 'approval for a higher amount', ['96', ...unanswered]),

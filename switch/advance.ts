@@ -1,5 +1,5 @@
 import assert from 'node:assert'
-import type { LegAnswer, LegIdentity } from '../connectors/connector.ts'
+import type { HoldRules, LegAnswer, LegIdentity } from '../connectors/connector.ts'
 import { type Clock, sleep } from '../kernel/clock.ts'
 import { Dispatch, type DispatchPorts } from './dispatch.ts'
 import { type Journal, JournalUnavailable } from './journal.ts'
@@ -8,7 +8,7 @@ import type { KeyedLocks } from './locks.ts'
 import type { Observer } from './observer.ts'
 import type { Effect, LegEnd, Profile, Step, TransactionEvent } from './transaction/events.ts'
 import { step } from './transaction/step.ts'
-import type { Answer, Leg, Transaction } from './transaction/transaction.ts'
+import type { Answer, CardRequest, Leg, Transaction } from './transaction/transaction.ts'
 
 export interface AdvancePorts extends DispatchPorts {
   readonly node: string
@@ -61,7 +61,7 @@ export class Advance {
   async advance(live: Live | Stored, first: TransactionEvent, asked?: Asked): Promise<Advanced> {
     let event = first
     for (let attempt = 1; attempt <= 10; attempt++) {
-      const result = step(live.transaction, event, this.#profileOf(live.transaction, event))
+      const result = step(live.transaction, event, this.#profileOf(live, event))
       const committing = this.#ports.journal.commit(result.unit)
       this.#workAhead(live, result.effects)
       const outcome = await committing
@@ -235,7 +235,7 @@ export class Advance {
     )
   }
 
-  #profileOf(transaction: Transaction | undefined, event: TransactionEvent): Profile {
+  #profileOf({ transaction, inbound }: Live | Stored, event: TransactionEvent): Profile {
     const leg =
       transaction?.leg ??
       (event.kind === 'request' && event.verdict.kind === 'forward' ? event.verdict.leg : undefined)
@@ -247,8 +247,21 @@ export class Advance {
       unknownOriginalResponseCode: '25',
       nothingToReverseResponseCode: '21',
       approvals: connector?.rules.approvals ?? [],
+      partialApprovals: connector?.rules.partialApprovals ?? [],
+      takesPartialApprovals: inbound?.source.takesPartialApprovals ?? false,
+      holdForMs: holdForMs(connector?.rules.holds, transaction?.request),
     }
   }
+}
+
+const holdDefaultMs = 7 * 24 * 3_600_000
+
+/** How long what is set aside stays so: by what the merchant deals in, else by the kind. */
+function holdForMs(rules: HoldRules | undefined, request: CardRequest | undefined): number {
+  if (rules === undefined || request === undefined) return holdDefaultMs
+  const byMerchantType = rules.byMerchantType?.[request.merchantType ?? '']
+  if (byMerchantType !== undefined) return byMerchantType
+  return request.kind === 'preauthorization' ? rules.preauthorizationMs : rules.authorizationMs
 }
 
 const done: Advanced = { kind: 'done' }

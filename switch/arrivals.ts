@@ -1,7 +1,8 @@
 import type { Message } from '../iso8583/iso8583.ts'
 import { nearestYear } from '../kernel/calendar.ts'
-import { type CurrencyCode, currencyOfNumeric } from '../kernel/money.ts'
+import { type CurrencyCode, currencies, currencyOfNumeric } from '../kernel/money.ts'
 import { Secret } from '../kernel/secret.ts'
+import { amountOfType, cashType } from './additional-amounts.ts'
 import { type Kind, kindOf, kinds } from './transaction/kinds.ts'
 import type { CardRequest } from './transaction/transaction.ts'
 
@@ -15,6 +16,8 @@ export interface SourceRules {
   readonly terminalTimeoutMs: number
   /** The most that may be asked for at once. A kind or currency that is not here has no limit of the source's. */
   readonly limits?: readonly AmountLimit[]
+  /** Its terminals can do with a part of what they asked for. */
+  readonly takesPartialApprovals?: boolean
 }
 
 export interface AmountLimit {
@@ -83,6 +86,8 @@ export interface Receipt {
 export function arrivalOf(message: Message, receipt: Receipt): InboundRequest | InboundReversal | Unserved {
   try {
     switch (message.mti) {
+      case '0100':
+      case '0101':
       case '0200':
       case '0201':
         return requestOf(message, receipt)
@@ -101,15 +106,17 @@ export function arrivalOf(message: Message, receipt: Receipt): InboundRequest | 
 }
 
 function requestOf(message: Message, receipt: Receipt): InboundRequest {
-  const processingCode = need(message, 3)
-  const kind = kindOf(processingCode)
+  const mti = withoutRepeat(message.mti)
+  const [processingCode, conditionCode] = [need(message, 3), need(message, 25)]
+  const kind = kindOf({ mti, processingCode, conditionCode, amountMinor: message.amount(4) })
   if (kind === undefined) throw new Refused('12', 3)
   const currency = currencyOfNumeric(need(message, 49))
   if (currency === undefined) throw new Refused('12', 49)
   const amountMinor = amountOf(message, kind)
   const secrets = secretsOf(message)
   const request: CardRequest = {
-    mti: withoutRepeat(message.mti),
+    kind,
+    mti,
     processingCode,
     amountMinor,
     currency,
@@ -119,11 +126,12 @@ function requestOf(message: Message, receipt: Receipt): InboundRequest {
     localDate: need(message, 13),
     ...optional('merchantType', message.text(18)),
     entryMode: need(message, 22),
-    conditionCode: need(message, 25),
+    conditionCode,
     ...optional('acquirerId', message.text(32)),
     rrn: need(message, 37),
     terminalId: need(message, 41),
     merchantId: need(message, 42),
+    ...partsOf(message, { kind, amountMinor, currency }),
   }
   const cardMask = maskOf(secrets.pan)
   return {
@@ -131,9 +139,7 @@ function requestOf(message: Message, receipt: Receipt): InboundRequest {
     repeat: message.mti !== request.mti,
     source: receipt.source,
     sourceKey: sourceKeyOf(receipt, request),
-    fingerprint: [cardMask, processingCode, amountMinor, request.currency, request.merchantId.trim()].join(
-      '|',
-    ),
+    fingerprint: [cardMask, kind, amountMinor, currency, request.merchantId.trim()].join('|'),
     cardMask,
     request,
     secrets: new Secret(secrets),
@@ -178,6 +184,32 @@ function amountOf(message: Message, kind: Kind): bigint {
   if (amountMinor === undefined) throw new Refused('30', 4)
   if (amountMinor === 0n) throw new Refused('13', 4)
   return amountMinor
+}
+
+/** What only some kinds say: how much of it is cash, and between which accounts it moves. */
+function partsOf(
+  message: Message,
+  { kind, amountMinor, currency }: Pick<CardRequest, 'kind' | 'amountMinor' | 'currency'>,
+): Pick<CardRequest, 'cashMinor' | 'fromAccount' | 'toAccount'> {
+  if (kind === 'cashback') {
+    const numeric = currencies[currency].numeric
+    const cashMinor = amountOfType(message.text(54) ?? '', { type: cashType, numeric })
+    if (cashMinor === undefined) throw new Refused('30', 54)
+    if (cashMinor === 0n || cashMinor >= amountMinor) throw new Refused('13', 54)
+    return { cashMinor }
+  }
+  if (kind !== 'transfer') return {}
+  const [fromAccount, toAccount] = [accountOf(message, 102), accountOf(message, 103)]
+  if (fromAccount === toAccount) throw new Refused('12', 103)
+  return { fromAccount, toAccount }
+}
+
+/** The name of an account, which the books will say. What could be a card number is none. */
+function accountOf(message: Message, de: number): string {
+  const name = textOf(message, de)?.trim()
+  if (name === undefined || !/^[0-9A-Za-z-]{1,28}$/.test(name)) throw new Refused('30', de)
+  if (/^\d{12,19}$/.test(name)) throw new Refused('12', de)
+  return name
 }
 
 /** DE2, or the card number at the head of DE35; where both are there they must be the same card. */
@@ -245,7 +277,7 @@ function originalDataOf(message: Message): KeyParts & { readonly terminalId: '' 
   const { mti, stan, transmittedAt, acquirerId } = value
   if (typeof mti !== 'string' || typeof stan !== 'string' || typeof transmittedAt !== 'string')
     throw new Refused('30', 90)
-  if (!/^0200$/.test(mti)) throw new Refused('12', 90)
+  if (!/^0[12]00$/.test(mti)) throw new Refused('12', 90)
   return {
     mti,
     stan,

@@ -8,7 +8,6 @@ import type { AccountSpec } from '../ledger/ledger.ts'
 import type { CardOnFile } from './admission.ts'
 import type { InboundRequest } from './arrivals.ts'
 import { requestLeg } from './outbound.ts'
-import { kindOf } from './transaction/kinds.ts'
 import { accountsOf } from './transaction/postings.ts'
 import type { LegEnd, Verdict } from './transaction/events.ts'
 import type { Leg } from './transaction/transaction.ts'
@@ -54,10 +53,7 @@ export class Dispatch {
     const availability = connector.availability()
     if (availability !== 'available') return refuse('91', availability)
     if (this.#legTimeMs(inbound, connector) < connector.rules.remainingMinMs) return refuse('91', 'noTime')
-    const { merchantId, currency, processingCode } = inbound.request
-    const kind = kindOf(processingCode)
-    assert(kind !== undefined)
-    const accounts = accountsOf({ kind, destination: connector.name, businessDate, merchantId, currency })
+    const accounts = accountsOf({ ...inbound.request, destination: connector.name, businessDate })
     if (!(await this.#ensureOpen(accounts))) return refuse('96', 'books')
     const identity = connector.identify()
     if (identity === undefined) return refuse('91', 'noStan')
@@ -137,10 +133,9 @@ export class Dispatch {
 
 /** What a source may ask for at once, by kind and currency. A refund has no purchase of its own to be measured by. */
 function isOverLimit({ source, request }: InboundRequest): boolean {
-  const kind = kindOf(request.processingCode)
   return (source.limits ?? []).some(
     (limit) =>
-      limit.kind === kind &&
+      limit.kind === request.kind &&
       limit.currency === request.currency &&
       request.amountMinor > limit.amountMinorMax,
   )

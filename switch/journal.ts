@@ -4,7 +4,7 @@ import type {
   Leg,
   Obligation,
   ObligationKind,
-  SourceReversal,
+  SourceAct,
   Transaction,
 } from './transaction/transaction.ts'
 
@@ -20,7 +20,7 @@ export interface Journal {
   /** Rejects with `JournalUnavailable` when the database can't be asked: then nobody knows, and nobody may guess. */
   transactionByKey(sourceKey: string): Promise<Transaction | undefined>
   transactionById(id: string): Promise<Transaction | undefined>
-  sourceReversal(sourceKey: string): Promise<SourceReversal | undefined>
+  sourceAct(sourceKey: string): Promise<SourceAct | undefined>
   /**
    * Transactions that wait for an outcome nobody will bring: those of `node` from an earlier life when `ownPast`, and
    * those of any node whose time to be approved has passed.
@@ -57,7 +57,7 @@ export interface JournalUnit {
   /** In the order in which the destination is to hear of it. */
   readonly owe: readonly Obligation[]
   readonly obligation?: ObligationChange
-  readonly sourceReversal?: SourceReversal
+  readonly sourceAct?: SourceAct
   readonly commands: readonly Command[]
   readonly urgent: boolean
 }

@@ -1,5 +1,5 @@
 import type { DatabasePool } from '../kernel/database.ts'
-import { type Kind, kindOf } from './transaction/kinds.ts'
+import type { Kind } from './transaction/kinds.ts'
 
 /** Everything the journal and the books know of the transactions with one RRN or id, in order. For `explain`. */
 export interface Life {
@@ -12,6 +12,8 @@ export interface Life {
   readonly terminal: string
   readonly card: string
   readonly amountMinor: bigint
+  /** What was approved of it; null: all, or nothing. */
+  readonly approvedMinor: bigint | null
   /** What partial reversals have left of it; null: all. */
   readonly actualMinor: bigint | null
   readonly currency: string
@@ -41,8 +43,8 @@ export interface LifeEvent {
 export async function transactionLife(pool: DatabasePool, name: string): Promise<Life[]> {
   const byId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(name)
   const { rows } = await pool.query<LifeRow>(
-    `SELECT id, state, source, rrn, terminal_id, card_mask, amount_minor, actual_minor, currency, business_date::text, received_at,
-       approvable_until, request ->> 'processingCode' AS processing_code, response_code, auth_id, delivery, reversal
+    `SELECT id, state, source, rrn, terminal_id, card_mask, amount_minor, approved_minor, actual_minor, currency, business_date::text, received_at,
+       approvable_until, kind, response_code, auth_id, delivery, reversal
      FROM switch.transaction WHERE ${byId ? 'id = $1' : 'rrn = $1'} ORDER BY received_at`,
     [name],
   )
@@ -57,12 +59,13 @@ interface LifeRow {
   terminal_id: string | null
   card_mask: string | null
   amount_minor: bigint | null
+  approved_minor: bigint | null
   actual_minor: bigint | null
   currency: string | null
   business_date: string
   received_at: Date
   approvable_until: Date
-  processing_code: string | null
+  kind: Kind | null
   response_code: string | null
   auth_id: string | null
   delivery: string
@@ -74,13 +77,14 @@ async function lifeOf(pool: DatabasePool, row: LifeRow): Promise<Life> {
     (await pool.query(text, [row.id])).rows as R[]
   return {
     id: row.id,
-    kind: row.processing_code === null ? undefined : kindOf(row.processing_code),
+    kind: row.kind ?? undefined,
     state: row.state,
     source: row.source,
     rrn: row.rrn ?? '',
     terminal: row.terminal_id ?? '',
     card: row.card_mask ?? '',
     amountMinor: row.amount_minor ?? 0n,
+    approvedMinor: row.approved_minor,
     actualMinor: row.actual_minor,
     currency: row.currency ?? '',
     businessDate: row.business_date,

@@ -2,6 +2,7 @@ import assert from 'node:assert'
 import { elementsOf, type OutboundLeg } from '../connectors/connector.ts'
 import type { FieldValue } from '../iso8583/iso8583.ts'
 import { currencies } from '../kernel/money.ts'
+import { additionalAmount, cashType } from './additional-amounts.ts'
 import type { CardSecrets } from './arrivals.ts'
 import type { ClaimedObligation } from './journal.ts'
 import type { CardRequest, Leg } from './transaction/transaction.ts'
@@ -15,10 +16,11 @@ export function requestLeg(inbound: {
 }): OutboundLeg {
   const { request, leg, secrets, pinBlock } = inbound
   return {
-    mti: '0200',
+    mti: request.mti,
     identity: { stan: leg.stan, transmittedAt: leg.transmittedAt },
     fields: present({
       ...common(request, secrets.pan),
+      ...asked(request),
       14: secrets.expiry,
       35: secrets.track2,
       52: pinBlock,
@@ -84,10 +86,12 @@ function reversalLeg(
     fields: present({
       ...common(request, pan),
       ...elementsOf(leg.trace),
+      // What is undone is what was approved.
+      4: claimed.transaction.approvedMinor ?? request.amountMinor,
       38: leg.authId,
       39: reasonOf[claimed.cause] ?? '68',
       90: {
-        mti: '0200',
+        mti: request.mti,
         stan: leg.stan,
         transmittedAt: leg.transmittedAt,
         acquirerId: leg.acquirerId.padStart(11, '0'),
@@ -106,6 +110,7 @@ const reasonOf: Readonly<Record<string, string>> = {
   timeout: '68',
   sourceReversal: '17',
   partialReversal: '32',
+  partialApproval: '22',
   undelivered: '68',
   linkLost: '68',
   recovered: '68',
@@ -123,6 +128,20 @@ function replacementAmounts(actualMinor: bigint): FieldValue {
     transactionFee: 0n,
     settlementFeeSign: 'D',
     settlementFee: 0n,
+  }
+}
+
+/** What only some kinds say, and a reversal doesn't. */
+function asked(request: CardRequest): Readonly<Record<number, FieldValue | undefined>> {
+  const { cashMinor, currency, fromAccount, toAccount } = request
+  const numeric = currencies[currency].numeric
+  return {
+    54:
+      cashMinor === undefined
+        ? undefined
+        : additionalAmount({ type: cashType, numeric, amountMinor: cashMinor }),
+    102: fromAccount,
+    103: toAccount,
   }
 }
 

@@ -56,7 +56,7 @@ export class Shell {
   /** A source's reversal, or a repeat of one. */
   async reversal(reversal: InboundReversal, waiter: Waiter): Promise<void> {
     await this.#locked(reversal.originalKey, async () => {
-      const stored = await this.#ports.journal.sourceReversal(reversal.sourceKey)
+      const stored = await this.#ports.journal.sourceAct(reversal.sourceKey)
       if (stored === undefined) return this.#cancel(reversal, waiter)
       const same = stored.fingerprint === reversal.fingerprint
       this.#ports.observer.duplicate(same ? 'replayed' : 'mismatch')
@@ -230,7 +230,7 @@ export class Shell {
     advanced: Advanced,
   ): Promise<void> {
     if (advanced.kind !== 'exists') return
-    const stored = await this.#ports.journal.sourceReversal(reversal.sourceKey)
+    const stored = await this.#ports.journal.sourceAct(reversal.sourceKey)
     if (stored !== undefined) return void tell([waiter], stored.answer)
     return this.#cancel(reversal, waiter)
   }
@@ -281,10 +281,11 @@ export class Shell {
 }
 
 /** A reversal repeats the amount and the reference of its original, and leaves no more than there was. */
-function mismatchOf(reversal: InboundReversal, { request }: Transaction): string | undefined {
+function mismatchOf(reversal: InboundReversal, { request, approvedMinor }: Transaction): string | undefined {
   if (request === undefined) return undefined
   if (request.rrn !== reversal.rrn) return '25'
-  const fits = request.amountMinor === reversal.amountMinor && reversal.actualMinor <= request.amountMinor
+  const isAmount = [request.amountMinor, approvedMinor].includes(reversal.amountMinor)
+  const fits = isAmount && reversal.actualMinor <= request.amountMinor
   return fits ? undefined : '13'
 }
 

@@ -12,6 +12,7 @@ import {
   sealedPart,
 } from '../iso8583/iso8583.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { additionalAmount, originalType } from './additional-amounts.ts'
 import { admit } from './admission.ts'
 import { arrivalOf, type SourceRules } from './arrivals.ts'
 import type { Observer } from './observer.ts'
@@ -190,6 +191,7 @@ class Desk {
     for (const de of echoed) copy(request, de, fields)
     if (answer.authId !== undefined) fields[38] = answer.authId
     if (answer.additionalAmounts !== undefined) fields[54] = answer.additionalAmounts
+    if (answer.amountMinor !== undefined) tellPart(request, answer.amountMinor, fields)
     const body = { mti: responseMti(request.mti), fields }
     try {
       return await encodeSealed(codec, body, (data) => hsm.generateMac({ key: rules.keys.mac, data }))
@@ -204,8 +206,17 @@ function isSame(one: Answer, other: Answer): boolean {
   return (
     one.responseCode === other.responseCode &&
     one.authId === other.authId &&
-    one.additionalAmounts === other.additionalAmounts
+    one.additionalAmounts === other.additionalAmounts &&
+    one.amountMinor === other.amountMinor
   )
+}
+
+/** What was approved of it, and beside that what was asked for. */
+function tellPart(request: Message, amountMinor: bigint, fields: Record<number, FieldValue>): void {
+  const [asked, numeric] = [request.amount(4), request.text(49)]
+  fields[4] = amountMinor
+  if (asked === undefined || numeric === undefined) return
+  fields[54] = additionalAmount({ type: originalType, numeric, amountMinor: asked })
 }
 
 function copy(message: Message, de: number, fields: Record<number, FieldValue>): void {

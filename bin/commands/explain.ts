@@ -64,6 +64,8 @@ function asText(life: Told): string {
   const startedAt = life.receivedAt.getTime()
   const after = (at: Date): string => `+${String(at.getTime() - startedAt)} ms`.padStart(11)
   const amount = money(life.amountMinor, life.currency)
+  const part =
+    life.approvedMinor === null ? '' : `, of which ${money(life.approvedMinor, life.currency)} was approved`
   const left =
     life.actualMinor === null ? '' : `, partly reversed to ${money(life.actualMinor, life.currency)}`
   const answer =
@@ -71,7 +73,7 @@ function asText(life: Told): string {
       ? 'no answer'
       : `answer ${life.responseCode}${life.authId === null ? '' : ` authorization ${life.authId}`}`
   const lines = [
-    `RRN ${life.rrn}  terminal ${life.terminal.trim()}  card ${life.card}  ${amount}  ${life.kind ?? ''}${left}`,
+    `RRN ${life.rrn}  terminal ${life.terminal.trim()}  card ${life.card}  ${amount}  ${life.kind ?? ''}${part}${left}`,
     `id ${life.id}  from ${life.source}  business date ${life.businessDate}`,
     `${life.state.toUpperCase()}  ${answer}  ${deliveryOf(life)}reversal ${life.reversal}`,
     `received ${life.receivedAt.toISOString()}, approvable until ${after(life.approvableUntil).trim()}`,

@@ -69,6 +69,7 @@ export function switchConfiguration(
         keys: { pin: 'tpk.acq1.in', mac: 'tak.acq1.both' },
         timeoutMs: timeouts.sourceMs,
         terminalTimeoutMs: timeouts.terminalMs,
+        takesPartialApprovals: true,
         limits: [{ kind: 'refund', currency: 'KWD', amountMinorMax: '100000' }],
       },
     ],

@@ -25,6 +25,7 @@ export async function readNetwork(path: string): Promise<Map<string, Held>> {
     held.at = line.at
     switch (line.event) {
       case 'debit':
+      case 'hold':
         held.originals.add(original(line.stan, line.transmittedAt))
         held.debits.set(original(line.stan, line.transmittedAt), BigInt(line.amountMinor))
         break
@@ -33,6 +34,9 @@ export async function readNetwork(path: string): Promise<Map<string, Held>> {
         held.debits.set(original(line.stan, line.transmittedAt), -BigInt(line.amountMinor))
         break
       case 'inquiry':
+      // Between accounts of one cardholder: nothing is owed to anybody.
+      case 'transfer':
+      case 'verification':
       case 'decline':
         held.originals.add(original(line.stan, line.transmittedAt))
         break

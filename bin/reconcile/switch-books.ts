@@ -8,7 +8,9 @@ export interface Booked {
   /** An outcome, or a reversal's acknowledgement, is still to come. */
   readonly unsettled: boolean
   readonly state: string
-  /** What the network owes us for it by the books: below zero where the cardholder was paid. */
+  /**
+   * What the network owes us for it by the books, or keeps set aside: below zero where the cardholder was paid.
+   */
   readonly netMinor: bigint
 }
 
@@ -62,8 +64,8 @@ async function purchases(client: DatabaseClient): Promise<Map<string, Booked[]>>
     `WITH net AS (
        SELECT split_part(p.reference, ':', 1) AS transaction_id,
          sum(e.amount)::bigint AS net
-       FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id AND e.layer = 0
-         JOIN ledger.account a ON a.id = e.account_id AND a.path LIKE 'net:%' GROUP BY 1)
+       FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
+       WHERE a.path LIKE 'net:%' OR a.path LIKE 'authorized:%' GROUP BY 1)
      SELECT t.rrn, t.terminal_id AS terminal, t.state, t.reversal,
        (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms, coalesce(net.net, 0) AS net
      FROM switch.transaction t LEFT JOIN net ON net.transaction_id = t.id::text

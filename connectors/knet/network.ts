@@ -3,6 +3,8 @@ import type { NetworkProfile } from '../network.ts'
 import { usualRetryAfterMs, usualReversalAnswers, usualSession } from '../usual.ts'
 import { knetPlaceholder } from './dialect.ts'
 
+const day = 24 * 3_600_000
+
 /**
  * KNET as far as this switch may know it. Everything below is our own choice where the network's document would
  * speak: generic practice, and values that a test network of ours agrees to. See notes.md.
@@ -29,6 +31,14 @@ export const network: NetworkProfile = {
     remainingMinMs: 3_000,
     acquirerId: '41400001',
     approvals: ['00'],
+    partialApprovals: ['10'],
+    holds: {
+      authorizationMs: 7 * day,
+      preauthorizationMs: 7 * day,
+      // Hotels and car hire: guests stay, and tip, and use the minibar.
+      byMerchantType: { '7011': 30 * day, '7512': 30 * day },
+      tolerancePercent: { '5812': 20, '7011': 15, '7512': 15 },
+    },
     reversalAnswers: usualReversalAnswers,
     retryAfterMs: usualRetryAfterMs,
   },

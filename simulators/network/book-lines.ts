@@ -22,6 +22,23 @@ interface DebitLine extends Line {
   /** Masked. */
   readonly card: string
   readonly authId: string
+  /** Of a partial approval: what was asked for. */
+  readonly askedMinor?: string
+}
+
+/** Money set aside: a completion will take it, or its time will come. */
+interface HoldLine extends Omit<DebitLine, 'event'> {
+  readonly event: 'hold'
+}
+
+/** Money moved from one account of the cardholder to another. */
+interface TransferLine extends Omit<DebitLine, 'event'> {
+  readonly event: 'transfer'
+}
+
+/** A card looked at: nothing moved. */
+interface VerificationLine extends Omit<DebitLine, 'event'> {
+  readonly event: 'verification'
 }
 
 /** Money given to the cardholder. */
@@ -74,6 +91,9 @@ export type NetworkLine =
   | DebitLine
   | CreditLine
   | InquiryLine
+  | HoldLine
+  | TransferLine
+  | VerificationLine
   | DeclineLine
   | ReversalLine
   | RefusedReversalLine

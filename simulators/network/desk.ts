@@ -14,7 +14,7 @@ import { decryptPin, seal, sealHolds, type TestKey } from '../keys.ts'
 import type { Behaviour } from './behaviour.ts'
 import type { NetworkLine, RequestName } from './book-lines.ts'
 import type { Counts } from './counts.ts'
-import type { Answered, Issuer, PurchaseAsked } from './issuer.ts'
+import { type Answered, isVerification, type Issuer, type PurchaseAsked } from './issuer.ts'
 
 /** What the desks of one network share. */
 export interface Network {
@@ -63,7 +63,7 @@ export class Desk {
     } else if (!this.#sealHolds(message)) {
       this.#network.counts.badSeals++
       await this.#answer(message, { 39: '63' })
-    } else if (/^020[01]$/.test(message.mti)) await this.#purchase(message)
+    } else if (/^0[12]0[01]$/.test(message.mti)) await this.#purchase(message)
     else if (/^04[02][01]$/.test(message.mti)) await this.#reversal(message)
     else await this.#answer(message, { 39: '12' })
   }
@@ -152,6 +152,7 @@ export class Desk {
     const expiry = message.text(14)
     const pin = this.#pin(message, pan)
     return {
+      mtiClass: message.mti[1] === '1' ? '1' : '2',
       name,
       pan,
       amountMinor,
@@ -183,6 +184,7 @@ export class Desk {
     const { responseCode, authId, additionalAmounts } = answered
     const fields: Fields = authId === undefined ? { 39: responseCode } : { 38: authId, 39: responseCode }
     if (additionalAmounts !== undefined) fields[54] = additionalAmounts
+    if (answered.approvedMinor !== undefined) fields[4] = answered.approvedMinor
     switch (manner) {
       case 'once':
         return this.#answer(message, fields)
@@ -330,6 +332,13 @@ function actualOf(message: Message): bigint {
   return typeof transaction === 'bigint' ? transaction : 0n
 }
 
+function eventOf(asked: PurchaseAsked): 'verification' | 'hold' | 'credit' | 'transfer' | 'debit' {
+  if (isVerification(asked.processingCode, asked.amountMinor)) return 'verification'
+  if (asked.mtiClass === '1') return 'hold'
+  if (asked.processingCode.startsWith('2')) return 'credit'
+  return asked.processingCode.startsWith('4') ? 'transfer' : 'debit'
+}
+
 function lineOf(asked: PurchaseAsked, answered: Answered, network: string): NetworkLine {
   const base = {
     at: Date.now(),
@@ -342,5 +351,10 @@ function lineOf(asked: PurchaseAsked, answered: Answered, network: string): Netw
   const { responseCode, authId, additionalAmounts } = answered
   if (authId === undefined) return { ...base, event: 'decline', responseCode }
   if (additionalAmounts !== undefined) return { ...base, event: 'inquiry', authId, additionalAmounts }
-  return { ...base, event: asked.processingCode.startsWith('20') ? 'credit' : 'debit', authId }
+  const { approvedMinor } = answered
+  const part =
+    approvedMinor === undefined
+      ? {}
+      : { amountMinor: approvedMinor.toString(), askedMinor: asked.amountMinor.toString() }
+  return { ...base, ...part, event: eventOf(asked), authId }
 }

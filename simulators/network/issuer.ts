@@ -9,6 +9,8 @@ import {
 import type { Applied, NetworkLine, RequestName } from './book-lines.ts'
 
 export interface PurchaseAsked {
+  /** The class of its MTI: an authorization only sets aside. */
+  readonly mtiClass: '1' | '2'
   readonly name: RequestName
   readonly pan: string
   /** DE14, where the request carries it. */
@@ -34,6 +36,8 @@ export interface Answered {
   readonly authId?: string
   /** DE54 */
   readonly additionalAmounts?: string
+  /** What was approved, where that is less than was asked. */
+  readonly approvedMinor?: bigint
 }
 
 export type Purchased =
@@ -105,8 +109,8 @@ export class Issuer {
     const outcome = outcomeOfAmount(asked.amountMinor)
     if (outcome !== undefined && outcome.decision === undefined) return { kind: 'lost' }
     const responseCode = this.#overtaken.has(key) ? overtakenCode : this.#decide(asked, outcome)
-    const answered = responseCode === '00' ? this.#approval(asked) : { responseCode }
-    this.#keep(key, asked, { fingerprint, answered, direction: directionOf(asked.processingCode) ?? 0n })
+    const answered = approvals.includes(responseCode) ? this.#approval(asked, responseCode) : { responseCode }
+    this.#keep(key, asked, { fingerprint, answered, direction: directionOf(asked) ?? 0n })
     return { kind: 'decided', answered, outcome }
   }
 
@@ -143,8 +147,18 @@ export class Issuer {
   replay(line: NetworkLine): void {
     switch (line.event) {
       case 'debit':
+      case 'hold':
+      case 'transfer': {
         this.#authIds = Number(line.authId)
-        this.#restore(line, { responseCode: '00', authId: line.authId }, 1n)
+        const { authId, askedMinor, amountMinor } = line
+        const part = { responseCode: partialCode, authId, approvedMinor: BigInt(amountMinor) }
+        const answered = askedMinor === undefined ? { responseCode: '00', authId } : part
+        this.#restore({ ...line, amountMinor: askedMinor ?? amountMinor }, answered, 1n)
+        break
+      }
+      case 'verification':
+        this.#authIds = Number(line.authId)
+        this.#restore(line, { responseCode: verifiedCode, authId: line.authId }, 0n)
         break
       case 'credit':
         this.#authIds = Number(line.authId)
@@ -177,17 +191,26 @@ export class Issuer {
 
   #decide(asked: PurchaseAsked, outcome: AmountOutcome | undefined): string {
     const card = this.#cards.get(asked.pan)
-    const direction = directionOf(asked.processingCode)
+    const direction = directionOf(asked)
     if (direction === undefined || asked.currency !== '414') return '12'
     if (direction === 0n ? asked.amountMinor !== 0n : asked.amountMinor <= 0n) return '13'
     if (card === undefined) return '14'
     if (card.always !== undefined) return card.always
     if (card.expiry < currentMonth() || (asked.expiry ?? card.expiry) !== card.expiry) return '54'
-    // A merchant gives money back without the cardholder's help.
-    if (asked.pin !== card.pin && !(direction === -1n && asked.pin === undefined)) return '55'
+    // A merchant gives money back, and looks at a card, without the cardholder's help.
+    const needsPin = direction === 1n || isInquiry(asked)
+    if (asked.pin !== card.pin && (needsPin || asked.pin !== undefined)) return '55'
     if (direction === 1n && card.limitMinor !== undefined && asked.amountMinor > card.limitMinor) return '61'
     if (outcome?.decision !== undefined && outcome.decision !== '00') return outcome.decision
-    return direction === 1n && asked.amountMinor > this.#balances.get(maskedPan(card.pan))! ? '51' : '00'
+    return direction === 1n && asked.amountMinor > this.#balances.get(maskedPan(card.pan))!
+      ? '51'
+      : this.#granted(asked, outcome)
+  }
+
+  /** What is said of what is granted: all of it, a part, or that the card is good. */
+  #granted(asked: PurchaseAsked, outcome: AmountOutcome | undefined): string {
+    if (asked.amountMinor === 0n) return isInquiry(asked) ? '00' : verifiedCode
+    return outcome?.grants === 'half' && directionOf(asked) === 1n ? partialCode : '00'
   }
 
   #keep(
@@ -200,8 +223,8 @@ export class Issuer {
     }: { readonly fingerprint: string; readonly answered: Answered; readonly direction: Direction },
   ): void {
     const card = maskedPan(pan)
-    const state = answered.responseCode === '00' ? 'done' : 'declined'
-    const takenMinor = state === 'done' ? direction * amountMinor : 0n
+    const state = approvals.includes(answered.responseCode) ? 'done' : 'declined'
+    const takenMinor = state === 'done' ? direction * (answered.approvedMinor ?? amountMinor) : 0n
     if (takenMinor !== 0n) this.#move(card, -takenMinor)
     this.#originals.set(key, { fingerprint, card, amountMinor, takenMinor, answered, state, reversals: 0 })
   }
@@ -242,9 +265,11 @@ export class Issuer {
     this.#debitedMinor -= amountMinor
   }
 
-  #approval({ pan, processingCode, currency }: PurchaseAsked): Answered {
+  #approval(asked: PurchaseAsked, responseCode: string): Answered {
+    const { amountMinor, currency, pan } = asked
     const authId = this.#nextAuthId()
-    if (directionOf(processingCode) !== 0n) return { responseCode: '00', authId }
+    if (responseCode === partialCode) return { responseCode, authId, approvedMinor: amountMinor / 2n }
+    if (!isInquiry(asked)) return { responseCode, authId }
     const balanceMinor = this.#balances.get(maskedPan(pan)) ?? 0n
     return { responseCode: '00', authId, additionalAmounts: availableBalance(balanceMinor, currency) }
   }
@@ -258,12 +283,36 @@ export class Issuer {
 /** Whether an account loses the amount, gains it, or neither. */
 type Direction = 1n | 0n | -1n
 
-/** The first two digits of DE3: purchase and cash, refund, and questions for the balance. */
-function directionOf(processingCode: string): Direction | undefined {
+/** The first two digits of DE3: purchases and cash, refunds and deposits, questions for the balance, transfers. */
+function directionOf({ processingCode, amountMinor }: PurchaseAsked): Direction | undefined {
+  if (isVerification(processingCode, amountMinor)) return 0n
   return directions[processingCode.slice(0, 2)]
 }
 
-const directions: Readonly<Record<string, Direction>> = { '00': 1n, '01': 1n, '20': -1n, '30': 0n, '31': 0n }
+const directions: Readonly<Record<string, Direction>> = {
+  '00': 1n,
+  '01': 1n,
+  '09': 1n,
+  '20': -1n,
+  '21': -1n,
+  '30': 0n,
+  '31': 0n,
+  '40': 1n,
+}
+
+/** A purchase of nothing asks whether the card is good. */
+export function isVerification(processingCode: string, amountMinor: bigint): boolean {
+  return processingCode.startsWith('00') && amountMinor === 0n
+}
+
+function isInquiry({ processingCode }: PurchaseAsked): boolean {
+  return processingCode.startsWith('3')
+}
+
+/** Approved; approved in part; no reason to decline. */
+const partialCode = '10'
+const verifiedCode = '85'
+const approvals: readonly string[] = ['00', partialCode, verifiedCode]
 
 /** DE54: of the default account, available (02), currency, credit, and twelve digits of minor units. */
 function availableBalance(balanceMinor: bigint, currency: string): string {

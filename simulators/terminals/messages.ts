@@ -8,6 +8,9 @@ export interface Purchase {
   readonly stan: string
   /** DE3: what is asked for. Of the estate's terminals, always a purchase. */
   readonly processingCode: string
+  readonly mti?: '0100' | '0200'
+  /** DE25; 00 when absent. */
+  readonly conditionCode?: string
   /** Wall clock ms: DE7, DE12 and DE13 come from it. */
   readonly madeAt: number
   readonly amountMinor: bigint
@@ -27,14 +30,32 @@ export const processingCodes = {
   withdrawal: '010000',
   refund: '200000',
   balance: '310000',
+  cashback: '090000',
+  deposit: '210000',
+  transfer: '400000',
+  verification: '000000',
+  authorization: '000000',
+  preauthorization: '000000',
 } as const
+
+/** Kinds that travel as authorizations, not as financial messages. */
+const authorizing: readonly string[] = ['verification', 'authorization', 'preauthorization']
+
+/** What says, beside DE3, which kind it is: the class of the message, and DE25. */
+export function kindMarks(kind: keyof typeof processingCodes): Pick<Purchase, 'mti' | 'conditionCode'> {
+  return {
+    ...(authorizing.includes(kind) ? { mti: '0100' } : {}),
+    // Preauthorized request.
+    ...(kind === 'preauthorization' ? { conditionCode: '06' } : {}),
+  }
+}
 
 /** DE22 by how the card was read: magnetic stripe, or keyed in; both with a PIN pad (final 1). */
 const entryModes = { track2: '021', pan: '011' } as const
 
 export function purchaseRequest(purchase: Purchase): WireMessage {
   return {
-    mti: '0200',
+    mti: purchase.mti ?? '0200',
     fields: {
       ...cardFields(purchase),
       ...commonFields(purchase),
@@ -69,7 +90,11 @@ export function reversalRequest({ purchase, mti, stan, madeAt, actualMinor }: Re
       ...commonFields(purchase),
       7: transmittedAt(madeAt),
       11: stan,
-      90: originalData({ mti: '0200', stan: purchase.stan, transmittedAt: transmittedAt(purchase.madeAt) }),
+      90: originalData({
+        mti: purchase.mti ?? '0200',
+        stan: purchase.stan,
+        transmittedAt: transmittedAt(purchase.madeAt),
+      }),
       ...(actualMinor === undefined ? {} : { 95: replacementAmounts(actualMinor) }),
     },
   }
@@ -113,7 +138,7 @@ function commonFields(purchase: Purchase): Record<number, string> {
     12: local.slice(4),
     13: local.slice(0, 4),
     22: entryModes[purchase.entry],
-    25: '00',
+    25: purchase.conditionCode ?? '00',
     37: purchase.rrn,
     41: purchase.terminalId,
     42: purchase.merchantId,

@@ -2,7 +2,14 @@ import { type Random, systemRandom } from '../../kernel/random.ts'
 import type { TestCard } from '../cards.ts'
 import { encryptPin, type TestKey } from '../keys.ts'
 import { type AskOptions, Channel, type Reply } from './channel.ts'
-import { processingCodes, type Purchase, purchaseRequest, repeatOf, reversalRequest } from './messages.ts'
+import {
+  kindMarks,
+  processingCodes,
+  type Purchase,
+  purchaseRequest,
+  repeatOf,
+  reversalRequest,
+} from './messages.ts'
 import { Numbering } from './numbering.ts'
 import type { BitmapForm, WireMessage } from './wire.ts'
 
@@ -160,6 +167,7 @@ export class Terminal {
       rrn: this.#numbering.nextRrn(madeAt),
       stan: this.#numbering.nextStan(terminalId),
       processingCode: processingCodes[kind],
+      ...kindMarks(kind),
       madeAt,
       amountMinor,
       currency,

@@ -55,6 +55,8 @@ const elements: Readonly<Partial<Record<number, Element>>> = {
   70: digits(3),
   90: digits(42),
   95: text(42),
+  102: { holds: 'text', length: 28, lengthDigits: 2 },
+  103: { holds: 'text', length: 28, lengthDigits: 2 },
   128: hex(16),
 }
 

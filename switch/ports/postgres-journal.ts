@@ -16,9 +16,10 @@ import type {
   CardRequest,
   Leg,
   ObligationKind,
-  SourceReversal,
+  SourceAct,
   Transaction,
 } from '../transaction/transaction.ts'
+import type { Kind } from '../transaction/kinds.ts'
 import { rowsOf } from './rows.ts'
 
 /** The journal on PostgreSQL: writes through the books' commit writer, reads through a pool of its own. */
@@ -51,9 +52,9 @@ export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
     async transactionById(id) {
       return (await transactions('WHERE t.id = $1', [id]))[0]
     },
-    async sourceReversal(sourceKey) {
-      const rows = await ask('SELECT * FROM switch.source_reversal WHERE source_key = $1', [sourceKey])
-      return rows[0] === undefined ? undefined : sourceReversalOf(rows[0])
+    async sourceAct(sourceKey) {
+      const rows = await ask('SELECT * FROM switch.source_act WHERE source_key = $1', [sourceKey])
+      return rows[0] === undefined ? undefined : sourceActOf(rows[0])
     },
     stranded: ({ node, ownPast, limit }) =>
       transactions(
@@ -162,7 +163,8 @@ const selectTransaction = `
     (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms,
     greatest(0, ceil(extract(epoch FROM t.approvable_until - clock_timestamp()) * 1000))::int AS approvable_ms,
     t.card_token, t.card_mask, t.amount_minor, t.currency, t.request, t.response_code, t.auth_id,
-    t.additional_amounts, t.actual_minor, t.delivery, t.reversal, t.advice,
+    t.kind, t.parent_id, t.additional_amounts, t.approved_minor, t.actual_minor, t.completed_minor, t.flag, t.delivery,
+    t.reversal, t.advice,
     ${legColumns}
   FROM switch.transaction t LEFT JOIN switch.leg l ON l.transaction_id = t.id`
 
@@ -193,24 +195,52 @@ function transactionOf(row: Row): Transaction {
     ...(row['request'] === null
       ? {}
       : {
-          request: {
-            ...(row['request'] as Omit<CardRequest, 'amountMinor' | 'currency'>),
-            amountMinor: row['amount_minor'] as bigint,
-            currency: column('currency') as CurrencyCode,
-          },
+          request: requestOf(row),
         }),
     ...(leg === undefined ? {} : { leg }),
     ...(answer === undefined
       ? {}
       : {
-          answer:
-            additionalAmounts === null ? answer : { ...answer, additionalAmounts: text(additionalAmounts) },
+          answer: {
+            ...answer,
+            ...(additionalAmounts === null ? {} : { additionalAmounts: text(additionalAmounts) }),
+            // Only an approval says an amount, and only an approval has an authorization id.
+            ...(row['approved_minor'] === null || answer.authId === undefined
+              ? {}
+              : { amountMinor: row['approved_minor'] as bigint }),
+          },
         }),
-    ...(row['actual_minor'] === null ? {} : { actualMinor: row['actual_minor'] as bigint }),
+    ...optionalOf(row, 'parent_id', 'parentId'),
+    ...optionalOf(row, 'approved_minor', 'approvedMinor'),
+    ...optionalOf(row, 'actual_minor', 'actualMinor'),
+    ...optionalOf(row, 'completed_minor', 'completedMinor'),
+    ...optionalOf(row, 'flag', 'flag'),
     delivery: column('delivery') as Transaction['delivery'],
     reversal: column('reversal') as Transaction['reversal'],
     advice: column('advice') as Transaction['advice'],
   }
+}
+
+function requestOf(row: Row): CardRequest {
+  type Kept = Omit<CardRequest, 'kind' | 'amountMinor' | 'currency' | 'cashMinor'> & {
+    readonly cashMinor?: string
+  }
+  const { cashMinor, ...elements } = row['request'] as Kept
+  return {
+    ...elements,
+    kind: text(row['kind']) as Kind,
+    amountMinor: row['amount_minor'] as bigint,
+    currency: text(row['currency']) as CurrencyCode,
+    ...(cashMinor === undefined ? {} : { cashMinor: BigInt(cashMinor) }),
+  }
+}
+
+function optionalOf<K extends keyof Transaction>(
+  row: Row,
+  column: string,
+  name: K,
+): Partial<Pick<Transaction, K>> {
+  return row[column] === null ? {} : ({ [name]: row[column] } as Pick<Transaction, K>)
 }
 
 function legOf(row: Row): Leg | undefined {
@@ -239,8 +269,9 @@ function adviceOf({ amountMinor, ...rest }: StoredAdvice): Advice {
   return { ...rest, amountMinor: BigInt(amountMinor) }
 }
 
-function sourceReversalOf(row: Row): SourceReversal {
+function sourceActOf(row: Row): SourceAct {
   return {
+    kind: text(row['kind']) as SourceAct['kind'],
     source: text(row['source']),
     sourceKey: text(row['source_key']),
     fingerprint: text(row['fingerprint']),

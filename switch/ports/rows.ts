@@ -1,6 +1,6 @@
 import type { RowKind, UnitRow } from '../../ledger/ledger.ts'
 import type { JournalUnit, ObligationChange } from '../journal.ts'
-import type { Advice, Leg, Obligation, SourceReversal, Transaction } from '../transaction/transaction.ts'
+import type { Advice, Leg, Obligation, SourceAct, Transaction } from '../transaction/transaction.ts'
 
 /** The switch's rows in the books' commit: what each unit writes, and what must still be true when it does. */
 export const journalRows: readonly RowKind[] = [
@@ -21,6 +21,8 @@ export const journalRows: readonly RowKind[] = [
       ['card_mask', 'text'],
       ['rrn', 'text'],
       ['terminal_id', 'text'],
+      ['kind', 'text'],
+      ['parent_id', 'uuid'],
       ['amount_minor', 'bigint'],
       ['currency', 'text'],
       ['request', 'jsonb'],
@@ -34,12 +36,12 @@ export const journalRows: readonly RowKind[] = [
       CROSS JOIN LATERAL (SELECT FROM switch.transaction WHERE source_key = i.source_key OFFSET 0) t`,
     write: {
       into: `switch.transaction (id, version, state, source, source_key, fingerprint, node, business_date,
-        received_at, approvable_until, card_token, card_mask, rrn, terminal_id, amount_minor, currency, request,
-        response_code, delivery, reversal, advice)`,
+        received_at, approvable_until, card_token, card_mask, rrn, terminal_id, kind, parent_id, amount_minor,
+        currency, request, response_code, delivery, reversal, advice)`,
       values: `id, version, state, source, source_key, fingerprint, node, business_date,
         to_timestamp(received_ms / 1000.0), clock_timestamp() + approvable_ms * interval '1 ms',
-        card_token, card_mask, rrn, terminal_id, amount_minor, currency, request, response_code, delivery, reversal,
-        advice`,
+        card_token, card_mask, rrn, terminal_id, kind, parent_id, amount_minor, currency, request, response_code, delivery,
+        reversal, advice`,
     },
   },
   {
@@ -52,7 +54,10 @@ export const journalRows: readonly RowKind[] = [
       ['response_code', 'text'],
       ['auth_id', 'text'],
       ['additional_amounts', 'text'],
+      ['approved_minor', 'bigint'],
       ['actual_minor', 'bigint'],
+      ['completed_minor', 'bigint'],
+      ['flag', 'text'],
       ['delivery', 'text'],
       ['reversal', 'text'],
       ['advice', 'text'],
@@ -67,8 +72,8 @@ export const journalRows: readonly RowKind[] = [
         OR (i.only_while_approvable AND t.approvable_until <= clock_timestamp())`,
     write: `UPDATE switch.transaction t
       SET version = i.version, state = i.state, response_code = i.response_code, auth_id = i.auth_id,
-        additional_amounts = i.additional_amounts, actual_minor = i.actual_minor, delivery = i.delivery, reversal = i.reversal,
-        advice = i.advice
+        additional_amounts = i.additional_amounts, approved_minor = i.approved_minor, actual_minor = i.actual_minor,
+        completed_minor = i.completed_minor, flag = i.flag, delivery = i.delivery, reversal = i.reversal, advice = i.advice
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
                                   WHERE id = input.id AND version = input.expected_version
@@ -124,8 +129,9 @@ export const journalRows: readonly RowKind[] = [
     },
   },
   {
-    name: 'switch.source_reversal',
+    name: 'switch.source_act',
     columns: [
+      ['kind', 'text'],
       ['source_key', 'text'],
       ['source', 'text'],
       ['fingerprint', 'text'],
@@ -134,10 +140,10 @@ export const journalRows: readonly RowKind[] = [
     ],
     claims: ['source_key'],
     guard: `SELECT i.ordinal, 'exists' AS reason FROM input i
-      CROSS JOIN LATERAL (SELECT FROM switch.source_reversal WHERE source_key = i.source_key OFFSET 0) r`,
+      CROSS JOIN LATERAL (SELECT FROM switch.source_act WHERE source_key = i.source_key OFFSET 0) r`,
     write: {
-      into: `switch.source_reversal (source_key, source, fingerprint, transaction_id, response_code)`,
-      values: `source_key, source, fingerprint, transaction_id, response_code`,
+      into: `switch.source_act (kind, source_key, source, fingerprint, transaction_id, response_code)`,
+      values: `kind, source_key, source, fingerprint, transaction_id, response_code`,
     },
   },
   {
@@ -222,7 +228,7 @@ export function rowsOf(unit: JournalUnit): UnitRow[] {
     kind: 'switch.event',
     values: [transaction.id, sequence, kind, BigInt(at), node, cause, JSON.stringify(detail)],
   })
-  if (unit.sourceReversal !== undefined) rows.push(newSourceReversal(unit.sourceReversal))
+  if (unit.sourceAct !== undefined) rows.push(newSourceAct(unit.sourceAct))
   for (const owed of unit.owe) rows.push(obligationRow(owed))
   if (unit.obligation !== undefined) rows.push(changedObligation(unit.obligation))
   return rows
@@ -230,7 +236,8 @@ export function rowsOf(unit: JournalUnit): UnitRow[] {
 
 function newTransaction(transaction: Transaction): UnitRow {
   const { request, card } = transaction
-  const { amountMinor, currency, ...elements } = request ?? {}
+  const { kind, amountMinor, currency, cashMinor, ...elements } = request ?? {}
+  const cash = cashMinor === undefined ? {} : { cashMinor: cashMinor.toString() }
   return {
     kind: 'switch.transaction.new',
     values: [
@@ -248,9 +255,11 @@ function newTransaction(transaction: Transaction): UnitRow {
       card?.mask ?? null,
       request?.rrn ?? null,
       request?.terminalId ?? null,
+      kind ?? null,
+      transaction.parentId ?? null,
       amountMinor ?? null,
       currency ?? null,
-      request === undefined ? null : JSON.stringify(elements),
+      request === undefined ? null : JSON.stringify({ ...elements, ...cash }),
       transaction.answer?.responseCode ?? null,
       transaction.delivery,
       transaction.reversal,
@@ -274,7 +283,10 @@ function changedTransaction(
       transaction.answer?.responseCode ?? null,
       transaction.answer?.authId ?? null,
       transaction.answer?.additionalAmounts ?? null,
+      transaction.approvedMinor ?? null,
       transaction.actualMinor ?? null,
+      transaction.completedMinor ?? null,
+      transaction.flag ?? null,
       transaction.delivery,
       transaction.reversal,
       transaction.advice,
@@ -303,15 +315,16 @@ function changedLeg(leg: Leg): UnitRow {
   }
 }
 
-function newSourceReversal(reversal: SourceReversal): UnitRow {
+function newSourceAct(act: SourceAct): UnitRow {
   return {
-    kind: 'switch.source_reversal',
+    kind: 'switch.source_act',
     values: [
-      reversal.sourceKey,
-      reversal.source,
-      reversal.fingerprint,
-      reversal.transactionId,
-      reversal.answer.responseCode,
+      act.kind,
+      act.sourceKey,
+      act.source,
+      act.fingerprint,
+      act.transactionId,
+      act.answer.responseCode,
     ],
   }
 }

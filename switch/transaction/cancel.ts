@@ -5,7 +5,7 @@ import type { Move } from './moves.ts'
 import { kindOfStored, outstandingOf, postPartialReversal, unpost } from './postings.ts'
 import { reversalOf } from './owed.ts'
 import { type Change, type Extra, journalEvent, settle, unitOf } from './settle.ts'
-import type { Answer, SourceReversal, Transaction } from './transaction.ts'
+import type { Answer, SourceAct, Transaction } from './transaction.ts'
 
 /** A reversal of what we never saw is remembered under the original's own key, so that only one of them can win. */
 export function entomb(event: TransactionEvent & { kind: 'cancelUnknown' }, profile: Profile): Step {
@@ -22,7 +22,7 @@ export function entomb(event: TransactionEvent & { kind: 'cancelUnknown' }, prof
   }
   const unit: JournalUnit = {
     ...unitOf(transaction, undefined, journalEvent(event, transaction, 'reversal of an unknown original')),
-    sourceReversal: recordOf(event.reversal, transaction.id, answer),
+    sourceAct: recordOf(event.reversal, transaction.id, answer),
     urgent: true,
   }
   return { transaction, unit, effects: [{ kind: 'answerReversal', answer }] }
@@ -42,7 +42,7 @@ export function cancel(
     })
     return {
       ...result,
-      unit: { ...result.unit, sourceReversal: recordOf(event.reversal, before.id, answer) },
+      unit: { ...result.unit, sourceAct: recordOf(event.reversal, before.id, answer) },
       effects: [...result.effects, { kind: 'answerReversal', answer }],
     }
   }
@@ -54,6 +54,8 @@ export function cancel(
   switch (before.state) {
     case 'declined':
     case 'refused':
+    case 'expired':
+    case 'completed':
       return respond(profile.nothingToReverseResponseCode, {}, {})
     case 'intent':
       // Held back until the leg ends, or its time is over: a reversal must not overtake what it reverses.
@@ -116,6 +118,6 @@ function recordOf(
   { source, sourceKey, fingerprint }: ReversalRequest,
   transactionId: string,
   answer: Answer,
-): SourceReversal {
-  return { source, sourceKey, fingerprint, transactionId, answer }
+): SourceAct {
+  return { kind: 'reversal', source, sourceKey, fingerprint, transactionId, answer }
 }

@@ -16,6 +16,12 @@ export interface Profile {
   readonly nothingToReverseResponseCode: string
   /** Approvals of the destination are a closed list. */
   readonly approvals: readonly string[]
+  /** What the destination says when it approves a part. */
+  readonly partialApprovals: readonly string[]
+  /** Whether the source can do with a part of what it asked for. */
+  readonly takesPartialApprovals: boolean
+  /** How long the destination keeps money set aside for an authorization such as this. */
+  readonly holdForMs: number
 }
 
 interface Occurrence {

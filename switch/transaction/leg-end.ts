@@ -1,10 +1,10 @@
-import assert from 'node:assert'
 import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
 import { currencies } from '../../kernel/money.ts'
+import { additionalAmountsForm } from '../additional-amounts.ts'
 import type { ObligationChange } from '../journal.ts'
 import type { Profile, Step, TransactionEvent } from './events.ts'
 import { kinds, movesMoney } from './kinds.ts'
-import { kindOfStored, post } from './postings.ts'
+import { kindOfStored, post, requestOf } from './postings.ts'
 import { type Change, settle } from './settle.ts'
 import { reversalIdOf, reversalOf } from './owed.ts'
 import type { Answer, CardRequest, Leg, ReversalCause, Transaction } from './transaction.ts'
@@ -31,17 +31,52 @@ export function endLeg(
   }
   const { answer } = outcome
   const leg = { state: 'answered', ...codes(answer) } as const
-  if (!profile.approvals.includes(answer.responseCode)) {
-    return endAnswered(before, event, 'decline', { responseCode: answer.responseCode }, leg)
+  const request = requestOf(before)
+  const kind = kinds[request.kind]
+  if (movesMoney(request.kind) && profile.partialApprovals.includes(answer.responseCode)) {
+    return endPartly(before, { ...event, outcome }, profile)
   }
-  const request = before.request
-  assert(request !== undefined)
-  const kind = kindOfStored(before)
-  if (movesMoney(kind) && !agrees(answer, request)) {
+  if (![...profile.approvals, ...kind.approvals].includes(answer.responseCode)) {
+    return endAnswered(before, event, profile, {
+      move: 'decline',
+      answer: { responseCode: answer.responseCode },
+      leg,
+    })
+  }
+  if (movesMoney(request.kind) && !agrees(answer, request)) {
     // F23: approved, but not what was asked for. It is undone whole, whatever it was.
     return lose(before, event, { cause: 'wrongAmount', answer: { responseCode: '96' }, leg })
   }
-  return endAnswered(before, event, 'approve', approvalOf(answer, kinds[kind].givesAmounts), leg)
+  const approval = approvalOf(answer, kind.givesAmounts)
+  return endAnswered(before, event, profile, { move: 'approve', answer: approval, leg })
+}
+
+/** A part was approved (§4.10): a source that can't do with a part is declined, and the part undone (F24). */
+function endPartly(
+  before: Transaction,
+  event: TransactionEvent & { kind: 'legEnded'; outcome: { kind: 'answered' } },
+  profile: Profile,
+): Step {
+  const { answer } = event.outcome
+  const request = requestOf(before)
+  const leg = { state: 'answered', ...codes(answer) } as const
+  const { amountMinor: approvedMinor } = answer
+  const isPart = approvedMinor !== undefined && approvedMinor > 0n && approvedMinor < request.amountMinor
+  if (!isPart || !agrees({ ...answer, amountMinor: request.amountMinor }, request)) {
+    return lose(before, event, { cause: 'wrongAmount', answer: { responseCode: '96' }, leg })
+  }
+  // Cash that was promised can't be handed out in part.
+  const isTaken = profile.takesPartialApprovals && (request.cashMinor ?? 0n) <= approvedMinor
+  if (!isTaken) {
+    return lose(before, event, {
+      cause: 'partialApproval',
+      answer: { responseCode: '51' },
+      leg,
+      approvedMinor,
+    })
+  }
+  const approval = { ...approvalOf(answer, false), amountMinor: approvedMinor }
+  return endAnswered(before, event, profile, { move: 'approve', answer: approval, leg, approvedMinor })
 }
 
 /** The destination never saw the leg: nothing to reverse, and the source is told so. */
@@ -64,27 +99,33 @@ function endUnsent(before: Transaction, event: TransactionEvent, reason: string)
 function endAnswered(
   before: Transaction,
   event: TransactionEvent,
-  move: 'approve' | 'decline',
-  answer: Answer,
-  leg: Partial<Leg>,
+  { holdForMs }: Profile,
+  end: {
+    readonly move: 'approve' | 'decline'
+    readonly answer: Answer
+    readonly leg: Partial<Leg>
+    readonly approvedMinor?: bigint
+  },
 ): Step {
+  const { move, answer, leg } = end
+  const part = end.approvedMinor === undefined ? {} : { approvedMinor: end.approvedMinor }
   if (before.state === 'reversing') {
     // The source has its answer already; the reversal it asked for can go now, whatever the destination said.
     return settle(
       before,
       event,
       move,
-      { leg },
+      { leg, ...part },
       { obligation: { kind: 'due', id: reversalIdOf(before) }, cause: answer.responseCode },
     )
   }
-  const result = settle(before, event, move, { leg, answer }, { cause: answer.responseCode })
+  const result = settle(before, event, move, { leg, answer, ...part }, { cause: answer.responseCode })
   if (move === 'decline') return result
   return {
     ...result,
     unit: {
       ...result.unit,
-      commands: post(result.transaction, event.at),
+      commands: post(result.transaction, { at: event.at, holdForMs }),
       onlyWhileApprovable: true,
     },
   }
@@ -94,14 +135,21 @@ function endAnswered(
 export function lose(
   before: Transaction,
   event: TransactionEvent,
-  loss: { readonly cause: ReversalCause; readonly answer: Answer; readonly leg: Partial<Leg> },
+  loss: {
+    readonly cause: ReversalCause
+    readonly answer: Answer
+    readonly leg: Partial<Leg>
+    /** What the destination may have taken, where that is less than was asked. */
+    readonly approvedMinor?: bigint
+  },
 ): Step {
   // Another node, or a deadline, was faster: what is decided stays decided.
   if (before.state !== 'intent' && before.state !== 'reversing')
     return settle(before, event, 'late', {}, { cause: loss.cause })
+  const part = loss.approvedMinor === undefined ? {} : { approvedMinor: loss.approvedMinor }
   if (before.state === 'reversing') {
     const obligation: ObligationChange = { kind: 'due', id: reversalIdOf(before) }
-    return settle(before, event, 'lose', { leg: loss.leg }, { obligation, cause: loss.cause })
+    return settle(before, event, 'lose', { leg: loss.leg, ...part }, { obligation, cause: loss.cause })
   }
   if (!movesMoney(kindOfStored(before))) {
     // Asking did no harm, whether or not it was heard: nothing is owed (§4.6).
@@ -113,7 +161,7 @@ export function lose(
     before,
     event,
     'lose',
-    { leg: loss.leg, answer: loss.answer, reversal: 'owed' },
+    { leg: loss.leg, answer: loss.answer, ...part, reversal: 'owed' },
     { owe, cause: loss.cause },
   )
 }
@@ -158,9 +206,6 @@ function approvalOf(answer: LegAnswer, givesAmounts: boolean): Answer {
   if (!additionalAmountsForm.test(additionalAmounts)) return answerOf(answer)
   return { ...answerOf(answer), additionalAmounts }
 }
-
-/** DE54: up to six times account type 2, amount type 2, currency 3, sign, amount 12. */
-const additionalAmountsForm = /^(\d{2}\d{2}\d{3}[CD]\d{12}){1,6}$/
 
 /** What the leg keeps of its answer. */
 export function codes(answer: LegAnswer): Partial<Leg> {

@@ -1,94 +1,166 @@
 import assert from 'node:assert'
-import type { AccountSpec, Command } from '../../ledger/ledger.ts'
-import { type Kind, kindOf, kinds, movesMoney } from './kinds.ts'
-import type { Transaction } from './transaction.ts'
+import type { AccountSpec, Command, Leg as Side } from '../../ledger/ledger.ts'
+import { type Kind, kinds, movesMoney } from './kinds.ts'
+import type { CardRequest, Transaction } from './transaction.ts'
 
 /**
  * The entries of an approval (§4.19): none where no money moves. What a cardholder pays is a claim on the network and
  * a debt to the merchant, from the business day on which the network answers for it; what a cardholder is paid is the
- * mirror of that.
+ * mirror of that. What an authorization sets aside belongs to no day: that of its completion will count.
  */
-export function post(transaction: Transaction, at: number): Command[] {
-  const { request } = transaction
-  assert(request !== undefined)
-  const { amountMinor, currency } = request
-  const kind = kindOfStored(transaction)
-  if (!movesMoney(kind)) return []
-  const [debit, credit] = sidesOf(transaction)
-  return [
-    {
-      kind: 'post',
-      id: `${transaction.id}:${kind}`,
-      legs: [
-        { account: debit, side: 'debit', amountMinor, currency },
-        { account: credit, side: 'credit', amountMinor, currency },
-      ],
-      effectiveAt: at,
-      meta: { transaction: transaction.id, rrn: request.rrn, terminal: request.terminalId },
-    },
-  ]
+export function post(
+  transaction: Transaction,
+  { at, holdForMs }: { readonly at: number; readonly holdForMs: number },
+): Command[] {
+  const { id } = transaction
+  const { kind, rrn, terminalId } = requestOf(transaction)
+  const meta = { transaction: id, rrn, terminal: terminalId }
+  const legs = legsOf(transaction, outstandingOf(transaction))
+  switch (kinds[kind].books) {
+    case 'none':
+      return []
+    case 'post':
+      return [{ kind: 'post', id: `${id}:${kind}`, legs, effectiveAt: at, meta }]
+    case 'hold':
+      return [
+        {
+          kind: 'authorize',
+          id: holdOf(transaction),
+          legs,
+          effectiveAt: at,
+          expiresAt: at + holdForMs,
+          meta,
+        },
+      ]
+  }
 }
 
-/** The opposite entries of what is left; what was posted stays. */
+/** The opposite entries of what is left; what was posted stays. What was set aside is let go. */
 export function unpost(transaction: Transaction, at: number): Command[] {
-  const kind = kindOfStored(transaction)
-  if (!movesMoney(kind)) return []
-  const { actualMinor } = transaction
-  if (actualMinor !== undefined) return [giveBack(transaction, 'reversal', actualMinor, at)]
-  return [
-    {
-      kind: 'reverse',
-      id: `${transaction.id}:reversal`,
-      reverses: `${transaction.id}:${kind}`,
-      effectiveAt: at,
-    },
-  ]
+  const { actualMinor, id } = transaction
+  const { kind } = requestOf(transaction)
+  switch (kinds[kind].books) {
+    case 'none':
+      return []
+    case 'post':
+      if (actualMinor !== undefined) return [giveBack(transaction, 'reversal', { leftMinor: 0n, at })]
+      return [{ kind: 'reverse', id: `${id}:reversal`, reverses: `${id}:${kind}`, effectiveAt: at }]
+    case 'hold':
+      return [{ kind: 'void', id: `${id}:void`, holdId: holdOf(transaction), effectiveAt: at }]
+  }
 }
 
 /** The opposite entries of a part, so that `actualMinor` is left. */
 export function postPartialReversal(transaction: Transaction, actualMinor: bigint, at: number): Command[] {
-  const backMinor = outstandingOf(transaction) - actualMinor
-  assert(backMinor > 0n)
-  return [giveBack(transaction, partialName(transaction.version + 1), backMinor, at)]
+  assert(actualMinor < outstandingOf(transaction))
+  return [giveBack(transaction, partialName(transaction.version + 1), { leftMinor: actualMinor, at })]
+}
+
+/** What was approved of what was asked. */
+export function approvedOf(transaction: Transaction): bigint {
+  return transaction.approvedMinor ?? requestOf(transaction).amountMinor
 }
 
 /** What an approval still holds of its amount. */
-export function outstandingOf({ actualMinor, request }: Transaction): bigint {
-  assert(request !== undefined)
-  return actualMinor ?? request.amountMinor
+export function outstandingOf(transaction: Transaction): bigint {
+  return transaction.actualMinor ?? approvedOf(transaction)
+}
+
+/** What the money that an authorization sets aside is called in the books. */
+export function holdOf({ id }: Transaction): string {
+  return `${id}:hold`
 }
 
 /** What the postings of a transaction may be called, up to this version of it. */
 export function postingReferences(id: string, version: number): readonly string[] {
   const partials = Array.from({ length: version }, (_, index) => partialName(index + 1))
-  return [...Object.keys(kinds), 'reversal', ...partials].map((name) => `${id}:${name}`)
+  return [...Object.keys(kinds), 'hold', 'void', 'reversal', ...partials].map((name) => `${id}:${name}`)
 }
 
 /** Entries in the other direction, of as much as is given back. */
-function giveBack(transaction: Transaction, name: string, amountMinor: bigint, effectiveAt: number): Command {
-  const { request } = transaction
-  assert(request !== undefined)
-  const { currency, rrn, terminalId } = request
-  const [debit, credit] = sidesOf(transaction)
+function giveBack(
+  transaction: Transaction,
+  name: string,
+  { leftMinor, at }: { readonly leftMinor: bigint; readonly at: number },
+): Command {
+  const { id } = transaction
+  const { rrn, terminalId } = requestOf(transaction)
+  const left = new Map(legsOf(transaction, leftMinor).map((leg) => [leg.account, leg.amountMinor]))
+  const legs = legsOf(transaction, outstandingOf(transaction)).map(
+    (leg): Side => ({
+      ...leg,
+      side: leg.side === 'debit' ? 'credit' : 'debit',
+      amountMinor: leg.amountMinor - (left.get(leg.account) ?? 0n),
+    }),
+  )
   return {
     kind: 'post',
-    id: `${transaction.id}:${name}`,
-    legs: [
-      { account: credit, side: 'debit', amountMinor, currency },
-      { account: debit, side: 'credit', amountMinor, currency },
-    ],
-    effectiveAt,
-    meta: { transaction: transaction.id, rrn, terminal: terminalId },
+    id: `${id}:${name}`,
+    legs: legs.filter(({ amountMinor }) => amountMinor > 0n).sort(debitsFirst),
+    effectiveAt: at,
+    meta: { transaction: id, rrn, terminal: terminalId },
   }
 }
 
-/** The accounts that its approval debits and credits. */
-function sidesOf(transaction: Transaction): readonly [debit: string, credit: string] {
-  const { request, leg } = transaction
-  assert(request !== undefined && leg !== undefined)
-  const network = networkAccount(leg.destination, transaction.businessDate, request.currency)
-  const merchant = merchantAccount(request.merchantId, request.currency)
-  return kinds[kindOfStored(transaction)].cardholder === 'pays' ? [network, merchant] : [merchant, network]
+/** Both sides of an amount, debits first: who pays, and who is paid. */
+function legsOf(transaction: Transaction, amountMinor: bigint): Side[] {
+  const request = requestOf(transaction)
+  const { currency } = request
+  const places = placesOf(transaction)
+  const cashMinor = request.cashMinor === undefined ? 0n : least(request.cashMinor, amountMinor)
+  // The cash has been handed out: of a smaller amount it comes first, and the goods are the rest.
+  const parts = [
+    { account: places.counter, amountMinor: amountMinor - cashMinor },
+    { account: cashAccount(request), amountMinor: cashMinor },
+  ].filter((part) => part.amountMinor > 0n)
+  const whole = { account: places.network, amountMinor }
+  const isPaid = kinds[request.kind].cardholder === 'isPaid'
+  const [debits, credits] = isPaid ? [parts, [whole]] : [[whole], parts]
+  return [
+    ...debits.map((part): Side => ({ ...part, side: 'debit', currency })),
+    ...credits.map((part): Side => ({ ...part, side: 'credit', currency })),
+  ]
+}
+
+/** The account that answers for the cardholder, and the one over the counter. */
+function placesOf(transaction: Transaction): { readonly network: string; readonly counter: string } {
+  const { leg, businessDate } = transaction
+  const request = requestOf(transaction)
+  assert(leg !== undefined)
+  return places({ ...request, destination: leg.destination, businessDate })
+}
+
+interface Placed extends Pick<CardRequest, 'kind' | 'merchantId' | 'currency' | 'cashMinor'> {
+  readonly fromAccount?: string
+  readonly toAccount?: string
+  readonly destination: string
+  readonly businessDate: string
+}
+
+function places(placed: Placed): { readonly network: string; readonly counter: string } {
+  const { kind, destination, businessDate, currency, merchantId, fromAccount, toAccount } = placed
+  if (kinds[kind].cardholder === 'moves') {
+    assert(fromAccount !== undefined && toAccount !== undefined)
+    return {
+      network: holderAccount(destination, fromAccount, currency),
+      counter: holderAccount(destination, toAccount, currency),
+    }
+  }
+  const isHeld = kinds[kind].books === 'hold'
+  return {
+    network: isHeld
+      ? authorizedAccount(destination, currency)
+      : networkAccount(destination, businessDate, currency),
+    counter: merchantAccount(merchantId, currency),
+  }
+}
+
+function debitsFirst(one: Side, other: Side): number {
+  return one.side === other.side ? 0 : one.side === 'debit' ? -1 : 1
+}
+
+function least(one: bigint, other: bigint): bigint {
+  return one < other ? one : other
 }
 
 /** By the event that made it: the same amount can't be given back twice under one name. */
@@ -97,37 +169,53 @@ function partialName(version: number): string {
 }
 
 /** What must be open before a request can be posted. */
-export function accountsOf(request: {
-  readonly kind: Kind
-  readonly destination: string
-  readonly businessDate: string
-  readonly merchantId: string
-  readonly currency: string
-}): readonly AccountSpec[] {
-  if (!movesMoney(request.kind)) return []
-  const { currency } = request
+export function accountsOf(placed: Placed): readonly AccountSpec[] {
+  if (!movesMoney(placed.kind)) return []
+  const { currency } = placed
+  const { network, counter } = places(placed)
+  const open = (path: string, normalSide: 'debit' | 'credit'): AccountSpec => ({
+    path,
+    currency,
+    normalSide,
+    limit: 'none',
+  })
+  const networkSide = kinds[placed.kind].cardholder === 'moves' ? 'credit' : 'debit'
   return [
-    {
-      path: networkAccount(request.destination, request.businessDate, currency),
-      currency,
-      normalSide: 'debit',
-      limit: 'none',
-    },
-    { path: merchantAccount(request.merchantId, currency), currency, normalSide: 'credit', limit: 'none' },
+    open(network, networkSide),
+    open(counter, 'credit'),
+    ...(placed.cashMinor === undefined ? [] : [open(cashAccount(placed), 'credit')]),
   ]
 }
 
-/** Of a transaction that was let in, so its processing code is one of those served. */
-export function kindOfStored({ request }: Transaction): Kind {
-  const kind = request === undefined ? undefined : kindOf(request.processingCode)
-  assert(kind !== undefined)
-  return kind
+/** Of a transaction that was let in. */
+export function requestOf({ request }: Transaction): CardRequest {
+  assert(request !== undefined)
+  return request
+}
+
+export function kindOfStored(transaction: Transaction): Kind {
+  return requestOf(transaction).kind
 }
 
 function networkAccount(destination: string, businessDate: string, currency: string): string {
   return `net:${destination}:${businessDate}:${currency}`
 }
 
+/** What a network has authorized and nobody has taken yet. */
+function authorizedAccount(destination: string, currency: string): string {
+  return `authorized:${destination}:${currency}`
+}
+
 function merchantAccount(merchantId: string, currency: string): string {
   return `merchant:${merchantId.trim()}:${currency}`
+}
+
+/** What merchants handed out of their tills. */
+function cashAccount({ merchantId, currency }: Pick<CardRequest, 'merchantId' | 'currency'>): string {
+  return `cashback:${merchantId.trim()}:${currency}`
+}
+
+/** A cardholder's account at a network, by the name the parties use for it. */
+function holderAccount(destination: string, name: string, currency: string): string {
+  return `holder:${destination}:${name.trim()}:${currency}`
 }

@@ -5,7 +5,10 @@ import { type Move, moves } from './moves.ts'
 import type { Answer, Leg, Obligation, Transaction } from './transaction.ts'
 
 export interface Change {
+  readonly approvedMinor?: bigint
   readonly actualMinor?: bigint
+  readonly completedMinor?: bigint
+  readonly flag?: string
   readonly answer?: Answer
   readonly delivery?: Transaction['delivery']
   readonly reversal?: Transaction['reversal']

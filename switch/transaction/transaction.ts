@@ -1,4 +1,5 @@
 import type { CurrencyCode } from '../../kernel/money.ts'
+import type { Kind } from './kinds.ts'
 
 /**
  * One inbound request and what became of it: the record from which answers, reversals and entries are made. It
@@ -26,8 +27,16 @@ export interface Transaction {
   readonly leg?: Leg
   /** What the source was told or is to be told. */
   readonly answer?: Answer
-  /** What is left of the amount after partial reversals; absent: all of it. */
+  /** What the destination approved, where that is less than was asked; absent: all of it. */
+  readonly approvedMinor?: bigint
+  /** What is left of what was approved after partial reversals; absent: all of it. */
   readonly actualMinor?: bigint
+  /** What its completion made of an authorization. */
+  readonly completedMinor?: bigint
+  /** The earlier transaction that this one is about. */
+  readonly parentId?: string
+  /** Taken although a rule speaks against it; for people to look at. */
+  readonly flag?: string
   readonly delivery: Delivery
   readonly reversal: ReversalProgress
   /** Of what the destination is told after the fact: a completion, an approval in its stead. Of the latest, if several. */
@@ -50,6 +59,10 @@ export type State =
   | 'unknown'
   /** Approved once, undone since. */
   | 'reversed'
+  /** An authorization whose money has been taken. */
+  | 'completed'
+  /** An authorization whose time ended before anybody took its money. */
+  | 'expired'
 
 export type Delivery =
   | 'none'
@@ -72,8 +85,10 @@ export interface StoredCard {
 
 /** The data elements that a reversal must say again, by their meaning. */
 export interface CardRequest {
+  /** What all of it amounts to, decided once on arrival (`kindOf`). */
+  readonly kind: Kind
   readonly mti: string
-  /** DE3; its first two digits say the kind (`kindOf`). */
+  /** DE3 */
   readonly processingCode: string
   /** DE4; zero where nothing is moved. */
   readonly amountMinor: bigint
@@ -96,6 +111,11 @@ export interface CardRequest {
   readonly rrn: string
   readonly terminalId: string
   readonly merchantId: string
+  /** Of a purchase with cash, the part that is cash (DE54). */
+  readonly cashMinor?: bigint
+  /** DE102 and DE103: accounts of the cardholder by the names that the parties use, never card numbers. */
+  readonly fromAccount?: string
+  readonly toAccount?: string
 }
 
 /** One exchange with one destination. */
@@ -118,6 +138,8 @@ export interface Answer {
   readonly authId?: string
   /** DE54 as the destination wrote it, for the kinds that ask for it. */
   readonly additionalAmounts?: string
+  /** What was approved, where that is not what was asked. */
+  readonly amountMinor?: bigint
 }
 
 /**
@@ -168,14 +190,16 @@ export type ReversalCause =
   | 'linkLost'
   | 'badAnswer'
   | 'wrongAmount'
+  | 'partialApproval'
   | 'postingRefused'
   | 'undelivered'
   | 'sourceReversal'
   | 'partialReversal'
   | 'recovered'
 
-/** A reversal that a source sent us, and what it was told: its repeats are answered from here. */
-export interface SourceReversal {
+/** What a source said about an earlier transaction, and what it was told: its repeats are answered from here. */
+export interface SourceAct {
+  readonly kind: 'reversal' | 'completion'
   readonly source: string
   readonly sourceKey: string
   readonly fingerprint: string

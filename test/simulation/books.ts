@@ -12,7 +12,7 @@ export class SimulatedBooks {
     for (const { path, currency, normalSide, limit } of accounts) {
       if (this.#books.accounts.has(path)) continue
       const id = BigInt(this.#books.accounts.size + 1)
-      if (path.startsWith('net:')) this.#networkAccounts.add(id)
+      if (/^(net|authorized|holder:[^:]+:from)/.test(path)) this.#networkAccounts.add(id)
       this.#books.accounts.set(path, newAccount({ id, path, currency, normalSide, limit }))
     }
   }

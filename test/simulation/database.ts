@@ -10,7 +10,7 @@ import {
   JournalUnavailable,
   type JournalUnit,
 } from '../../switch/journal.ts'
-import type { Leg, Obligation, SourceReversal, Transaction } from '../../switch/transaction/transaction.ts'
+import type { Leg, Obligation, SourceAct, Transaction } from '../../switch/transaction/transaction.ts'
 import { SimulatedBooks } from './books.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { Life } from './life.ts'
@@ -41,7 +41,7 @@ export class SimulatedDatabase {
   readonly events: (JournalEvent & { readonly transactionId: string })[] = []
   readonly #legs = new Map<string, Leg>()
   readonly #byKey = new Map<string, string>()
-  readonly #reversals = new Map<string, SourceReversal>()
+  readonly #acts = new Map<string, SourceAct>()
   readonly #world: World
   readonly #random: Random
   readonly #rates: () => FaultRates
@@ -73,7 +73,7 @@ export class SimulatedDatabase {
       commit: (unit) => this.#commit(unit, life),
       transactionByKey: (key) => read(() => this.#read(this.#byKey.get(key))),
       transactionById: (id) => read(() => this.#read(id)),
-      sourceReversal: (key) => read(() => this.#reversals.get(key)),
+      sourceAct: (key) => read(() => this.#acts.get(key)),
       stranded: ({ node, ownPast, limit }) =>
         read(() =>
           this.#select(limit, ({ transaction, approvableUntil }) => {
@@ -156,8 +156,7 @@ export class SimulatedDatabase {
 
   #guard(unit: JournalUnit): CommitRefusal | undefined {
     const now = this.#world.monotonicMs()
-    if (unit.sourceReversal !== undefined && this.#reversals.has(unit.sourceReversal.sourceKey))
-      return 'exists'
+    if (unit.sourceAct !== undefined && this.#acts.has(unit.sourceAct.sourceKey)) return 'exists'
     if (unit.expectedVersion === undefined) {
       return this.#byKey.has(unit.transaction.sourceKey) ? 'exists' : undefined
     }
@@ -174,7 +173,7 @@ export class SimulatedDatabase {
   }
 
   #write(unit: JournalUnit): void {
-    const { transaction, obligation: change, sourceReversal, event } = unit
+    const { transaction, obligation: change, sourceAct, event } = unit
     const now = this.#world.monotonicMs()
     const approvableUntil =
       this.transactions.get(transaction.id)?.approvableUntil ?? now + transaction.approvableForMs
@@ -184,7 +183,7 @@ export class SimulatedDatabase {
     this.#world.note(
       `committed ${event.kind} -> ${transaction.state} ${transaction.sourceKey} ${event.cause}`,
     )
-    if (sourceReversal !== undefined) this.#reversals.set(sourceReversal.sourceKey, sourceReversal)
+    if (sourceAct !== undefined) this.#acts.set(sourceAct.sourceKey, sourceAct)
     if (transaction.leg !== undefined) this.#legs.set(transaction.leg.id, transaction.leg)
     for (const owe of unit.owe) {
       const fence = (this.obligations.get(owe.id)?.fence ?? -1n) + 1n

@@ -2,8 +2,10 @@ import type { LegAnswer, OutboundLeg } from '../../connectors/connector.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { SimulatedKind } from './kinds/kind.ts'
-import { kindOfProcessingCode } from './kinds/kinds.ts'
+import { kindOfRequest } from './kinds/kinds.ts'
 import type { World } from './world.ts'
+
+const approvals = ['00', '10', '85']
 
 interface Held {
   readonly rrn: string
@@ -40,14 +42,14 @@ export class SimulatedIssuer {
   net(rrn: string): bigint {
     let sum = 0n
     for (const held of this.#originals.values()) {
-      if (held.rrn === rrn && held.responseCode === '00' && !held.reversed)
+      if (held.rrn === rrn && approvals.includes(held.responseCode) && !held.reversed)
         sum += held.kind.taken * held.leftMinor
     }
     return sum
   }
 
   decide(leg: OutboundLeg): LegAnswer {
-    return leg.mti.startsWith('02') ? this.#authorize(leg) : this.#reverse(leg)
+    return /^0[12]00$/.test(leg.mti) ? this.#authorize(leg) : this.#reverse(leg)
   }
 
   #authorize(leg: OutboundLeg): LegAnswer {
@@ -58,13 +60,21 @@ export class SimulatedIssuer {
       const rates = this.#rates()
       const requested = leg.fields[4] as bigint
       const declined = this.#overtaken.has(key) || this.#random.fraction() < rates.decline
-      const amountMinor = this.#random.fraction() < rates.wrongAmount ? requested + 1n : requested
+      const kind = kindOfRequest({
+        mti: leg.mti,
+        processingCode: leg.fields[3] as string,
+        conditionCode: leg.fields[25] as string,
+        amountMinor: requested,
+      })
+      const isPart = requested > 0n && this.#random.fraction() < rates.partialApproval
+      const grantedMinor = isPart ? requested - 100n : requested
+      const amountMinor = this.#random.fraction() < rates.wrongAmount ? requested + 1n : grantedMinor
       held = {
         rrn,
-        kind: kindOfProcessingCode(leg.fields[3] as string),
+        kind,
         amountMinor,
         leftMinor: amountMinor,
-        responseCode: declined ? '51' : '00',
+        responseCode: declined ? '51' : isPart ? '10' : (kind.responseCode ?? '00'),
         reversed: false,
       }
       this.#originals.set(key, held)
@@ -73,9 +83,9 @@ export class SimulatedIssuer {
     }
     const additionalAmounts = held.kind.additionalAmounts?.(rrn)
     return {
-      mti: '0210',
+      mti: `${leg.mti.slice(0, 2)}10`,
       responseCode: held.responseCode,
-      ...(held.responseCode === '00' ? { authId: 'A12345' } : {}),
+      ...(approvals.includes(held.responseCode) ? { authId: 'A12345' } : {}),
       amountMinor: held.amountMinor,
       ...(additionalAmounts === undefined ? {} : { additionalAmounts }),
       described: '0210',

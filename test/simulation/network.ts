@@ -18,6 +18,7 @@ const rules: DestinationRules = {
   remainingMinMs: 500,
   acquirerId: '12345678901',
   approvals: ['00'],
+  partialApprovals: ['10'],
   reversalAnswers: { acknowledged: ['00', '21', '25', '94'], retry: ['19', '90', '91', '96'] },
   retryAfterMs: [2_000, 5_000, 10_000],
 }

@@ -11,6 +11,7 @@ import type { World } from './world.ts'
 
 const source: SourceRules = {
   name: 'acq',
+  takesPartialApprovals: true,
   keys: { pin: 'tpk.acq.in', mac: 'tak.acq.both' },
   timeoutMs: 8_000,
   terminalTimeoutMs: 10_000,
@@ -22,6 +23,8 @@ export interface Told {
   readonly kind: SimulatedKind
   readonly pan: string
   readonly amountMinor: bigint
+  /** What was approved of it. */
+  approvedMinor: bigint
   readonly sourceKey: string
   readonly answers: Answer[]
   reversalAsked: boolean
@@ -32,6 +35,8 @@ export interface Told {
   readonly parts: { readonly actualMinor: bigint; acknowledged: boolean }[]
   gaveUp: boolean
 }
+
+const approvals = ['00', '10', '85']
 
 /** Cards of test ranges, one for each network. */
 const cards = ['8888880000000000', '8888880000000001']
@@ -72,7 +77,8 @@ export class SimulatedTerminals {
       kind,
       pan: cards[this.#random.below(cards.length)]!,
       amountMinor,
-      sourceKey: `acq|0200|20261122090000|${rrn.slice(-6)}||T0000001`,
+      approvedMinor: amountMinor,
+      sourceKey: `acq|${kind.mti}|20261122090000|${rrn.slice(-6)}||T0000001`,
       answers: [],
       reversalAsked: false,
       reversalAcknowledged: false,
@@ -92,9 +98,11 @@ export class SimulatedTerminals {
 
   /** The time to wait is over: ask once more, or have it undone. */
   #judge(told: Told): void {
-    const approved = told.answers.some(({ responseCode }) => responseCode === '00')
-    if (approved) {
-      if (told.kind.taken !== 0n && this.#chance(this.#rates().partial)) this.#reduce(told)
+    const approval = told.answers.find(({ responseCode }) => approvals.includes(responseCode))
+    if (approval !== undefined) {
+      told.approvedMinor = approval.amountMinor ?? told.amountMinor
+      if (told.kind.taken !== 0n && told.kind.mti === '0200' && this.#chance(this.#rates().partial))
+        this.#reduce(told)
       if (this.#chance(this.#rates().reverseAfter))
         this.#world.after(this.#random.below(50), () => this.#reverse(told))
       return
@@ -110,7 +118,8 @@ export class SimulatedTerminals {
 
   /** A terminal that was declined doesn't ask again: the switch may have forgotten a refusal that it could not record. */
   #ask(told: Told): void {
-    if (told.reversalAsked || told.answers.some(({ responseCode }) => responseCode !== '00')) return
+    if (told.reversalAsked || told.answers.some(({ responseCode }) => !approvals.includes(responseCode)))
+      return
     this.#send(told, told.amountMinor, (answer) => {
       // What comes after the terminal asked for its undoing is nothing to it.
       if (told.reversalAsked) return
@@ -124,9 +133,9 @@ export class SimulatedTerminals {
    * request itself.
    */
   #askOther(told: Told): void {
-    if (!told.answers.some(({ responseCode }) => responseCode === '00')) return
+    if (!told.answers.some(({ responseCode }) => approvals.includes(responseCode))) return
     this.#send(told, told.amountMinor + 7n, (answer) => {
-      if (answer.responseCode === '00') told.mismatchApproved = true
+      if (approvals.includes(answer.responseCode)) told.mismatchApproved = true
     })
   }
 
@@ -157,7 +166,7 @@ export class SimulatedTerminals {
   /** One part back, and sometimes another soon after; on the way the second may overtake the first. */
   #reduce(told: Told): void {
     const actualMinor =
-      (told.parts.at(-1)?.actualMinor ?? told.amountMinor) - BigInt(1 + this.#random.below(300))
+      (told.parts.at(-1)?.actualMinor ?? told.approvedMinor) - BigInt(1 + this.#random.below(300))
     told.parts.push({ actualMinor, acknowledged: false })
     this.#askPart(told, told.parts.length - 1)
     if (told.parts.length < 3 && this.#chance(0.5))
@@ -205,9 +214,10 @@ export class SimulatedTerminals {
       repeat,
       source,
       sourceKey: told.sourceKey,
-      fingerprint: `${maskOf(told.pan)}|${told.kind.processingCode}|${amountMinor}|KWD|M1`,
+      fingerprint: `${maskOf(told.pan)}|${told.kind.kind}|${amountMinor}|KWD|M1`,
       cardMask: maskOf(told.pan),
       request: {
+        kind: told.kind.kind,
         mti: told.kind.mti,
         processingCode: told.kind.processingCode,
         amountMinor,
@@ -217,10 +227,11 @@ export class SimulatedTerminals {
         localTime: '120000',
         localDate: '1122',
         entryMode: '051',
-        conditionCode: '00',
+        conditionCode: told.kind.conditionCode ?? '00',
         rrn: told.rrn,
         terminalId: 'T0000001',
         merchantId: 'M1',
+        ...told.kind.extra?.(told.rrn),
       },
       secrets: new Secret({ pan: told.pan, pinBlock: new Uint8Array(8) }),
       receivedMonotonicMs: this.#world.monotonicMs(),

@@ -55,7 +55,7 @@ test('nor where the tables hold many rows', async () => {
       SELECT gen_random_uuid(), id, 'knet', '1', '000001', '1122000000', 'answered' FROM switch.transaction;
     INSERT INTO switch.obligation (id, kind, key, transaction_id, destination, cause, next_at)
       SELECT gen_random_uuid(), 'reversal', 'key ' || source_key, id, 'knet', 'timeout', now() FROM switch.transaction;
-    INSERT INTO switch.source_reversal (source_key, source, fingerprint, transaction_id, response_code)
+    INSERT INTO switch.source_act (source_key, source, fingerprint, transaction_id, response_code)
       SELECT source_key, 'a', '', id, '00' FROM switch.transaction;
     ANALYZE; SET ROLE ledger_writer`)
   expect(await scanning()).toEqual({})

@@ -12,6 +12,9 @@ const profile: Profile = {
   unknownOriginalResponseCode: '25',
   nothingToReverseResponseCode: '21',
   approvals: ['00'],
+  partialApprovals: ['10'],
+  takesPartialApprovals: false,
+  holdForMs: 1_000_000,
 }
 
 const arrival: Arrival = {
@@ -24,6 +27,7 @@ const arrival: Arrival = {
 }
 
 const request: CardRequest = {
+  kind: 'purchase',
   mti: '0200',
   processingCode: '000000',
   amountMinor: 12_500n,
@@ -249,7 +253,7 @@ describe('the life of a transaction', () => {
 })
 
 describe('a refund', () => {
-  const refund = { ...request, processingCode: '200000' }
+  const refund = { ...request, kind: 'refund', processingCode: '200000' } as const
 
   test('posts the mirror of a purchase, and its reversal the mirror of that', () => {
     const approved = after(intent(refund), answered('00'))
@@ -271,8 +275,115 @@ describe('a refund', () => {
   })
 })
 
+describe('an approval of a part', () => {
+  const part = answered('10', { amountMinor: 5_000n, authId: 'A1B2C3' })
+  const takes: Profile = { ...profile, takesPartialApprovals: true }
+
+  test('is posted and told as far as it goes, where the source can do with a part', () => {
+    const { transaction, unit, effects } = step(intent(), part, takes)
+    expect(transaction).toMatchObject({ state: 'approved', approvedMinor: 5_000n })
+    expect(unit.commands).toMatchObject([{ legs: [{ amountMinor: 5_000n }, { amountMinor: 5_000n }] }])
+    expect(effects).toEqual([
+      { kind: 'answer', answer: { responseCode: '10', authId: 'A1B2C3', amountMinor: 5_000n } },
+    ])
+  })
+
+  test('F24: is undone and declined where the source can do with all of it only', () => {
+    const { transaction, unit } = step(intent(), part, profile)
+    expect(transaction).toMatchObject({
+      state: 'unknown',
+      answer: { responseCode: '51' },
+      approvedMinor: 5_000n,
+    })
+    expect(unit.owe[0]?.cause).toBe('partialApproval')
+    expect(unit.commands).toEqual([])
+  })
+
+  test('F23: that says no part, or all of it, or more, is undone whole and answered 96', () => {
+    for (const extra of [{}, { amountMinor: 0n }, { amountMinor: 12_500n }, { amountMinor: 12_501n }]) {
+      const { transaction } = step(intent(), answered('10', extra), takes)
+      expect(transaction).toMatchObject({ state: 'unknown', answer: { responseCode: '96' } })
+    }
+    const other = answered('10', { amountMinor: 5_000n, currencyNumeric: '840' })
+    expect(step(intent(), other, takes).transaction.answer).toEqual({ responseCode: '96' })
+  })
+
+  test('of a purchase with cash is taken only if the cash is in it', () => {
+    const cashback = intent({ ...request, kind: 'cashback', processingCode: '090000', cashMinor: 5_001n })
+    expect(step(cashback, part, takes).transaction).toMatchObject({
+      state: 'unknown',
+      answer: { responseCode: '51' },
+    })
+    const smaller = intent({ ...request, kind: 'cashback', processingCode: '090000', cashMinor: 5_000n })
+    expect(step(smaller, part, takes).unit.commands).toMatchObject([
+      { legs: [{ amountMinor: 5_000n }, { account: 'cashback:000000000000001:KWD', amountMinor: 5_000n }] },
+    ])
+  })
+
+  test('measures what is reversed later', () => {
+    const approved = step(intent(), part, takes).transaction
+    const keep = (actualMinor: bigint): TransactionEvent => ({
+      kind: 'cancel',
+      reversal: { source: 'acq1', sourceKey: 'r', fingerprint: 'r', actualMinor },
+      ...when,
+    })
+    expect(step(approved, keep(5_000n), takes).effects).toEqual([
+      { kind: 'answerReversal', answer: { responseCode: '21' } },
+    ])
+    expect(step(approved, keep(4_900n), takes).unit.commands).toMatchObject([
+      { legs: [{ amountMinor: 100n }, { amountMinor: 100n }] },
+    ])
+  })
+})
+
+describe('an authorization', () => {
+  const held = { ...request, kind: 'preauthorization', mti: '0100', conditionCode: '06' } as const
+
+  test('sets aside what it approves until its time comes, and posts nothing', () => {
+    expect(after(intent(held), answered('00')).unit.commands).toMatchObject([
+      {
+        kind: 'authorize',
+        id: `${arrival.id}:hold`,
+        expiresAt: when.at + profile.holdForMs,
+        legs: [
+          { account: 'authorized:knet:KWD', side: 'debit', amountMinor: 12_500n },
+          { account: 'merchant:000000000000001:KWD', side: 'credit', amountMinor: 12_500n },
+        ],
+      },
+    ])
+  })
+
+  test('that is reversed, or did not arrive, lets go of it', () => {
+    const undelivered = { kind: 'delivery', outcome: 'failed', ...when } as const
+    for (const event of [cancelled, undelivered]) {
+      const { transaction, unit } = after(intent(held), answered('00'), event)
+      expect(transaction.state).toBe('reversed')
+      expect(unit.commands).toMatchObject([{ kind: 'void', holdId: `${arrival.id}:hold` }])
+      expect(unit.owe[0]?.key).toBe(`reversal:${leg.id}`)
+    }
+  })
+})
+
+describe('a look at a card', () => {
+  const look = intent({ ...request, kind: 'verification', mti: '0100', amountMinor: 0n })
+
+  test.each(['00', '85'])(
+    'that finds it good (%s) is approved, sets nothing aside and owes nothing',
+    (code) => {
+      const { transaction, unit } = after(look, answered(code))
+      expect(transaction).toMatchObject({ state: 'approved', answer: { responseCode: code } })
+      expect([unit.commands, unit.owe]).toEqual([[], []])
+      expect(after(look, lost).unit.owe).toEqual([])
+    },
+  )
+
+  test('85 approves nothing else', () => {
+    expect(after(intent(), answered('85')).transaction.state).toBe('declined')
+  })
+})
+
 describe('a question for a balance', () => {
-  const inquiry = intent({ ...request, processingCode: '310000', amountMinor: 0n })
+  const inquiry = intent({ ...request, kind: 'balance', processingCode: '310000', amountMinor: 0n })
   const additionalAmounts = '0002414C000000012500'
 
   test('is answered with the balance, posts nothing, and keeps the answer for repeats', () => {
@@ -412,7 +523,7 @@ describe("a source's partial reversal", () => {
   })
 
   test('of a refund gives back to the merchant', () => {
-    const refund = intent({ ...request, processingCode: '200000' })
+    const refund = intent({ ...request, kind: 'refund', processingCode: '200000' })
     const { unit } = after(refund, answered('00'), keeping(12_000n))
     expect(unit.commands).toMatchObject([
       {

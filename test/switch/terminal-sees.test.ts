@@ -52,7 +52,7 @@ describe('what a terminal sees', () => {
     ['a card that nobody here serves', { card: cardNamed('visa'), amountMinor: 1_000n }, '15'],
     ['an issuer that is down', { card: knet, amountMinor: 1_991n }, '91'],
     ['a missing amount', { card: knet, amountMinor: 1_000n, fields: { 4: undefined } }, '30'],
-    ['an amount of nothing', { card: knet, amountMinor: 0n }, '13'],
+    ['cash of nothing', { card: knet, amountMinor: 0n, kind: 'withdrawal' }, '13'],
     ['a balance of some amount', { card: knet, amountMinor: 1n, kind: 'balance' }, '13'],
     ['a refund beyond what its source may ask', { card: knet, amountMinor: 100_001n, kind: 'refund' }, '61'],
     [
@@ -60,7 +60,32 @@ describe('what a terminal sees', () => {
       { card: cardNamed('poor'), amountMinor: 251n, kind: 'withdrawal' },
       '51',
     ],
-    ['a kind that is not served', { card: knet, amountMinor: 1_000n, fields: { 3: '400000' } }, '12'],
+    ['a kind that is not served', { card: knet, amountMinor: 1_000n, fields: { 3: '500000' } }, '12'],
+    [
+      'cash as an authorization',
+      { card: knet, amountMinor: 1_000n, kind: 'authorization', fields: { 3: '010000' } },
+      '12',
+    ],
+    [
+      'a purchase with cash that says of no cash',
+      { card: knet, amountMinor: 1_000n, kind: 'cashback' },
+      '30',
+    ],
+    [
+      'a purchase with nothing but cash',
+      { card: knet, amountMinor: 1_000n, kind: 'cashback', fields: { 54: '0040414D000000001000' } },
+      '13',
+    ],
+    [
+      'a transfer from what could be a card',
+      { card: knet, amountMinor: 1_000n, kind: 'transfer', fields: { 102: '4111111111111111', 103: 'A-2' } },
+      '12',
+    ],
+    [
+      'a transfer to where it comes from',
+      { card: knet, amountMinor: 1_000n, kind: 'transfer', fields: { 102: 'A-1', 103: 'A-1' } },
+      '12',
+    ],
     ['a currency nobody knows', { card: knet, amountMinor: 1_000n, currency: '999' }, '12'],
   ] as const)('%s', async (_what, order, expected) => {
     const terminal = await world.terminal()

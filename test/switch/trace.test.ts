@@ -12,9 +12,13 @@ const profile: Profile = {
   unknownOriginalResponseCode: '25',
   nothingToReverseResponseCode: '21',
   approvals: ['00'],
+  partialApprovals: [],
+  takesPartialApprovals: false,
+  holdForMs: 1_000,
 }
 
 const request: CardRequest = {
+  kind: 'purchase',
   mti: '0200',
   processingCode: '000000',
   amountMinor: 12_500n,

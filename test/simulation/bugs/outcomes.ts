@@ -16,7 +16,9 @@ export const lateApprovalPosts: Bug = {
     commit(unit) {
       const { event, transaction } = unit
       const isApproval = event.kind === 'late' && event.detail['responseCode'] === '00'
-      return journal.commit(isApproval ? { ...unit, commands: post(transaction, event.at) } : unit)
+      return journal.commit(
+        isApproval ? { ...unit, commands: post(transaction, { at: event.at, holdForMs: 1 }) } : unit,
+      )
     },
   }),
 }

@@ -2,6 +2,8 @@ import type { Scene } from '../scene.ts'
 import type { Told } from '../terminals.ts'
 import type { Check, Wrong } from './check.ts'
 
+const approvals = ['00', '10', '85']
+
 /** What each terminal was told, what the issuers hold and what the ledger posted are the same. */
 export const threeBooksAgree: Check = (scene, wrong) => {
   const { database, terminals } = scene
@@ -17,7 +19,7 @@ export const threeBooksAgree: Check = (scene, wrong) => {
 function checkPurchase(told: Told, ledger: bigint, { networks }: Scene, wrong: Wrong): void {
   const { rrn } = told
   const issuer = networks.reduce((sum, network) => sum + network.issuer.net(rrn), 0n)
-  const approved = told.answers.some(({ responseCode }) => responseCode === '00')
+  const approval = told.answers.find(({ responseCode }) => approvals.includes(responseCode))
   if (issuer !== ledger) wrong('N1', `${rrn}: the issuer holds ${issuer}, the ledger ${ledger}`)
   if (new Set(told.answers.map((answer) => Object.values(answer).join(' '))).size > 1) {
     wrong('N3', `${rrn}: the terminal heard two different answers`)
@@ -32,16 +34,17 @@ function checkPurchase(told: Told, ledger: bigint, { networks }: Scene, wrong: W
   }
   const additionalAmounts = told.kind.additionalAmounts?.(rrn)
   for (const answer of told.answers) {
-    if (answer.responseCode === '00' && answer.additionalAmounts !== additionalAmounts)
+    if (approvals.includes(answer.responseCode) && answer.additionalAmounts !== additionalAmounts)
       wrong('N3', `${rrn}: told a balance of ${answer.additionalAmounts}`)
   }
-  if (approved && ledger !== costOf(told)) wrong('N3', `${rrn}: approved, but the ledger holds ${ledger}`)
-  if (!approved && told.answers.length > 0 && ledger !== 0n) {
+  if (approval !== undefined && ledger !== costOf(told, approval.amountMinor))
+    wrong('N3', `${rrn}: approved, but the ledger holds ${ledger}`)
+  if (approval === undefined && told.answers.length > 0 && ledger !== 0n) {
     wrong('N3', `${rrn}: declined, but the ledger holds ${ledger}`)
   }
 }
 
 /** What the cardholder must have paid for an approval, or been paid: what the last partial reversal left of it. */
-function costOf({ kind, amountMinor, parts }: Told): bigint {
-  return kind.taken * (parts.at(-1)?.actualMinor ?? amountMinor)
+function costOf({ kind, amountMinor, parts }: Told, approvedMinor = amountMinor): bigint {
+  return kind.taken * (parts.at(-1)?.actualMinor ?? approvedMinor)
 }

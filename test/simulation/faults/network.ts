@@ -13,4 +13,5 @@ export const networkFaults = {
   /** Of the issuer's decisions: no, and yes to another amount. */
   decline: upTo(0.3),
   wrongAmount: upTo(0.3),
+  partialApproval: upTo(0.3),
 } as const satisfies Readonly<Record<string, Fault>>

@@ -1,4 +1,5 @@
 import type { Kind } from '../../../switch/transaction/kinds.ts'
+import type { CardRequest } from '../../../switch/transaction/transaction.ts'
 import type { Random } from '../../../kernel/random.ts'
 
 /** What a terminal may ask for, as terminals and issuers know it: the switch's own table might be wrong. */
@@ -13,6 +14,12 @@ export interface SimulatedKind {
   readonly taken: 1n | 0n | -1n
   /** DE54 of the approval, which only this request may hear. */
   readonly additionalAmounts?: (rrn: string) => string
+  /** DE25; 00 when absent. */
+  readonly conditionCode?: string
+  /** What else the request says. */
+  readonly extra?: (rrn: string) => Partial<CardRequest>
+  /** What approves it; 00 when absent. */
+  readonly responseCode?: string
 }
 
 export function someAmount(random: Random): bigint {

@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { cardNamed } from '../../simulators/cards.ts'
+import type { Reply } from '../../simulators/terminals/channel.ts'
+import { openSwitchWorld, reconciled, type SwitchWorld } from './world.ts'
+
+let world: SwitchWorld
+
+beforeAll(async () => {
+  world = await openSwitchWorld()
+}, 120_000)
+
+afterAll(() => world.close())
+
+const knet = cardNamed('knet')
+
+/** An element of the answer. */
+function element(reply: Reply, de: number): string | undefined {
+  return reply.kind === 'answer' ? reply.message.fields[de] : undefined
+}
+
+function code(reply: Reply): string | undefined {
+  return reply.kind === 'answer' ? reply.message.fields[39] : reply.kind
+}
+
+describe('of every kind', () => {
+  /** What the books say of a transaction: each account's first word, side and amount, set aside or moved. */
+  async function entries(id: string): Promise<string[]> {
+    const { rows } = await world.pool.query<{ entry: string }>(
+      `SELECT split_part(a.path, ':', 1) || CASE WHEN e.layer = 1 THEN ' pending' ELSE '' END
+           || CASE WHEN e.amount > 0 THEN ' debit ' ELSE ' credit ' END || abs(e.amount) AS entry
+         FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
+        WHERE p.reference LIKE $1 || ':%' ORDER BY p.id, e.seq`,
+      [id],
+    )
+    return rows.map(({ entry }) => entry)
+  }
+
+  test('an authorization sets aside and posts nothing, and its reversal lets go', async () => {
+    const terminal = await world.terminal()
+    for (const kind of ['authorization', 'preauthorization'] as const) {
+      const asked = await terminal.purchase({ card: knet, amountMinor: 15_000n, kind })
+      expect(code(asked.answer)).toBe('00')
+      expect(asked.answer).toMatchObject({ message: { mti: '0110' } })
+      const { id, kind: known } = await world.life(asked.purchase.rrn)
+      expect(known).toBe(kind)
+      expect(await entries(id)).toEqual(['authorized pending debit 15000', 'merchant pending credit 15000'])
+      const { rows } = await world.pool.query<{ days: number }>(
+        `SELECT extract(epoch FROM h.expires_at - p.effective_at)::int / 86400 AS days FROM ledger.hold h
+           JOIN ledger.posting p ON p.id = h.id WHERE p.reference = $1 || ':hold'`,
+        [id],
+      )
+      expect(rows).toEqual([{ days: 7 }])
+      expect(code(await terminal.reverse(asked).reply)).toBe('00')
+      const life = await world.lifeUntil(asked.purchase.rrn, (one) => one.reversal === 'acknowledged')
+      expect(life.state).toBe('reversed')
+      expect((await entries(id)).slice(2)).toEqual([
+        'authorized pending credit 15000',
+        'merchant pending debit 15000',
+      ])
+    }
+  })
+
+  test('a hotel has its money set aside for longer', async () => {
+    const terminal = await world.terminal()
+    const order = {
+      card: knet,
+      amountMinor: 15_100n,
+      kind: 'preauthorization',
+      fields: { 18: '7011' },
+    } as const
+    const { purchase } = await terminal.purchase(order)
+    const { rows } = await world.pool.query<{ days: number }>(
+      `SELECT extract(epoch FROM h.expires_at - p.effective_at)::int / 86400 AS days FROM ledger.hold h
+         JOIN ledger.posting p ON p.id = h.id WHERE p.reference = $1 || ':hold'`,
+      [(await world.life(purchase.rrn)).id],
+    )
+    expect(rows).toEqual([{ days: 30 }])
+  })
+
+  test('a part may be approved: the part is posted and told, with what was asked beside it', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 9_916n })
+    expect(code(asked.answer)).toBe('10')
+    expect(element(asked.answer, 4)).toBe('000000004958')
+    expect(element(asked.answer, 54)).toBe('0057414D000000009916')
+    const life = await world.lifeUntil(asked.purchase.rrn, ({ delivery }) => delivery === 'delivered')
+    expect(life).toMatchObject({ state: 'approved', approvedMinor: 4_958n })
+    expect(await entries(life.id)).toEqual(['net debit 4958', 'merchant credit 4958'])
+    const again = await terminal.repeat(asked)
+    expect([4, 39, 54].map((de) => element(again, de))).toEqual(
+      [4, 39, 54].map((de) => element(asked.answer, de)),
+    )
+    expect(code(await terminal.reverse(asked, { actualMinor: 5_000n }).reply)).toBe('21')
+    expect(code(await terminal.reverse(asked).reply)).toBe('00')
+    await world.lifeUntil(asked.purchase.rrn, (one) => one.reversal === 'acknowledged')
+  })
+
+  test('a purchase with cash owes the merchant goods and cash apart', async () => {
+    const terminal = await world.terminal()
+    const order = {
+      card: knet,
+      amountMinor: 30_000n,
+      kind: 'cashback',
+      fields: { 54: '0040414D000000010000' },
+    } as const
+    const asked = await terminal.purchase(order)
+    expect(code(asked.answer)).toBe('00')
+    const { id } = await world.life(asked.purchase.rrn)
+    expect(await entries(id)).toEqual(['net debit 30000', 'merchant credit 20000', 'cashback credit 10000'])
+    expect(code(await terminal.reverse(asked, { actualMinor: 10_000n }).reply)).toBe('00')
+    expect((await entries(id)).slice(3)).toEqual(['merchant debit 20000', 'net credit 20000'])
+  })
+
+  test('a card that is good is 85, with nothing in the books and nothing to reverse', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 0n, kind: 'verification', pin: null })
+    expect(code(asked.answer)).toBe('85')
+    expect(code(await terminal.reverse(asked).reply)).toBe('21')
+    const life = await world.life(asked.purchase.rrn)
+    expect(life).toMatchObject({ kind: 'verification', state: 'approved', obligations: [] })
+    expect(await entries(life.id)).toEqual([])
+    const bad = await terminal.purchase({ card: cardNamed('expired'), amountMinor: 0n, kind: 'verification' })
+    expect(code(bad.answer)).toBe('54')
+  })
+
+  test('money moves between two accounts of a cardholder in one posting', async () => {
+    const terminal = await world.terminal()
+    const fields = { 102: 'CURRENT-1', 103: 'WALLET-1' }
+    const asked = await terminal.purchase({ card: knet, amountMinor: 7_000n, kind: 'transfer', fields })
+    expect(code(asked.answer)).toBe('00')
+    const { id } = await world.life(asked.purchase.rrn)
+    const { rows } = await world.pool.query<{ path: string; amount: bigint }>(
+      `SELECT a.path, e.amount FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id
+         JOIN ledger.account a ON a.id = e.account_id WHERE p.reference = $1 || ':transfer' ORDER BY e.seq`,
+      [id],
+    )
+    expect(rows).toEqual([
+      { path: 'holder:knet:CURRENT-1:KWD', amount: 7_000n },
+      { path: 'holder:knet:WALLET-1:KWD', amount: -7_000n },
+    ])
+  })
+
+  test('money put on an account over the counter is the mirror of a purchase', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 8_000n, kind: 'deposit', pin: null })
+    expect(code(asked.answer)).toBe('00')
+    const { id } = await world.life(asked.purchase.rrn)
+    expect(await entries(id)).toEqual(['merchant debit 8000', 'net credit 8000'])
+  })
+})
+
+test('when all is over the issuers and the ledger hold the same, and no card data is anywhere', async () => {
+  const { ok, lines } = await reconciled(world)
+  expect(lines.at(-1)).toBe('RESULT ok')
+  expect(ok).toBe(true)
+}, 120_000)
