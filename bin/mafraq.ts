@@ -19,6 +19,11 @@ const entries: readonly Entry[] = [
     },
   },
   {
+    name: 'networks',
+    description: "the networks there are, and whether a member's file is sound",
+    load: async () => (await import('./commands/networks.ts')).networksCommand(),
+  },
+  {
     name: 'explain',
     description: 'the whole life of a transaction, by its RRN or id',
     load: async () => (await import('./commands/explain.ts')).explainCommand(),

@@ -22,7 +22,7 @@ import {
   sealerOf,
   type SourceConfig,
 } from '../switch/switch.ts'
-import { networkNamed } from './networks.ts'
+import { type MemberFile, memberNetwork, networkNamed } from './networks.ts'
 
 /** `node bin/switch.ts --config FILE`: one node of the switch, until SIGTERM. */
 interface Configuration {
@@ -49,6 +49,8 @@ interface Configuration {
   readonly destinations: readonly {
     readonly name: string
     readonly network: string
+    /** A member's own file over the network's public facts. */
+    readonly member?: MemberFile
     readonly host: string
     readonly port: number
     readonly keys: { readonly pin: string; readonly mac: string }
@@ -75,9 +77,9 @@ const log = pino({ base: { node: config.node } }, pino.destination({ dest: 2, sy
 const [clock, random] = [systemClock, systemRandom]
 
 const networks = new Map<string, NetworkProfile>()
-for (const { network } of config.destinations) {
-  const profile = await networkNamed(network)
-  networks.set(network, profile)
+for (const { name, network, member } of config.destinations) {
+  const profile = await (member === undefined ? networkNamed(network) : memberNetwork(member))
+  networks.set(name, profile)
   const illustrative = profile.dialect.fidelity === 'illustrative'
   if (illustrative && config.environment === 'production') {
     throw new Error(
@@ -151,8 +153,8 @@ closeWithGrace({ delay: drainMs + 14_000, logger: false }, async ({ err }) => {
 })
 
 function connectorOf(destination: Configuration['destinations'][number]): NetworkConnector {
-  const { name, network, host, port, keys, timeoutMs, acquirerId } = destination
-  const profile = networks.get(network)!
+  const { name, host, port, keys, timeoutMs, acquirerId } = destination
+  const profile = networks.get(name)!
   const { breaker, retryAfterMs } = destination
   const retries = retryAfterMs === undefined ? {} : { retryAfterMs }
   const paced = breaker === undefined ? {} : { breaker }
