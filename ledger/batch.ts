@@ -1,10 +1,10 @@
 import type { QueryResult } from 'pg'
 import { DatabaseError } from '../kernel/database.ts'
-import type { Block, UnitRecord } from './chain.ts'
+import type { UnitRecord } from './chain.ts'
 import type { Unit, UnitOutcome } from './contract.ts'
 import { apply, decide } from './decide.ts'
 import type { Account, Books, Decision, Hold, Posting } from './decide.ts'
-import type { BooksAtHead, KnownBooks, KnownHead } from './known.ts'
+import type { BooksAtHead, Head, KnownBooks, OnItsWay } from './known.ts'
 import { load } from './load.ts'
 import { gatherRows } from './rowkinds.ts'
 import type { RowKinds } from './rowkinds.ts'
@@ -13,14 +13,15 @@ import { statement } from './statements.ts'
 import type { Statement } from './trip.ts'
 import {
   balancesStatement,
-  blockStatements,
   entriesStatement,
   periodsStatement,
   insertHoldsStatement,
+  linkOf,
   postingsStatement,
   unitsStatement,
   updateHoldsStatement,
 } from './written.ts'
+import type { Link } from './written.ts'
 
 /** A unit on its way, with the hash of its body. */
 export interface Task {
@@ -38,49 +39,60 @@ export interface BatchOptions {
   readonly notCommitted: () => void
 }
 
-/**
- * One try at a batch: lock and load, decide in order, write, commit; or all of it in one trip where nothing need be
- * loaded. Returns the answers in order, all of them durable. Throws `DatabaseError`; then nothing was written unless
- * `committing` had been called.
- */
-export async function commitBatch(
-  session: Session,
-  tasks: readonly Task[],
-  options: BatchOptions,
-): Promise<UnitOutcome[]> {
-  return (await commitAtOnce(session, tasks, options)) ?? (await commitLoaded(session, tasks, options))
+/** A batch that is decided and ready to go, if the head is where it was when it was decided. */
+export interface Prepared {
+  readonly tasks: readonly Task[]
+  readonly outcomes: readonly UnitOutcome[]
+  readonly from: Head
+  readonly books: Books
+  readonly stamp: Stamp
 }
 
 /**
- * On the strength of what is known, and only when all of it can be accepted. Whether a key is new and a guard agrees
- * is not asked beforehand: the writes fail where not. Undefined when it could not be done this way;
- * then nothing was written, and the batch is loaded and judged unit by unit.
+ * Decides a batch on the strength of what is known, and only when all of it can be accepted; undefined when something
+ * must be asked for. Whether a key is new and a guard agrees is not asked beforehand: the writes fail where not. `ahead`
+ * is the batch that is on its way: this one is made for the books as they will be after it.
  */
-async function commitAtOnce(
-  session: Session,
+export function prepare(
   tasks: readonly Task[],
-  options: BatchOptions,
-): Promise<UnitOutcome[] | undefined> {
-  const { known, shard } = options
-  const loaded = known.loadedFor(tasks.map(({ unit }) => unit))
+  options: Pick<BatchOptions, 'shard' | 'kinds' | 'known'>,
+  ahead?: OnItsWay,
+): Prepared | undefined {
+  const loaded = options.known.loadedFor(
+    tasks.map(({ unit }) => unit),
+    ahead,
+  )
   if (loaded === undefined) return undefined
+  const { head, books } = loaded
   const decisions: Decision[] = []
   for (const { unit, fingerprint } of tasks) {
-    const decision = decide(loaded.books, unit, fingerprint)
+    const decision = decide(books, unit, fingerprint)
     if (decision.kind !== 'accepted') return undefined
-    apply(loaded.books, unit, fingerprint, decision)
+    apply(books, unit, fingerprint, decision)
     decisions.push(decision)
   }
-  const { statements, head } = written(tasks, decisions, loaded, options)
+  const stamp = written(tasks, decisions, loaded, options)
+  return { tasks, outcomes: decisions.map(outcomeOf), from: head, books, stamp }
+}
+
+/**
+ * Sends what was prepared in one trip, and tells at once what is on its way (`sent`). Undefined when it could not be done
+ * this way; then nothing was written, and the batch is to be loaded and judged unit by unit. Throws `DatabaseError`.
+ */
+export async function commitAtOnce(
+  session: Session,
+  { outcomes, from, books, stamp }: Prepared,
+  options: BatchOptions & { readonly sent: (ahead: OnItsWay) => void },
+): Promise<readonly UnitOutcome[] | undefined> {
+  const { known, shard } = options
+  const { statements, head } = stamp(known.recordedAfter(from))
   options.committing()
   known.asked()
+  const lock = statement('lockHead', [shard, from.seq])
+  const trip = session.trip(['BEGIN', lock, ...statements, 'COMMIT'])
+  options.sent({ head, accounts: books.accounts })
   try {
-    const results = await session.trip([
-      'BEGIN',
-      statement('lockHead', [shard, loaded.head.seq]),
-      ...statements,
-      'COMMIT',
-    ])
+    const results = await trip
     mustBeCommitted(results)
     known.told(results[1]!.rows[0]!['now_ms'] as bigint)
   } catch (thrown) {
@@ -92,11 +104,15 @@ async function commitAtOnce(
     await session.trip(['ROLLBACK'])
     return undefined
   }
-  known.moved(loaded.head, head, changedIn(loaded.books))
-  return decisions.map(outcomeOf)
+  known.moved(from, head, changedIn(books))
+  return outcomes
 }
 
-async function commitLoaded(
+/**
+ * One try at a batch that needs to be looked up: lock and load, decide in order, write, commit. Returns the answers in
+ * order, all of them durable. Throws `DatabaseError`; then nothing was written unless `committing` had been called.
+ */
+export async function commitLoaded(
   session: Session,
   tasks: readonly Task[],
   options: BatchOptions,
@@ -116,7 +132,7 @@ async function commitLoaded(
     await session.trip(['ROLLBACK'])
     return outcomes
   }
-  const { statements, head } = written(tasks, decisions, loaded, options)
+  const { statements, head } = written(tasks, decisions, loaded, options)(loaded.head.recordedAt)
   await commit(session, statements, options)
   options.known.moved(loaded.head, head, changedIn(books))
   return outcomes
@@ -151,13 +167,15 @@ function isRecorded(decision: Decision | Guarded): boolean {
   return decision.kind === 'accepted' || (decision.kind === 'refused' && decision.stored)
 }
 
-/** The statements that make the decisions true, and where the head is after them. */
+/** The statements that make the decisions true, and where the head is after them, once it is said when that is. */
+export type Stamp = (recordedAt: number) => Link
+
 function written(
   tasks: readonly Task[],
   decisions: readonly (Decision | Guarded)[],
   { head, books, versions, holdVersions }: BooksAtHead,
-  { shard, kinds }: BatchOptions,
-): { readonly statements: Statement[]; readonly head: KnownHead } {
+  { shard, kinds }: Pick<BatchOptions, 'shard' | 'kinds'>,
+): Stamp {
   const seq = head.seq + 1n
   const postings: Posting[] = []
   const units: UnitRecord[] = []
@@ -180,11 +198,10 @@ function written(
     for (const [path, account] of decision.changes.accounts) accounts.set(path, account)
     for (const [reference, hold] of decision.changes.holds) holds.set(reference, hold)
   }
-  const block: Block = {
+  const block = {
     shard,
     seq,
     prev: head.hash,
-    recordedAt: head.recordedAt,
     accounts: [],
     units,
     postings,
@@ -206,8 +223,7 @@ function written(
     (place) => decisions[place]!.kind === 'accepted',
   )
 
-  const sent = [unitsStatement(units, shard, seq)]
-  if (postings.length > 0) sent.push(postingsStatement(postings, block))
+  const sent: Statement[] = []
   if (postings.some(({ entries }) => entries.length > 0)) sent.push(entriesStatement(postings))
   if (created.length > 0) sent.push(insertHoldsStatement(created, accountIdOf))
   if (changed.length > 0) sent.push(updateHoldsStatement(changed, accountIdOf, holdVersions))
@@ -216,10 +232,14 @@ function written(
   for (const { kind, columns } of rows) {
     sent.push({ name: `write ${kind.name}`, text: kind.write, values: [...columns] })
   }
-  const ids = { lastPosting: books.lastPosting, lastAccount: head.lastAccount }
-  const link = blockStatements(block, ids)
-  sent.push(...link.statements)
-  return { statements: sent, head: link.head }
+  const unitsFirst = unitsStatement(units, shard, seq)
+  const posted = postings.length > 0 ? postingsStatement(postings, block) : undefined
+  const link = linkOf(block, { lastPosting: books.lastPosting, lastAccount: head.lastAccount })
+  return (recordedAt) => {
+    const { statements, head: next } = link(recordedAt)
+    const stamped = posted === undefined ? [] : [posted(recordedAt)]
+    return { statements: [unitsFirst, ...stamped, ...sent, ...statements], head: next }
+  }
 }
 
 function count(decisions: readonly (Decision | Guarded)[]): number {

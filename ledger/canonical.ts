@@ -17,6 +17,13 @@ export class Bytes {
     return this
   }
 
+  u16(value: number): this {
+    this.#room(2)
+    this.#view.setUint16(this.#length, value)
+    this.#length += 2
+    return this
+  }
+
   u32(value: number): this {
     this.#room(4)
     this.#view.setUint32(this.#length, value)
@@ -45,7 +52,11 @@ export class Bytes {
   }
 
   blob(value: Uint8Array): this {
-    this.u32(value.byteLength)
+    return this.u32(value.byteLength).blobOf(value)
+  }
+
+  /** Without its length. */
+  blobOf(value: Uint8Array): this {
     this.#room(value.byteLength)
     this.#buffer.set(value, this.#length)
     this.#length += value.byteLength
@@ -96,13 +107,23 @@ export class Bytes {
     this.#view.setUint32(at, value)
   }
 
+  replaceI64(at: number, value: number): this {
+    this.#view.setBigInt64(at, BigInt(value))
+    return this
+  }
+
   clear(): this {
     this.#length = 0
     return this
   }
 
+  /** All that was written, not copied: what is written from here on may change it. */
+  all(): Buffer {
+    return this.#buffer.subarray(0, this.#length)
+  }
+
   sha256(): Buffer {
-    return hash('sha256', this.#buffer.subarray(0, this.#length), 'buffer')
+    return hash('sha256', this.all(), 'buffer')
   }
 
   #room(bytes: number): void {

@@ -38,8 +38,28 @@ export const genesisHash: Uint8Array = new Uint8Array(32)
 export const blockVersion = 1
 
 export function blockHash(block: Block): Buffer {
-  const bytes = new Bytes().u8(blockVersion)
-  bytes.u32(block.shard).i64(block.seq).blob(block.prev).i64(block.recordedAt)
+  return new BlockBytes(block).hash(block.recordedAt)
+}
+
+/** The bytes of a block, made before it is known when it is recorded. */
+export class BlockBytes {
+  readonly #bytes: Bytes
+  readonly #recordedAtAt: number
+
+  constructor(block: Omit<Block, 'recordedAt'>) {
+    const bytes = new Bytes().u8(blockVersion)
+    bytes.u32(block.shard).i64(block.seq).blob(block.prev)
+    this.#recordedAtAt = bytes.length
+    contentBytes(bytes.i64(0), block)
+    this.#bytes = bytes
+  }
+
+  hash(recordedAt: number): Buffer {
+    return this.#bytes.replaceI64(this.#recordedAtAt, recordedAt).sha256()
+  }
+}
+
+function contentBytes(bytes: Bytes, block: Pick<Block, 'accounts' | 'units' | 'postings'>): void {
   bytes.list(block.accounts, (account) => {
     bytes.i64(account.id).text(account.path).text(account.currency)
     bytes.text(account.normalSide).text(account.limit)
@@ -50,7 +70,6 @@ export function blockHash(block: Block): Buffer {
     bytes.i64(unit.firstPosting).u32(unit.postings)
   })
   bytes.list(block.postings, (posting) => postingBytes(bytes, posting))
-  return bytes.sha256()
 }
 
 function postingBytes(bytes: Bytes, posting: Posting): void {

@@ -24,10 +24,13 @@ export class KnownBooks {
     this.#clock = clock
   }
 
-  /** All that the units need in order to be decided; undefined when something would have to be asked for. */
-  loadedFor(units: readonly Unit[]): BooksAtHead | undefined {
-    const head = this.#head
-    if (head === undefined || this.#wary > 0) return undefined
+  /**
+   * All that the units need in order to be decided; undefined when something would have to be asked for. `ahead` is what
+   * is on its way: then it is as the books will be once that is committed.
+   */
+  loadedFor(units: readonly Unit[], ahead?: OnItsWay): BooksAtHead | undefined {
+    const head = ahead?.head ?? this.#head
+    if (head === undefined || this.#head === undefined || this.#wary > 0) return undefined
     const books = emptyBooks()
     books.lastPosting = head.lastPosting
     for (const [scope, through] of this.#periods) books.periods.set(scope, through)
@@ -36,19 +39,28 @@ export class KnownBooks {
         // The others need postings or holds of the past.
         if (command.kind !== 'post' && command.kind !== 'authorize') return undefined
         for (const { account } of [...command.legs, ...(command.conditions ?? [])]) {
-          const known = this.#accounts.get(account)
+          const known = ahead?.accounts.get(account) ?? this.#accounts.get(account)
           if (known === undefined) return undefined
           books.accounts.set(account, known)
         }
       }
     }
-    const serverNow = Math.floor(this.#clock.monotonicMs() + this.#serverAhead)
     return {
-      head: { ...head, recordedAt: Math.max(head.recordedAt, serverNow) },
+      head,
       books,
       versions: new Map([...books.accounts].map(([path, { version }]) => [path, version])),
       holdVersions: new Map(),
     }
+  }
+
+  /** Whether the books are where this head is, as far as we know. */
+  isAt({ seq, hash }: Head): boolean {
+    return this.#wary === 0 && this.#head?.seq === seq && Buffer.compare(this.#head.hash, hash) === 0
+  }
+
+  /** When a block after this head is recorded that goes out now: by the server's clock, and never before the head. */
+  recordedAfter({ recordedAt }: Head): number {
+    return Math.max(recordedAt, Math.floor(this.#clock.monotonicMs() + this.#serverAhead))
   }
 
   /** The books at a head that has just been written: what is known of other accounts holds there as well. */
@@ -110,6 +122,12 @@ export interface Head {
 
 export interface KnownHead extends Head {
   readonly lastPosting: bigint
+}
+
+/** What a batch that has been sent makes of the books, if it is committed: the new head, and the accounts it touches. */
+export interface OnItsWay {
+  readonly head: KnownHead
+  readonly accounts: ReadonlyMap<string, Account>
 }
 
 /** The part of the books that a batch touches, as it is at the head. */

@@ -1,13 +1,12 @@
 import { commit } from './batch.ts'
 import type { BatchOptions } from './batch.ts'
-import type { Block } from './chain.ts'
 import { newAccount } from './decide.ts'
 import type { Account } from './decide.ts'
 import { readBooks } from './load.ts'
 import { isOfClosedDate } from './periods.ts'
 import type { Session } from './session.ts'
 import { statement } from './statements.ts'
-import { blockStatements } from './written.ts'
+import { linkOf } from './written.ts'
 
 /** Account terms as the caller gave them, and those of an account that exists with others. */
 export interface AccountTerms {
@@ -54,17 +53,16 @@ export async function openAccountsBatch(
     return { id: head.lastAccount + BigInt(index) + 1n, ...terms }
   })
   const seq = head.seq + 1n
-  const block: Block = {
+  const block = {
     shard,
     seq,
     prev: head.hash,
-    recordedAt: head.recordedAt,
     accounts,
     units: [],
     postings: [],
   }
   const ids = { lastPosting: books.lastPosting, lastAccount: accounts.at(-1)!.id }
-  const link = blockStatements(block, ids)
+  const link = linkOf(block, ids)(head.recordedAt)
   const sent = [
     statement('insertAccounts', [
       accounts.map(({ id }) => id),

@@ -104,6 +104,7 @@ export function settings(statementDeadlineMs: number): string {
     'SET enable_seqscan = off',
     'SET enable_hashjoin = off',
     'SET enable_mergejoin = off',
+    'SET enable_memoize = off',
     'SET plan_cache_mode = force_generic_plan',
     'SET jit = off',
     `SET statement_timeout = ${statementDeadlineMs}`,

@@ -1,8 +1,8 @@
 import type { Statement } from './trip.ts'
 
 /**
- * Every statement of the writer, by the name it is prepared under. Sets of rows go in as one array a column, so that
- * a batch of any size is one statement, planned once.
+ * Every statement of the writer, by the name it is prepared under. Sets of rows go in as one array a column, or by COPY, so
+ * that a batch of any size is one statement, planned once.
  *
  * Planned once may mean planned while the table is empty and its size known to be nothing; then reading all of it
  * looks cheapest, and the plan stays while the table grows. So every look-up is a lateral subquery behind OFFSET 0,
@@ -109,30 +109,6 @@ export const statements = {
     SELECT id, no_overdraft, normal_debit
       FROM unnest($1::bigint[], $2::boolean[], $3::boolean[]) AS t(id, no_overdraft, normal_debit)`,
 
-  insertUnits: `
-    INSERT INTO ledger.unit (key, body_hash, refusal, first_posting, postings, ordinal, shard, block_seq)
-    SELECT key, decode(fingerprint, 'hex'), refusal, first_posting, postings, ordinal - 1, $6::smallint, $7::bigint
-      FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::integer[])
-        WITH ORDINALITY AS t(key, fingerprint, refusal, first_posting, postings, ordinal)`,
-
-  insertPostings: `
-    INSERT INTO ledger.posting
-      (id, reference, kind, hold_id, reverses, effective_at, expires_at, meta, shard, block_seq, recorded_at)
-    SELECT id, reference, kind, hold_id, reverses,
-           to_timestamp(effective_ms / 1000.0), to_timestamp(expires_ms / 1000.0), meta,
-           $9::smallint, $10::bigint, to_timestamp($11::bigint / 1000.0)
-      FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                  $8::jsonb[])
-        AS t(id, reference, kind, hold_id, reverses, effective_ms, expires_ms, meta)`,
-
-  insertEntries: `
-    INSERT INTO ledger.entry
-      (posting_id, seq, layer, account_id, currency, amount, account_version,
-       balance_after, debits_pending_after, credits_pending_after)
-    SELECT *
-      FROM unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
-                  $8::bigint[], $9::bigint[], $10::bigint[])`,
-
   insertHolds: `
     INSERT INTO ledger.hold (id, state, currency, amount, captured, account_ids, amounts, open, expires_at, version)
     SELECT id, state, currency, amount, captured, account_ids::bigint[], amounts::bigint[], open::bigint[],
@@ -188,6 +164,26 @@ export const statements = {
     '1',
   ),
 } as const
+
+/** Rows of the logs go in by COPY (`copyin.ts`); there is nothing to plan in them. */
+export const copies = {
+  insertUnits: copying('unit (key, body_hash, refusal, first_posting, postings, ordinal, shard, block_seq)'),
+  insertPostings: copying(
+    `posting (id, reference, kind, hold_id, reverses, effective_at, expires_at, meta, shard, block_seq, recorded_at)`,
+  ),
+  insertEntries: copying(
+    `entry (posting_id, seq, layer, account_id, currency, amount, account_version,
+            balance_after, debits_pending_after, credits_pending_after)`,
+  ),
+} as const
+
+function copying(table: string): string {
+  return `COPY ledger.${table} FROM STDIN (FORMAT binary)`
+}
+
+export function copy(name: keyof typeof copies, data: Uint8Array): Statement {
+  return { name, text: copies[name], values: [], data }
+}
 
 export type StatementName = keyof typeof statements
 

@@ -7,6 +7,8 @@ export interface Statement {
   readonly name: string
   readonly text: string
   readonly values: readonly unknown[]
+  /** What a COPY ... FROM STDIN reads. */
+  readonly data?: Uint8Array
 }
 
 export type TripResult = QueryResult<Record<string, unknown>>
@@ -54,7 +56,7 @@ export class Trip {
     this.done.then(stop, stop)
     wire.stream.cork()
     const asked = new Set<string>()
-    for (const { name, text, values } of this.#statements) {
+    for (const { name, text, values, data } of this.#statements) {
       if (!this.#prepared.parsed.has(name) && !asked.has(name)) {
         asked.add(name)
         this.#parsing.push(name)
@@ -63,6 +65,11 @@ export class Trip {
       wire.bind({ statement: name, values, valueMapper: prepareValue })
       if (!this.#prepared.columns.has(name)) wire.describe({ type: 'P', name: '' })
       wire.execute({ rows: 0 })
+      // The server is not waited for to say that it reads: after a failure it throws away what it is sent.
+      if (data !== undefined) {
+        wire.sendCopyFromChunk(data)
+        wire.endCopyFrom()
+      }
     }
     wire.sync()
     wire.stream.uncork()
@@ -71,6 +78,11 @@ export class Trip {
 
   handleRowDescription({ fields }: { fields: readonly Column[] }): void {
     this.#prepared.columns.set(this.#nameNow(), fields)
+  }
+
+  /** The rows are on their way. */
+  handleCopyInResponse(): void {
+    this.#prepared.columns.set(this.#nameNow(), [])
   }
 
   handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
@@ -125,6 +137,8 @@ interface Wire {
   }): void
   describe(portal: { type: 'P'; name: string }): void
   execute(portal: { rows: number }): void
+  sendCopyFromChunk(data: Uint8Array): void
+  endCopyFrom(): void
   sync(): void
 }
 

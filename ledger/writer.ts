@@ -3,12 +3,13 @@ import type { Clock } from '../kernel/clock.ts'
 import { sleep } from '../kernel/clock.ts'
 import { DatabaseError } from '../kernel/database.ts'
 import type { DatabaseFault } from '../kernel/database.ts'
-import { commitBatch } from './batch.ts'
-import type { Task } from './batch.ts'
+import { commitAtOnce, commitLoaded, prepare } from './batch.ts'
+import type { BatchOptions, Prepared, Task } from './batch.ts'
 import { fingerprintOf } from './canonical.ts'
 import type { AccountSpec, Ledger, Unit, UnitOutcome } from './contract.ts'
 import { inputFault } from './form.ts'
 import { KnownBooks } from './known.ts'
+import type { OnItsWay } from './known.ts'
 import { openAccountsBatch } from './opening.ts'
 import { CommitQueue } from './queue.ts'
 import type { Waiting } from './queue.ts'
@@ -54,12 +55,18 @@ const shard = 0
 const openingMax = 5_000
 const reconnectMs = 200
 const triesMax = 8
+/** A smaller part of a batch than this waits for company: what is decided early, those who come later must wait for. */
+const aheadShare = 4
 
 export class Writer implements Ledger {
   readonly #options: WriterOptions
   readonly #queue: CommitQueue<WaitingUnit>
   readonly #openings: Opening[] = []
   #known: KnownBooks
+  /** Taken and decided while the batch before it is on its way. */
+  #ahead: { readonly batch: readonly WaitingUnit[]; readonly prepared: Prepared | undefined } | undefined
+  /** Whom to tell of a batch that is committed; it waits until the next one is on its way. */
+  #untold: (() => void) | undefined
   #session: Session | undefined
   #writing = 0
   #down = false
@@ -119,7 +126,12 @@ export class Writer implements Ledger {
   }
 
   status(): { readonly waiting: number; readonly writing: number; readonly state: 'up' | 'down' } {
-    return { waiting: this.#queue.length, writing: this.#writing, state: this.#isDown() ? 'down' : 'up' }
+    const ahead = this.#ahead?.batch.length ?? 0
+    return {
+      waiting: this.#queue.length + ahead,
+      writing: this.#writing,
+      state: this.#isDown() ? 'down' : 'up',
+    }
   }
 
   async close(): Promise<void> {
@@ -130,15 +142,17 @@ export class Writer implements Ledger {
 
   async #run(): Promise<void> {
     for (;;) {
-      const opening = this.#openings.shift()
+      const opening = this.#ahead === undefined ? this.#openings.shift() : undefined
       if (opening !== undefined) {
         await this.#open(opening)
         continue
       }
-      const batch = this.#queue.take(this.#options.batchMax)
+      const { batch, prepared } = this.#ahead ?? { batch: this.#queue.take(this.#options.batchMax) }
+      this.#ahead = undefined
       if (batch.length > 0) {
         this.#writing = batch.length
-        await this.#commit(batch)
+        await this.#commit(batch, prepared)
+        this.#tellIfLast()
         this.#writing = 0
         continue
       }
@@ -155,12 +169,12 @@ export class Writer implements Ledger {
   }
 
   /** Settles every unit of the batch, whatever it takes. */
-  async #commit(batch: readonly WaitingUnit[]): Promise<void> {
+  async #commit(batch: readonly WaitingUnit[], prepared?: Prepared): Promise<void> {
     let pending = batch
     for (let tries = 1; ; tries++) {
       pending = this.#giveUp(pending)
       if (pending.length === 0) return
-      const fault = await this.#try(pending)
+      const fault = await this.#try(pending, pending === batch && tries === 1 ? prepared : undefined)
       if (fault === undefined) return
       if (needsAnotherTry(fault, tries, pending.length)) {
         await sleep(this.#options.clock, Math.min(2 ** tries, 100))
@@ -180,31 +194,88 @@ export class Writer implements Ledger {
   }
 
   /** One try; the fault, or undefined when everything is answered. */
-  async #try(units: readonly WaitingUnit[]): Promise<DatabaseFault | undefined> {
+  async #try(units: readonly WaitingUnit[], prepared?: Prepared): Promise<DatabaseFault | undefined> {
     const committingBefore = units.map(({ committing }) => committing)
     const notCommitted = (): void => {
       for (const [place, unit] of units.entries()) unit.committing = committingBefore[place]!
     }
     try {
       const session = await this.#connected()
-      const outcomes = await commitBatch(session, units, {
-        shard,
-        kinds: this.#options.kinds,
-        known: this.#known,
+      const outcomes = await this.#write(session, units, prepared, {
+        ...this.#books(),
         committing: () => {
           for (const unit of units) unit.committing = true
         },
         notCommitted,
       })
-      for (const [place, unit] of units.entries()) unit.settle(outcomes[place]!)
+      this.#untold = () => {
+        for (const [place, unit] of units.entries()) unit.settle(outcomes[place]!)
+      }
+      this.#tellIfLast()
       return undefined
     } catch (thrown) {
+      this.#tell()
       const error = this.#failure(thrown, units.length)
       // The server said no to the COMMIT itself: that is an answer.
       if (isAnswer(error.fault)) notCommitted()
       await this.#afterFailure(error)
       return error.fault
     }
+  }
+
+  /** In one trip where that can be, else in two. */
+  async #write(
+    session: Session,
+    units: readonly WaitingUnit[],
+    prepared: Prepared | undefined,
+    options: BatchOptions,
+  ): Promise<readonly UnitOutcome[]> {
+    // What came between this batch and the one it was prepared behind makes it one like any other.
+    const ready =
+      prepared !== undefined && this.#known.isAt(prepared.from) ? prepared : prepare(units, options)
+    if (ready !== undefined) {
+      let under = true
+      const sent = (ahead: OnItsWay): void => {
+        this.#tell()
+        // Whoever has just been told may have more: they are heard first.
+        setImmediate(() => {
+          if (under) this.#lookAhead(ahead)
+        })
+      }
+      const outcomes = await commitAtOnce(session, ready, { ...options, sent }).finally(() => (under = false))
+      if (outcomes !== undefined) return outcomes
+    }
+    this.#tell()
+    return commitLoaded(session, units, options)
+  }
+
+  /** While a batch is on its way, a next one that is worth it is decided as if that were committed. */
+  #lookAhead(onItsWay: OnItsWay): void {
+    const { batchMax } = this.#options
+    if (this.#ahead !== undefined || this.#openings.length > 0) return
+    if (this.#queue.length < batchMax / aheadShare) return
+    const batch = this.#queue.take(batchMax)
+    let prepared: Prepared | undefined
+    try {
+      prepared = prepare(batch, this.#books(), onItsWay)
+    } catch {
+      // A bug: the try that comes meets it again, where it is logged.
+    }
+    this.#ahead = { batch, prepared }
+  }
+
+  #books(): Pick<BatchOptions, 'shard' | 'kinds' | 'known'> {
+    return { shard, kinds: this.#options.kinds, known: this.#known }
+  }
+
+  /** Where another batch is ready, it goes out first. */
+  #tellIfLast(): void {
+    if (this.#ahead === undefined) this.#tell()
+  }
+
+  #tell(): void {
+    this.#untold?.()
+    this.#untold = undefined
   }
 
   #failure(thrown: unknown, units: number): DatabaseError {

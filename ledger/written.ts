@@ -1,10 +1,11 @@
-import { blockHash } from './chain.ts'
+import { BlockBytes } from './chain.ts'
 import type { Block, UnitRecord } from './chain.ts'
+import { CopyRows } from './copyin.ts'
 import type { Account, Hold, Posting } from './decide.ts'
 import { signed } from './form.ts'
 import type { KnownHead } from './known.ts'
 import type { Statement } from './trip.ts'
-import { statement } from './statements.ts'
+import { copy, statement } from './statements.ts'
 
 /**
  * An array of numbers as PostgreSQL reads one. The driver would quote and escape each of them, and that is most of the
@@ -15,50 +16,43 @@ function numbers(values: readonly (bigint | number | undefined)[]): string {
 }
 
 export function unitsStatement(units: readonly UnitRecord[], shard: number, seq: bigint): Statement {
-  return statement('insertUnits', [
-    units.map(({ key }) => key),
-    units.map(({ fingerprint }) => fingerprint),
-    units.map(({ refusal }) => refusal),
-    numbers(units.map(({ firstPosting }) => firstPosting)),
-    numbers(units.map(({ postings }) => postings)),
-    shard,
-    seq,
-  ])
+  const rows = new CopyRows(8)
+  for (const [ordinal, { key, fingerprint, refusal, firstPosting, postings }] of units.entries()) {
+    rows.row().text(key).bytea(Buffer.from(fingerprint, 'hex')).text(refusal)
+    rows.int8(firstPosting).int4(postings).int4(ordinal).int2(shard).int8(seq)
+  }
+  return copy('insertUnits', rows.done())
 }
 
+/** To be stamped with the time at which they are recorded. */
 export function postingsStatement(
   postings: readonly Posting[],
-  { shard, seq, recordedAt }: Block,
-): Statement {
-  return statement('insertPostings', [
-    numbers(postings.map(({ id }) => id)),
-    postings.map(({ reference }) => reference),
-    postings.map(({ kind }) => kind),
-    numbers(postings.map(({ holdId }) => holdId)),
-    numbers(postings.map(({ reverses }) => reverses)),
-    numbers(postings.map(({ effectiveAt }) => effectiveAt)),
-    numbers(postings.map(({ expiresAt }) => expiresAt)),
-    postings.map(({ meta }) => (meta === undefined ? null : JSON.stringify(meta))),
-    shard,
-    seq,
-    recordedAt,
-  ])
+  { shard, seq }: Pick<Block, 'shard' | 'seq'>,
+): (recordedAt: number) => Statement {
+  const rows = new CopyRows(11)
+  const recorded: number[] = []
+  for (const { id, reference, kind, holdId, reverses, effectiveAt, expiresAt, meta } of postings) {
+    rows.row().int8(id).text(reference).text(kind).int8(holdId).int8(reverses)
+    rows.timestamp(effectiveAt).timestamp(expiresAt).jsonb(meta).int2(shard).int8(seq)
+    recorded.push(rows.later())
+  }
+  const data = rows.done()
+  return (recordedAt) => {
+    for (const at of recorded) rows.say(at, recordedAt)
+    return copy('insertPostings', data)
+  }
 }
 
 export function entriesStatement(postings: readonly Posting[]): Statement {
-  const entries = postings.flatMap(({ id, entries: own }) => own.map((entry, seq) => ({ id, seq, entry })))
-  return statement('insertEntries', [
-    numbers(entries.map(({ id }) => id)),
-    numbers(entries.map(({ seq }) => seq)),
-    numbers(entries.map(({ entry }) => entry.layer)),
-    numbers(entries.map(({ entry }) => entry.accountId)),
-    entries.map(({ entry }) => entry.currency),
-    numbers(entries.map(({ entry }) => entry.amount)),
-    numbers(entries.map(({ entry }) => entry.accountVersion)),
-    numbers(entries.map(({ entry }) => entry.balanceAfter)),
-    numbers(entries.map(({ entry }) => entry.debitsPendingAfter)),
-    numbers(entries.map(({ entry }) => entry.creditsPendingAfter)),
-  ])
+  const rows = new CopyRows(10)
+  for (const { id, entries } of postings) {
+    for (const [seq, entry] of entries.entries()) {
+      rows.row().int8(id).int2(seq).int2(entry.layer).int8(entry.accountId).text(entry.currency)
+      rows.int8(entry.amount).int8(entry.accountVersion).int8(entry.balanceAfter)
+      rows.int8(entry.debitsPendingAfter).int8(entry.creditsPendingAfter)
+    }
+  }
+  return copy('insertEntries', rows.done())
 }
 
 /** The same scope twice in a batch: the later word stands, and two rows of one key are no statement. */
@@ -134,19 +128,27 @@ export function balancesStatement(
   ])
 }
 
-/** The next link of the chain, and the head that it makes. */
-export function blockStatements(
-  block: Block,
+export interface Link {
+  readonly statements: readonly Statement[]
+  readonly head: KnownHead
+}
+
+/** The next link of the chain, and the head that it makes, once it is said when it is recorded. */
+export function linkOf(
+  block: Omit<Block, 'recordedAt'>,
   { lastPosting, lastAccount }: { lastPosting: bigint; lastAccount: bigint },
-): { readonly statements: Statement[]; readonly head: KnownHead } {
-  const { shard, seq, prev, recordedAt, accounts, units, postings } = block
-  const hash = blockHash(block)
+): (recordedAt: number) => Link {
+  const { shard, seq, prev, accounts, units, postings } = block
+  const bytes = new BlockBytes(block)
   const counts = [accounts.length, units.length, postings.length]
-  return {
-    statements: [
-      statement('insertBlock', [shard, seq, prev, hash, ...counts, recordedAt]),
-      statement('moveHead', [shard, seq, hash, lastPosting, lastAccount, recordedAt]),
-    ],
-    head: { seq, hash, lastAccount, recordedAt, lastPosting },
+  return (recordedAt) => {
+    const hash = bytes.hash(recordedAt)
+    return {
+      statements: [
+        statement('insertBlock', [shard, seq, prev, hash, ...counts, recordedAt]),
+        statement('moveHead', [shard, seq, hash, lastPosting, lastAccount, recordedAt]),
+      ],
+      head: { seq, hash, lastAccount, recordedAt, lastPosting },
+    }
   }
 }

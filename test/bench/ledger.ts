@@ -15,7 +15,8 @@ import { openNaiveLedger } from './naive-ledger.ts'
 /**
  * `npm run bench:ledger`: the books against the usual statement-per-step code, on one server with full durability, in
  * turns of the same minute. Rates are those of this machine; the ratios and the CPU a posting are what to remember.
- * `--grow` fills the books to 1e5 and 1e6 entries, `--entries 10000000` to 1e7, and says what becomes of the rate.
+ * `--grow` fills the books to 1e5 and 1e6 entries, `--entries 10000000` to 1e7 (or any other number), and says what
+ * becomes of the rate.
  */
 const { values: options } = parseArgs({
   options: {
@@ -230,7 +231,9 @@ async function grow(ledger: Ledger, databaseUrl: string): Promise<Record<string,
   const curve: Record<string, number>[] = []
   const admin = await openClient({ databaseUrl, applicationName: 'bench' })
   const post = poster(ledger)
-  for (const entries of [100_000, 1_000_000, 10_000_000].filter((size) => size <= Number(options.entries))) {
+  const last = Number(options.entries)
+  const sizes = [100_000, 1_000_000, 10_000_000].filter((size) => size < last)
+  for (const entries of [...sizes, last]) {
     await fill(post, admin, entries)
     await admin.query('CHECKPOINT')
     const checkpoint = { second: secondsBefore, run: () => admin.query('CHECKPOINT') }

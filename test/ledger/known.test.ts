@@ -47,9 +47,9 @@ test('when somebody else has written, nothing is believed until the head was fou
 test('a block is never recorded before the one before it, and otherwise by the clock of the server', () => {
   const { known, clock } = at(7n)
   clock.advance(250)
-  expect(known.loadedFor(payment)!.head.recordedAt).toBe(1_000_250)
+  expect(known.recordedAfter(known.loadedFor(payment)!.head)).toBe(1_000_250)
   known.moved(head(7n), head(8n, 2_000_000), both)
-  expect(known.loadedFor(payment)!.head.recordedAt).toBe(2_000_000)
+  expect(known.recordedAfter(known.loadedFor(payment)!.head)).toBe(2_000_000)
 })
 
 test('an answer that took long does not put the clock of the server ahead, and a clock that was set is followed', () => {
@@ -57,8 +57,8 @@ test('an answer that took long does not put the clock of the server ahead, and a
   known.asked()
   clock.advance(400)
   known.told(1_000_390n)
-  expect(known.loadedFor(payment)!.head.recordedAt).toBe(1_000_400)
+  expect(known.recordedAfter(known.loadedFor(payment)!.head)).toBe(1_000_400)
   known.asked()
   known.told(5_000_000n)
-  expect(known.loadedFor(payment)!.head.recordedAt).toBe(5_000_000)
+  expect(known.recordedAfter(known.loadedFor(payment)!.head)).toBe(5_000_000)
 })
