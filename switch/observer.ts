@@ -13,7 +13,7 @@ export interface Observer {
   commitUnknown(what: string): void
   reversal(destination: string, verdict: 'sent' | 'acknowledged' | 'parked' | 'retry'): void
   /** A message was refused before it became a transaction. */
-  refused(source: string, why: 'format' | 'seal' | 'unsealable' | 'unsupported' | 'overload'): void
+  refused(source: string, why: 'format' | 'seal' | 'unsealable' | 'unsupported' | 'overload' | 'stale'): void
   /** For people, now. */
   alarm(what: string, subject: string): void
 }

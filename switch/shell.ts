@@ -8,7 +8,7 @@ import { JournalUnavailable } from './journal.ts'
 import { type Live, LiveRequests, tell, type Waiter } from './live.ts'
 import { KeyedLocks } from './locks.ts'
 import { Refusals } from './refusals.ts'
-import type { ReversalRequest, Step, TransactionEvent } from './transaction/events.ts'
+import type { ReversalRequest, Step, TransactionEvent, Verdict } from './transaction/events.ts'
 import type { StoredCard, Transaction } from './transaction/transaction.ts'
 
 /** What recovery would also say of a commit 1 that shows up after all: a request hears one answer only. */
@@ -44,12 +44,10 @@ export class Shell {
   /** A request, or a repeat of one. The waiter is called at most once, and never when silence is the answer. */
   async request(inbound: InboundRequest, file: CardOnFile, waiter: Waiter): Promise<void> {
     await this.#locked(inbound.sourceKey, async () => {
-      const refusal = this.#refusals.of(inbound)
-      if (refusal !== undefined) return void tell([waiter], refusal)
       const live = this.#live.get(inbound.sourceKey)
       if (live !== undefined) return this.#again(live, inbound, file.card, waiter)
       if (!this.#ports.journal.available) return this.#shed(inbound, [waiter])
-      await this.#begin(inbound, file, waiter)
+      await this.#begin(inbound, file, waiter, this.#refusals.of(inbound))
     })
   }
 
@@ -95,12 +93,21 @@ export class Shell {
     return this.#locks.run(sourceKey, () => this.#advance.unlessJournalIsAway(work))
   }
 
-  async #begin(inbound: InboundRequest, file: CardOnFile, waiter: Waiter): Promise<void> {
+  /** `refusedWith`: what it was told before, when that could not be recorded. */
+  async #begin(
+    inbound: InboundRequest,
+    file: CardOnFile,
+    waiter: Waiter,
+    refusedWith: string | undefined,
+  ): Promise<void> {
     const { clock, node, random } = this.#ports
     const { dispatch } = this.#advance
     const { card } = file
     const businessDate = businessDateOf(clock.wallMs())
-    const verdict = await dispatch.verdict(inbound, file, businessDate)
+    const verdict: Verdict =
+      refusedWith === undefined
+        ? await dispatch.verdict(inbound, file, businessDate)
+        : { kind: 'refuse', responseCode: refusedWith, cause: 'refused before' }
     const live: Live = {
       transaction: undefined,
       waiters: [waiter],
@@ -276,7 +283,9 @@ export class Shell {
 
   /** Nothing was tried, so nothing is known of an earlier life of this request either. */
   #shed(inbound: InboundRequest, waiters: readonly Waiter[]): void {
-    if (!inbound.repeat) this.#refusals.refuse(inbound, waiters, unrecordedResponseCode)
+    if (inbound.repeat) return
+    const responseCode = this.#refusals.of(inbound) ?? unrecordedResponseCode
+    this.#refusals.refuse(inbound, waiters, responseCode)
   }
 }
 

@@ -16,6 +16,7 @@ import { additionalAmount, originalType } from './additional-amounts.ts'
 import { admit } from './admission.ts'
 import { arrivalOf, type SourceRules } from './arrivals.ts'
 import type { Observer } from './observer.ts'
+import { Pauses } from './pauses.ts'
 import type { Waiter } from './live.ts'
 import type { Shell } from './shell.ts'
 import type { Answer } from './transaction/transaction.ts'
@@ -64,7 +65,10 @@ export async function openSource(options: SourceOptions): Promise<Source> {
       server.stopAccepting()
       desk.drain()
     },
-    close: () => server.close(),
+    close() {
+      desk.close()
+      return server.close()
+    },
     get links() {
       return server.links.size
     },
@@ -78,14 +82,20 @@ interface Line {
 
 class Desk {
   readonly #options: SourceOptions
+  readonly #pauses: Pauses
   #draining = false
 
   constructor(options: SourceOptions) {
     this.#options = options
+    this.#pauses = new Pauses(options.clock)
   }
 
   drain(): void {
     this.#draining = true
+  }
+
+  close(): void {
+    this.#pauses.stop()
   }
 
   receive(line: Line, body: Buffer): void {
@@ -113,6 +123,7 @@ class Desk {
       if (isRepeat(message.mti)) return
       return void (await this.#reply(line.link, message, { responseCode: '91' }))
     }
+    if (this.#pauses.mayBeStale && !isReversal(message.mti)) return observer.refused(rules.name, 'stale')
     line.inFlight++
     try {
       await this.#admit(line, message, receivedMonotonicMs)

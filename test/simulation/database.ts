@@ -1,3 +1,4 @@
+import type { LegIdentity } from '../../connectors/connector.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { AccountSpec } from '../../ledger/ledger.ts'
 import {
@@ -25,6 +26,12 @@ export interface StoredObligation extends Obligation {
   identity: { readonly stan: string; readonly transmittedAt: string } | undefined
 }
 
+export interface CommittedEvent extends JournalEvent {
+  readonly transactionId: string
+  /** By nobody's clock: ms since the history began. */
+  readonly committedAtMs: number
+}
+
 interface StoredTransaction {
   transaction: Transaction
   approvableUntil: number
@@ -38,7 +45,7 @@ export class SimulatedDatabase {
   readonly transactions = new Map<string, StoredTransaction>()
   readonly obligations = new Map<string, StoredObligation>()
   readonly books = new SimulatedBooks()
-  readonly events: (JournalEvent & { readonly transactionId: string })[] = []
+  readonly events: CommittedEvent[] = []
   readonly #legs = new Map<string, Leg>()
   readonly #byKey = new Map<string, string>()
   readonly #acts = new Map<string, SourceAct>()
@@ -46,13 +53,19 @@ export class SimulatedDatabase {
   readonly #random: Random
   readonly #rates: () => FaultRates
   readonly #ignored: 'versions' | 'fences' | undefined
-  #stan = 0
+  readonly #stans = new Map<string, number>()
+  readonly #named = new Set<string>()
+  /** Of some histories, so few that numbers come again while old answers are still on their way. */
+  readonly #stanMax: number
+  #awaySince = 0
+  #awayUntil = 0
   #attempts = 0
 
   constructor(world: World, rates: () => FaultRates, ignored: 'versions' | 'fences' | undefined) {
     this.#ignored = ignored
     this.#world = world
     this.#random = world.random('database')
+    this.#stanMax = this.#random.fraction() < 0.5 ? 8 + this.#random.below(24) : 999_999
     this.#rates = rates
   }
 
@@ -60,16 +73,19 @@ export class SimulatedDatabase {
   connect(life: Life): Journal & { openAccounts(accounts: readonly AccountSpec[]): Promise<void> } {
     const read = <T>(look: () => T): Promise<T> =>
       new Promise((resolve, reject) => {
-        const away = this.#random.fraction() < this.#rates().journalAway
+        const fails = this.#random.fraction() < this.#rates().journalAway
         this.#world.afterUnnoticed(1 + this.#random.below(3), () => {
-          if (away) return life.enter(() => reject(new JournalUnavailable()))
+          if (fails || this.#isAway) return life.enter(() => reject(new JournalUnavailable()))
           // What was asked for is done, whoever hears of it.
           const found = look()
           life.enter(() => resolve(found))
         })
       })
+    const isKnownToBeAway = (): boolean => this.#isAway && this.#world.monotonicMs() > this.#awaySince + 1_000
     return {
-      available: true,
+      get available() {
+        return !isKnownToBeAway()
+      },
       commit: (unit) => this.#commit(unit, life),
       transactionByKey: (key) => read(() => this.#read(this.#byKey.get(key))),
       transactionById: (id) => read(() => this.#read(id)),
@@ -112,10 +128,36 @@ export class SimulatedDatabase {
     return true
   }
 
-  /** DE11, from blocks that are never given out twice. */
-  nextStan(): string {
-    this.#stan = (this.#stan % 999_999) + 1
-    return String(this.#stan).padStart(6, '0')
+  /** For so long nothing is read, nothing new is begun, and what becomes of a commit is not heard. */
+  goAway(forMs: number): void {
+    this.#world.note(`the database is away for ${forMs} ms`)
+    this.#awaySince = this.#world.monotonicMs()
+    this.#awayUntil = this.#awaySince + forMs
+  }
+
+  /**
+   * Names legs for a destination: DE11 wraps, and soon in some histories, but DE7 and DE11 together are never given
+   * out twice.
+   */
+  identities(destination: string): (transmittedAt: string) => LegIdentity {
+    return (transmittedAt) => {
+      for (let tried = 0; ; tried++) {
+        // No second has more numbers than there are: the simulation's small circle may, and then has larger ones.
+        const max = tried < this.#stanMax ? this.#stanMax : 999_999
+        const last = this.#stans.get(destination) ?? 0
+        const next = tried < this.#stanMax ? last % max : Math.max(last, this.#stanMax)
+        this.#stans.set(destination, next + 1)
+        const stan = String(next + 1).padStart(6, '0')
+        const name = `${destination} ${transmittedAt} ${stan}`
+        if (this.#named.has(name)) continue
+        this.#named.add(name)
+        return { stan, transmittedAt }
+      }
+    }
+  }
+
+  get #isAway(): boolean {
+    return this.#world.monotonicMs() < this.#awayUntil
   }
 
   #commit(unit: JournalUnit, life: Life): Promise<CommitOutcome> {
@@ -126,6 +168,14 @@ export class SimulatedDatabase {
       const after = (delayMs: number, run: () => void): void => void this.#world.after(delayMs, run)
       const takes = random.fraction() < commitSlow ? random.below(6_000) : 1 + random.below(4)
       const [lost, unheard, zombie] = [random.fraction(), random.fraction(), random.fraction()]
+      if (this.#isAway) {
+        // Either nothing was tried, or it was on its way when the database went: made when that is back, or never.
+        if (random.fraction() < 0.5)
+          return after(takes, () => answer({ kind: 'refused', reason: 'overloaded' }))
+        after(4_000, () => answer({ kind: 'unknown' }))
+        const backIn = this.#awayUntil - this.#world.monotonicMs()
+        return random.fraction() < 0.5 ? undefined : after(backIn + takes, () => void this.#take(unit))
+      }
       if (lost < commitLost) return after(4_000, () => answer({ kind: 'unknown' }))
       if (unheard < commitUnheard) {
         after(takes, () => void this.#take(unit))
@@ -179,7 +229,7 @@ export class SimulatedDatabase {
       this.transactions.get(transaction.id)?.approvableUntil ?? now + transaction.approvableForMs
     this.transactions.set(transaction.id, { transaction, approvableUntil })
     this.#byKey.set(transaction.sourceKey, transaction.id)
-    this.events.push({ ...event, transactionId: transaction.id })
+    this.events.push({ ...event, transactionId: transaction.id, committedAtMs: now })
     this.#world.note(
       `committed ${event.kind} -> ${transaction.state} ${transaction.sourceKey} ${event.cause}`,
     )

@@ -1,7 +1,9 @@
 import type { Hsm } from '../../hsm/hsm.ts'
 import { admit } from '../../switch/admission.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import type { InboundRequest, InboundReversal } from '../../switch/arrivals.ts'
 import type { Waiter } from '../../switch/live.ts'
+import { Pauses } from '../../switch/pauses.ts'
 import type { Shell } from '../../switch/shell.ts'
 
 /** Where what the terminals send comes in. */
@@ -14,13 +16,17 @@ export interface Door {
 export function doorOf(
   shell: Shell,
   ports: {
+    readonly clock: Clock
     readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise'>
     readonly route: (pan: string) => string | undefined
   },
 ): Door {
+  const pauses = new Pauses(ports.clock)
   const seal = { key: 'tak.acq.both', data: new Uint8Array(), mac: new Uint8Array() }
   return {
-    async request(request, waiter) {
+    async request(sent, waiter) {
+      if (pauses.mayBeStale) return
+      const request = { ...sent, receivedMonotonicMs: ports.clock.monotonicMs() }
       const admission = await admit(request, seal, ports)
       if (typeof admission === 'object') await shell.request(request, admission.file!, waiter)
     },

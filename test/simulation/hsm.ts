@@ -12,9 +12,13 @@ export interface SimulatedHsm {
   detokenise(token: string): Promise<string>
 }
 
-export function simulatedHsm(world: World, life: Life, rates: () => FaultRates): SimulatedHsm {
+export function simulatedHsm(
+  world: World,
+  life: Life,
+  faults: { readonly rates: () => FaultRates; readonly hangs: () => boolean },
+): SimulatedHsm {
   const random = world.random(`hsm ${life.name}`)
-  const fails = (): boolean => random.fraction() < rates().hsm
+  const fails = (): boolean => random.fraction() < faults.rates().hsm || faults.hangs()
   const answer = <T>(value: T): Promise<T> =>
     new Promise((resolve, reject) => {
       const fault = fails() ? new HsmError({ kind: 'deadline' }) : undefined

@@ -15,6 +15,8 @@ interface Held {
   leftMinor: bigint
   readonly responseCode: string
   reversed: boolean
+  /** The issuer will not have it reversed, ever. */
+  readonly stubborn: boolean
 }
 
 /**
@@ -76,6 +78,7 @@ export class SimulatedIssuer {
         leftMinor: amountMinor,
         responseCode: declined ? '51' : isPart ? '10' : (kind.responseCode ?? '00'),
         reversed: false,
+        stubborn: this.#random.fraction() < rates.reversalRefused,
       }
       this.#originals.set(key, held)
       this.originalsOf.set(rrn, (this.originalsOf.get(rrn) ?? 0) + 1)
@@ -96,6 +99,7 @@ export class SimulatedIssuer {
     const original = leg.fields[90] as { stan: string; transmittedAt: string }
     const key = `${original.transmittedAt}|${original.stan}`
     const held = this.#originals.get(key)
+    if (held?.stubborn === true) return { mti: '0430', responseCode: '12', described: '0430' }
     if (held === undefined) this.#overtaken.add(key)
     else {
       const part = leg.fields[95] as { readonly transaction: bigint } | undefined

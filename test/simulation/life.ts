@@ -9,6 +9,7 @@ export class Life implements Clock {
   readonly name: string
   readonly #world: World
   readonly #wallAheadMs: () => number
+  readonly #monotonicOriginMs: number
   #alive = true
   #waiting: (() => void)[] | undefined
 
@@ -17,6 +18,8 @@ export class Life implements Clock {
     this.name = name
     this.#world = world
     this.#wallAheadMs = wallAheadMs
+    // Where a monotonic clock begins means nothing, and is another place after each start.
+    this.#monotonicOriginMs = world.random(`clock ${name}`).below(1_000_000_000) - world.monotonicMs()
   }
 
   get alive(): boolean {
@@ -32,7 +35,7 @@ export class Life implements Clock {
   }
 
   monotonicMs(): number {
-    return this.#world.monotonicMs()
+    return this.#monotonicOriginMs + this.#world.monotonicMs()
   }
 
   after(delayMs: number, run: () => void): Timer {

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import type { Bug } from './bugs/bug.ts'
 import { bugs } from './bugs/bugs.ts'
 import { runHistory } from './history.ts'
 import { shrunkStory } from './shrink.ts'
@@ -14,10 +15,6 @@ const { values } = parseArgs({
   },
 })
 
-if (values.bugs) {
-  for (const name of Object.keys(bugs)) console.log(name)
-  process.exit(0)
-}
 const histories = Number(values.histories)
 const seed = Number(values.seed)
 const bug = values.bug === undefined ? undefined : bugs[values.bug]
@@ -29,28 +26,58 @@ if (values.bug !== undefined && bug === undefined) {
   console.error(`no bug of that name; there are: ${Object.keys(bugs).join(', ')}`)
   process.exit(2)
 }
+process.exitCode = await (values.bugs ? findBugs() : simulate())
 
-const startedAt = performance.now()
-let violations = 0
-let firstSeed: number | undefined
-let traceHash = 0
-for (let index = 0; index < histories; index++) {
-  const result = await runHistory({ seed: seed + index, ...(bug === undefined ? {} : { bug }) })
-  traceHash = Math.imul(traceHash ^ result.traceHash, 0x01000193) >>> 0
-  if (result.violations.length === 0) continue
-  violations++
-  firstSeed ??= seed + index
+async function simulate(): Promise<0 | 1> {
+  // Errors of a simulated outside are thrown by the thousand, and nobody reads where.
+  Error.stackTraceLimit = 0
+  const cpuBefore = process.cpuUsage()
+  const failed: number[] = []
+  let traceHash = 0
+  for (let index = 0; index < histories; index++) {
+    const result = await runHistory(optionsOf(seed + index, bug))
+    traceHash = Math.imul(traceHash ^ result.traceHash, 0x01000193) >>> 0
+    if (result.violations.length > 0) failed.push(seed + index)
+  }
+  const { user, system } = process.cpuUsage(cpuBefore)
+  const seconds = Number(((user + system) / 1e6).toFixed(1))
+  const [firstSeed] = failed
+  if (firstSeed !== undefined) {
+    for (const line of await shrunkStory(optionsOf(firstSeed, bug))) console.error(line)
+  }
+  const hash = traceHash.toString(16).padStart(8, '0')
+  const violations = failed.length
+  if (values.json) {
+    console.log(JSON.stringify({ histories, violations, firstSeed, failed, seconds, traceHash: hash }))
+  } else {
+    if (firstSeed !== undefined) console.log(`failed ${failed.slice(0, 20).join(' ')}`)
+    console.log(`trace ${hash}`)
+    console.log(`histories ${histories} violations ${violations} processor seconds ${seconds}`)
+  }
+  return violations === 0 ? 0 : 1
 }
-const seconds = Number(((performance.now() - startedAt) / 1_000).toFixed(1))
-if (firstSeed !== undefined) {
-  const story = await shrunkStory({ seed: firstSeed, ...(bug === undefined ? {} : { bug }) })
-  for (const line of story) console.error(line)
+
+/** The planted bugs, and after how many histories each is found: a table for docs/proving.md. */
+async function findBugs(): Promise<0 | 1> {
+  Error.stackTraceLimit = 0
+  console.log('| bug | found after histories | what it breaks |\n| --- | --: | --- |')
+  let missed = 0
+  for (const [name, planted] of Object.entries(bugs)) {
+    let found = 'not found'
+    let rule = ''
+    for (let index = 0; index < histories; index++) {
+      const [violation] = (await runHistory(optionsOf(seed + index, planted))).violations
+      if (violation === undefined) continue
+      found = String(index + 1)
+      rule = violation.split(' ', 1)[0]!
+      break
+    }
+    if (rule === '') missed++
+    console.log(`| \`${name}\` | ${found} | ${rule} |`)
+  }
+  return missed === 0 ? 0 : 1
 }
-const hash = traceHash.toString(16).padStart(8, '0')
-if (values.json) console.log(JSON.stringify({ histories, violations, firstSeed, seconds, traceHash: hash }))
-else {
-  if (firstSeed !== undefined) console.log(`first seed ${firstSeed}`)
-  console.log(`trace ${hash}`)
-  console.log(`histories ${histories} violations ${violations} seconds ${seconds}`)
+
+function optionsOf(number: number, planted: Bug | undefined): { readonly seed: number; readonly bug?: Bug } {
+  return { seed: number, ...(planted === undefined ? {} : { bug: planted }) }
 }
-process.exitCode = violations === 0 ? 0 : 1

@@ -4,12 +4,13 @@ import type {
   LegAnswer,
   LegIdentity,
   LegOutcome,
-  OutboundLeg,
 } from '../../connectors/connector.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { FaultRates } from './faults/faults.ts'
 import { SimulatedIssuer } from './issuer.ts'
 import type { Life } from './life.ts'
+import { transmittedAtOf } from './time.ts'
 import type { World } from './world.ts'
 
 const rules: DestinationRules = {
@@ -23,6 +24,13 @@ const rules: DestinationRules = {
   retryAfterMs: [2_000, 5_000, 10_000],
 }
 
+export interface ConnectorOptions {
+  /** Names a leg at a DE7. */
+  readonly identify: (transmittedAt: string) => LegIdentity
+  /** What an answer must have in common with its leg, where it is not everything that names one. */
+  readonly matchKey: ((identity: LegIdentity) => string) | undefined
+}
+
 /** A card network: the way to its issuers and back, on which messages are lost, late, doubled and out of order. */
 export class SimulatedNetwork {
   readonly name: string
@@ -30,6 +38,7 @@ export class SimulatedNetwork {
   readonly #world: World
   readonly #random: Random
   readonly #rates: () => FaultRates
+  #awayUntil = 0
 
   constructor(name: string, world: World, rates: () => FaultRates) {
     this.name = name
@@ -39,17 +48,51 @@ export class SimulatedNetwork {
     this.issuer = new SimulatedIssuer(world, world.random(`issuer ${name}`), rates)
   }
 
-  /** The connector of one life of a node. */
-  connect(life: Life, nextStan: () => string): Connector {
+  /** No message gets through for so long. */
+  goAway(forMs: number): void {
+    this.#world.note(`${this.name} can't be reached for ${forMs} ms`)
+    this.#awayUntil = this.#world.monotonicMs() + forMs
+  }
+
+  /** The connector of one life of a node; `clock` is what that life believes the time to be. */
+  connect(life: Life, clock: Clock, options: ConnectorOptions): Connector {
     const { name } = this
+    /** Who waits for an answer, by what answers are matched on. */
+    const waiting = new Map<string, (answer: LegAnswer) => void>()
     let onLate: (identity: LegIdentity, answer: LegAnswer) => void = () => undefined
+    const matchKey = options.matchKey ?? fullKey
+    const answered = (identity: LegIdentity, answer: LegAnswer): void => {
+      const waiter = waiting.get(matchKey(identity))
+      if (waiter === undefined) onLate(identity, answer)
+      else waiter(answer)
+    }
     return {
       name,
       rules,
-      availability: () => (this.#chance(this.#rates().networkAway) ? 'offline' : 'available'),
-      identify: () => ({ stan: nextStan(), transmittedAt: transmittedAt(life.wallMs()) }),
+      availability: () => (this.#isAway || this.#chance(this.#rates().networkAway) ? 'offline' : 'available'),
+      identify: () => options.identify(transmittedAtOf(clock.wallMs())),
       prepare: (leg) => Promise.resolve({ leg, message: Buffer.alloc(0) }),
-      send: ({ leg }, deadline) => this.#send(leg, deadline, life, (answer) => onLate(leg.identity, answer)),
+      send: ({ leg }, deadline) =>
+        new Promise((resolve) => {
+          const key = matchKey(leg.identity)
+          const end = (outcome: LegOutcome): void => {
+            if (waiting.get(key) !== waiter) return
+            waiting.delete(key)
+            resolve(outcome)
+          }
+          const waiter = (answer: LegAnswer): void => end({ kind: 'answered', answer, sent: leg.mti })
+          waiting.set(key, waiter)
+          const rates = this.#rates()
+          const isLost = this.#chance(rates.linkLost)
+          this.#carry(rates, () => {
+            const answer = this.issuer.decide(leg)
+            this.#carry(rates, () => life.enter(() => answered(leg.identity, answer)))
+          })
+          const lose = (reason: 'linkLost' | 'deadline'): void =>
+            end({ kind: 'maybeSent', reason, sent: leg.mti })
+          if (isLost) clock.after(this.#random.below(100), () => lose('linkLost'))
+          clock.after(deadline - clock.monotonicMs(), () => lose('deadline'))
+        }),
       onLate: (listener) => (onLate = listener),
       onAvailable: () => undefined,
       onNetworkRequest: () => undefined,
@@ -59,38 +102,8 @@ export class SimulatedNetwork {
     }
   }
 
-  #send(
-    leg: OutboundLeg,
-    deadline: number,
-    life: Life,
-    late: (answer: LegAnswer) => void,
-  ): Promise<LegOutcome> {
-    const rates = this.#rates()
-    return new Promise((resolve) => {
-      let over = false
-      const end = (outcome: LegOutcome): void => {
-        if (over) return
-        over = true
-        resolve(outcome)
-      }
-      const answered = (answer: LegAnswer): void => {
-        if (over) late(answer)
-        else end({ kind: 'answered', answer, sent: leg.mti })
-      }
-      const arrive = (): void => {
-        const answer = this.issuer.decide(leg)
-        this.#carry(rates, () => life.enter(() => answered(answer)))
-      }
-      const lost = this.#chance(rates.linkLost)
-      this.#carry(rates, arrive)
-      if (lost)
-        life.after(this.#random.below(100), () =>
-          end({ kind: 'maybeSent', reason: 'linkLost', sent: leg.mti }),
-        )
-      life.after(deadline - life.monotonicMs(), () =>
-        end({ kind: 'maybeSent', reason: 'deadline', sent: leg.mti }),
-      )
-    })
+  get #isAway(): boolean {
+    return this.#world.monotonicMs() < this.#awayUntil
   }
 
   /** One way for one message: it arrives once, or twice, or never, soon or late. */
@@ -99,7 +112,9 @@ export class SimulatedNetwork {
     for (let copy = 0; copy < copies; copy++) {
       if (this.#chance(rates.drop)) continue
       const takesMs = this.#chance(rates.slow) ? this.#random.below(20_000) : 1 + this.#random.below(40)
-      this.#world.after(takesMs, arrive)
+      this.#world.after(takesMs, () => {
+        if (!this.#isAway) arrive()
+      })
     }
   }
 
@@ -108,8 +123,6 @@ export class SimulatedNetwork {
   }
 }
 
-/** DE7, MMDDhhmmss in UTC. */
-function transmittedAt(wallMs: number): string {
-  const iso = new Date(wallMs).toISOString()
-  return iso.slice(5, 7) + iso.slice(8, 10) + iso.slice(11, 13) + iso.slice(14, 16) + iso.slice(17, 19)
+function fullKey({ transmittedAt, stan }: LegIdentity): string {
+  return `${transmittedAt} ${stan}`
 }

@@ -33,6 +33,9 @@ export class SimulatedNode {
   #lives = 0
   #door: Door | undefined
   #shell: Shell | undefined
+  #wallAheadMs = 0
+  #driftMsPerSecond = 0
+  #hsmHangsUntil = 0
 
   constructor(options: NodeOptions) {
     this.name = options.name
@@ -60,7 +63,11 @@ export class SimulatedNode {
   /** Begins a life with the production core and shell on simulated ports; it is served once it has recovered. */
   start(): void {
     const { bug, database, name, networks, rates, route, world } = this.#options
-    const life = new Life(world, `${name}.${++this.#lives}`, () => 0)
+    const life = new Life(
+      world,
+      `${name}.${++this.#lives}`,
+      () => this.#wallAheadMs + Math.round((world.monotonicMs() / 1_000) * this.#driftMsPerSecond),
+    )
     this.#life = life
     const clock: Clock = bug?.clock?.(life) ?? life
     const random = world.random(`switch ${life.name}`)
@@ -68,10 +75,13 @@ export class SimulatedNode {
     const journal = bug?.journal?.(connection, clock) ?? connection
     const connectors = new Map<string, Connector>()
     for (const network of networks) {
-      const connector = network.connect(life, () => database.nextStan())
+      const connector = network.connect(life, clock, {
+        identify: bug?.identify?.() ?? database.identities(network.name),
+        matchKey: bug?.matchKey,
+      })
       connectors.set(network.name, bug?.connector?.(connector, clock) ?? connector)
     }
-    const hsm = simulatedHsm(world, life, rates)
+    const hsm = simulatedHsm(world, life, { rates, hangs: () => world.monotonicMs() < this.#hsmHangsUntil })
     const observer = silent
     const shell: Shell = new Shell({
       node: name,
@@ -92,19 +102,56 @@ export class SimulatedNode {
     void recover(sweeper, life).then(() => {
       if (!life.alive) return
       sweeper.start()
-      const door = doorOf(shell, { hsm, route })
-      this.#door = bug?.door?.(door) ?? door
+      const door = doorOf(shell, { clock, hsm, route })
+      this.#door = entering(bug?.door?.(door) ?? door, life)
     })
+  }
+
+  freeze(forMs: number): void {
+    const life = this.#life
+    if (life === undefined || life.frozen) return
+    this.#note(`stands still for ${forMs} ms`)
+    life.freeze()
+    this.#options.world.after(forMs, () => {
+      if (life.alive) this.#note('goes on')
+      life.thaw()
+    })
+  }
+
+  turnClock(byMs: number): void {
+    this.#note(`has its clock set ${byMs > 0 ? 'ahead' : 'back'} by ${Math.abs(byMs) / 3_600_000} h`)
+    this.#wallAheadMs += byMs
+  }
+
+  driftClock(msPerSecond: number): void {
+    this.#driftMsPerSecond = msPerSecond
+  }
+
+  hangHsm(forMs: number): void {
+    this.#note(`has an HSM that hangs for ${forMs} ms`)
+    this.#hsmHangsUntil = this.#options.world.monotonicMs() + forMs
   }
 
   crash(): void {
     if (this.#life === undefined) return
-    this.#options.world.note(`${this.name} crashes`)
+    this.#note('crashes')
     this.#life.end()
     this.#life = undefined
     this.#shell = undefined
     this.#door = undefined
     this.#options.bug?.crash?.(this.#options.database)
+  }
+
+  #note(what: string): void {
+    this.#options.world.note(`${this.name} ${what}`)
+  }
+}
+
+/** What comes over the lines of a node that stands still waits in its sockets. */
+function entering(door: Door, life: Life): Door {
+  return {
+    request: (request, waiter) => Promise.resolve(life.enter(() => void door.request(request, waiter))),
+    reversal: (reversal, waiter) => Promise.resolve(life.enter(() => void door.reversal(reversal, waiter))),
   }
 }
 

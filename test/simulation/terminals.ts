@@ -7,6 +7,7 @@ import type { Door } from './door.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { SimulatedKind } from './kinds/kind.ts'
 import { drawKind } from './kinds/kinds.ts'
+import { transmittedAtOf } from './time.ts'
 import type { World } from './world.ts'
 
 const source: SourceRules = {
@@ -22,13 +23,20 @@ export interface Told {
   readonly rrn: string
   readonly kind: SimulatedKind
   readonly pan: string
+  /** DE7 by the terminal's own clock. */
+  readonly transmittedAt: string
   readonly amountMinor: bigint
   /** What was approved of it. */
   approvedMinor: bigint
   readonly sourceKey: string
+  /** When it was asked for first, ms since the history began. */
+  readonly askedAtMs: number
   readonly answers: Answer[]
   reversalAsked: boolean
   reversalAcknowledged: boolean
+  /** The node it asks. It has one line at a time; whoever answers on an earlier one talks to nobody. */
+  line: number
+  lines: number
   /** Another amount under the same key was tried, and must not have been approved. */
   mismatchApproved: boolean
   /** What each partial reversal wanted left, and whether it was acknowledged. */
@@ -72,14 +80,19 @@ export class SimulatedTerminals {
     const rrn = String(index + 1).padStart(12, '0')
     const kind = drawKind(this.#random)
     const amountMinor = kind.amountMinor(this.#random)
+    const transmittedAt = this.#transmittedAt()
     const told: Told = {
       rrn,
       kind,
       pan: cards[this.#random.below(cards.length)]!,
       amountMinor,
       approvedMinor: amountMinor,
-      sourceKey: `acq|${kind.mti}|20261122090000|${rrn.slice(-6)}||T0000001`,
+      transmittedAt,
+      sourceKey: `acq|${kind.mti}|2026${transmittedAt}|${rrn.slice(-6)}||T0000001`,
+      askedAtMs: this.#world.monotonicMs(),
       answers: [],
+      line: this.#random.below(this.#lines.length),
+      lines: 1,
       reversalAsked: false,
       reversalAcknowledged: false,
       mismatchApproved: false,
@@ -110,6 +123,7 @@ export class SimulatedTerminals {
     if (told.answers.length > 0) return
     if (!told.gaveUp && this.#chance(0.5)) {
       told.gaveUp = true
+      if (this.#chance(0.5)) this.#turnToAnother(told)
       this.#ask(told)
       return void this.#world.after(source.terminalTimeoutMs, () => this.#judge(told))
     }
@@ -144,8 +158,19 @@ export class SimulatedTerminals {
     this.#asked.add(told.rrn)
     if (this.#chance(this.#rates().drop)) return
     this.#world.after(1 + this.#random.below(20), () => {
-      void this.#door()?.request(this.#purchase(told, amountMinor, repeat), this.#waiter(hear))
+      const { lines } = told
+      const waiter = this.#waiter((answer) => {
+        if (told.lines === lines) hear(answer)
+      })
+      const isShut = this.#lines[told.line]!.door === undefined
+      if (isShut && this.#lines.length > 1) return this.#turnToAnother(told)
+      void this.#lines[told.line]!.door?.request(this.#purchase(told, amountMinor, repeat), waiter)
     })
+  }
+
+  #turnToAnother(told: Told): void {
+    told.line = this.#random.below(this.#lines.length)
+    told.lines++
   }
 
   #reverse(told: Told): void {
@@ -199,9 +224,16 @@ export class SimulatedTerminals {
     }
   }
 
-  /** Whichever node the terminal's line leads to this time. */
+  /** A reversal goes to whichever node. */
   #door(): Door | undefined {
     return this.#lines[this.#random.below(this.#lines.length)]!.door
+  }
+
+  #transmittedAt(): string {
+    const wrongMs = this.#chance(this.#rates().terminalClock)
+      ? (this.#random.fraction() * 2 - 1) * 48 * 3_600_000
+      : 0
+    return transmittedAtOf(this.#world.wallMs() + wrongMs)
   }
 
   #chance(rate: number): boolean {
@@ -222,7 +254,7 @@ export class SimulatedTerminals {
         processingCode: told.kind.processingCode,
         amountMinor,
         currency: 'KWD',
-        transmittedAt: '1122090000',
+        transmittedAt: told.transmittedAt,
         stan: told.rrn.slice(-6),
         localTime: '120000',
         localDate: '1122',
@@ -234,7 +266,8 @@ export class SimulatedTerminals {
         ...told.kind.extra?.(told.rrn),
       },
       secrets: new Secret({ pan: told.pan, pinBlock: new Uint8Array(8) }),
-      receivedMonotonicMs: this.#world.monotonicMs(),
+      // The node says when it came.
+      receivedMonotonicMs: 0,
       described: '0200',
     }
   }

@@ -86,7 +86,7 @@ export class World implements Clock {
           this.#run(untilMs, atRest)
           resolve()
         } catch (error) {
-          reject(error as Error)
+          reject(error instanceof Error ? error : new Error('thrown'))
         }
       })
     })

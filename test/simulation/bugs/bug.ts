@@ -1,4 +1,4 @@
-import type { Connector } from '../../../connectors/connector.ts'
+import type { Connector, LegIdentity } from '../../../connectors/connector.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import type { Journal } from '../../../switch/journal.ts'
 import type { SimulatedDatabase } from '../database.ts'
@@ -12,6 +12,10 @@ export interface Bug {
   readonly journal?: (journal: Journal, clock: Clock) => Journal
   readonly connector?: (connector: Connector, clock: Clock) => Connector
   readonly clock?: (clock: Clock) => Clock
+  /** Names legs of one life of a node, at a DE7. */
+  readonly identify?: () => (transmittedAt: string) => LegIdentity
+  /** What an answer must have in common with its leg. */
+  readonly matchKey?: (identity: LegIdentity) => string
   /** What sources come in by. */
   readonly door?: (door: Door) => Door
   /** What a crash takes with it that it should not. */

@@ -2,7 +2,9 @@ import { earlyDecline, repeatAnsweredAnew } from './answers.ts'
 import type { Bug } from './bug.ts'
 import { answerBeforeCommit, commitRetriedAfterUnknown, sentBeforeIntent } from './commits.ts'
 import { fenceIgnored, noRowLock, obligationsInMemory } from './guards.ts'
+import { legKeyNotUnique, matchOnStanOnly } from './identities.ts'
 import { lateApprovalPosts, noReversalOnTimeout, noTombstone } from './outcomes.ts'
+import { deadlineOnWallClock } from './time.ts'
 
 /** Every planted mistake. A new one is a file beside this one, or a few lines in one of them, and a name here. */
 export const bugs: Readonly<Record<string, Bug>> = {
@@ -17,4 +19,7 @@ export const bugs: Readonly<Record<string, Bug>> = {
   'repeat-answered-anew': repeatAnsweredAnew,
   'sent-before-intent': sentBeforeIntent,
   'early-decline': earlyDecline,
+  'leg-key-not-unique': legKeyNotUnique,
+  'match-on-stan-only': matchOnStanOnly,
+  'deadline-on-wall-clock': deadlineOnWallClock,
 }

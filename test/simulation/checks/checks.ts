@@ -5,6 +5,7 @@ import { everythingEnds } from './ends.ts'
 import { issuersAreAskedOnce } from './issuers.ts'
 import { nothingIsOwed } from './obligations.ts'
 import { threeBooksAgree } from './purchases.ts'
+import { nothingTimesOutEarly } from './timers.ts'
 
 /** Everything that must hold. A new check is a file beside this one and a name here. */
 const checks: readonly Check[] = [
@@ -13,6 +14,7 @@ const checks: readonly Check[] = [
   everythingEnds,
   nothingIsOwed,
   issuersAreAskedOnce,
+  nothingTimesOutEarly,
 ]
 
 /** One sentence for each violation. */

@@ -1,4 +1,4 @@
-import { type Fault, upTo } from './fault.ts'
+import { type Fault, times, upTo } from './fault.ts'
 
 /** Of commits and reads. */
 export const databaseFaults = {
@@ -9,4 +9,6 @@ export const databaseFaults = {
   commitSlow: upTo(0.3),
   /** A read that fails. */
   journalAway: upTo(0.3),
+  /** It is away for some seconds. */
+  databaseOutages: times(1, 2),
 } as const satisfies Readonly<Record<string, Fault>>

@@ -1,4 +1,4 @@
-import { type Fault, upTo } from './fault.ts'
+import { type Fault, times, upTo } from './fault.ts'
 
 /** Between the switch and its networks, and behind them. */
 export const networkFaults = {
@@ -10,8 +10,12 @@ export const networkFaults = {
   linkLost: upTo(0.3),
   /** The network can't be reached when a leg is to be sent. */
   networkAway: upTo(0.3),
+  /** One network is away for up to half a minute. */
+  networkOutages: times(1, 2),
   /** Of the issuer's decisions: no, and yes to another amount. */
   decline: upTo(0.3),
   wrongAmount: upTo(0.3),
   partialApproval: upTo(0.3),
+  /** Of purchases, those whose reversal the issuer will not have. */
+  reversalRefused: upTo(0.3),
 } as const satisfies Readonly<Record<string, Fault>>

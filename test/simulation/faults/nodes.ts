@@ -6,4 +6,11 @@ export const nodeFaults = {
   hsm: upTo(0.3),
   /** Crashes in the history: memory is gone, and somewhat later there is a new life. */
   crashes: times(1, 3),
+  /** A node stands still for a while, and goes on. */
+  freezes: times(1, 2),
+  /** Its HSM hangs for some seconds. */
+  hsmHangs: times(1, 2),
+  /** Its wall clock is set wrong by an hour or a day; goes wrong by up to so many ms a second. */
+  clockJumps: times(1, 3),
+  clockDrift: upTo(50),
 } as const satisfies Readonly<Record<string, Fault>>

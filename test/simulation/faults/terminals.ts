@@ -11,4 +11,6 @@ export const terminalFaults = {
   reverseAfter: upTo(0.3),
   mismatch: upTo(0.3),
   partial: upTo(0.3),
+  /** Of terminals, those whose clock is wrong by up to two days. */
+  terminalClock: upTo(0.5),
 } as const satisfies Readonly<Record<string, Fault>>

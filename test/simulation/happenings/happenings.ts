@@ -1,10 +1,21 @@
 import type { FaultName } from '../faults/faults.ts'
 import type { Scene } from '../scene.ts'
+import { clockDrift, clockJumps } from './clocks.ts'
 import { crashes } from './crashes.ts'
+import { freezes } from './freezes.ts'
 import type { Happening } from './happening.ts'
+import { databaseOutages, hsmHangs, networkOutages } from './outages.ts'
 
 /** By the fault that says how often. */
-const happenings = { crashes } as const satisfies Partial<Record<FaultName, Happening>>
+const happenings = {
+  crashes,
+  freezes,
+  clockJumps,
+  clockDrift,
+  databaseOutages,
+  networkOutages,
+  hsmHangs,
+} as const satisfies Partial<Record<FaultName, Happening>>
 
 /** Puts everything that will happen by itself into the agenda of a history. */
 export function scheduleHappenings(scene: Scene, untilMs: number): void {
