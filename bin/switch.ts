@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -12,7 +12,7 @@ import { ascii4Frame, binary2Frame, bundledDialects, compile } from '../iso8583/
 import { systemClock } from '../kernel/clock.ts'
 import { openPool } from '../kernel/database.ts'
 import { systemRandom } from '../kernel/random.ts'
-import { type KeepingOptions, keepBooks, openLedger } from '../ledger/ledger.ts'
+import { type KeepingOptions, keepBooks, openLedger, publicKeyPem } from '../ledger/ledger.ts'
 import {
   type AmountLimit,
   Failpoints,
@@ -31,8 +31,18 @@ interface Configuration {
   readonly database: { readonly writerUrl: string }
   readonly hsm: Omit<HsmOptions, 'processFile' | 'environment' | 'log'>
   readonly http: { readonly host: string; readonly port: number }
-  /** Where checkpoints of the books go, on other storage than the database, and the key pair that signs them. */
-  readonly anchors?: { readonly file: string; readonly key: string }
+  /**
+   * Where checkpoints of the books go, on other storage than the database, the key pair that signs them, where its public
+   * half is put (PEM) for whoever checks them, and how often; every minute unless told.
+   */
+  readonly anchors?: {
+    readonly file: string
+    readonly key: string
+    readonly publicKeyFile: string
+    readonly everyMs?: number
+  }
+  /** Each network's business date is closed this long after its end in Kuwait; left out: by `mafraq ledger close-date`. */
+  readonly closeDatesAfterMs?: number
   readonly sources: readonly {
     readonly name: string
     readonly host: string
@@ -122,7 +132,11 @@ const opened = await openSwitch({
   failpoints: failpoint === undefined ? undefined : new Failpoints(failpoint, config.environment),
   alarm: (what, subject) => log.error({ alarm: what, subject }, what),
 })
-const keeping = keepBooks({ ledger, reader: pool, clock, log, ...anchorsOf(config.anchors) })
+const { closeDatesAfterMs } = config
+const keeping = keepBooks({
+  ...{ ledger, reader: pool, clock, log, closeDatesAfterMs },
+  ...(config.anchors === undefined ? {} : { anchor: await anchorOf(config.anchors) }),
+})
 registerHsmMetrics(opened.metrics, hsm)
 const front = await openFront({
   ...config.http,
@@ -165,12 +179,10 @@ function connectorOf(destination: Configuration['destinations'][number]): Networ
   )
 }
 
-function anchorsOf(anchors: Configuration['anchors']): Pick<KeepingOptions, 'anchor'> {
-  if (anchors === undefined) return {}
-  const { file, key } = anchors
-  return {
-    anchor: { file, sign: async (data) => ({ keyId: key, signature: await hsm.sign({ key, data }) }) },
-  }
+async function anchorOf(anchors: NonNullable<Configuration['anchors']>): Promise<KeepingOptions['anchor']> {
+  const { key, publicKeyFile, ...more } = anchors
+  writeFileSync(publicKeyFile, publicKeyPem(await hsm.publicKey(key)))
+  return { ...more, sign: async (data) => ({ keyId: key, signature: await hsm.sign({ key, data }) }) }
 }
 
 function sourceOf(source: Configuration['sources'][number]): SourceConfig {

@@ -19,6 +19,7 @@ const testKeys: readonly { readonly ref: string; readonly algorithm: Algorithm }
   { ref: 'zak.knet.both', algorithm: 'AES-128' },
   { ref: 'fpk.vault.both', algorithm: 'HMAC' },
   { ref: 'kek.vault.both', algorithm: 'AES-256' },
+  { ref: 'sign.books.both', algorithm: 'EC-P256' },
 ]
 
 interface KeyFileEntry {

@@ -130,6 +130,16 @@ function ownFault(
   return undefined
 }
 
+/** What `checkAnchors` takes, from the uncompressed point of a P-256 key as an HSM tells it (RFC 5480, 65 bytes). */
+export function publicKeyPem(point: Uint8Array): string {
+  const spki = Buffer.concat([p256Prefix, point])
+  return createPublicKey({ key: spki, format: 'der', type: 'spki' })
+    .export({ type: 'spki', format: 'pem' })
+    .toString()
+}
+
+const p256Prefix = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex')
+
 function isSigned(digest: Uint8Array, pem: string, signature: Uint8Array): boolean {
   const key = createPublicKey(pem)
   return key.asymmetricKeyType === 'ec'

@@ -51,7 +51,13 @@ export function keepBooks(options: KeepingOptions): Keeping {
     duties.push(['closeDates', options.closeEveryMs ?? 5 * minuteMs, close])
   }
   const kept = duties.map(([name, everyMs, run]) => new Duty(name, everyMs, run, options))
-  return { close: async () => void (await Promise.all(kept.map((duty) => duty.close()))) }
+  return {
+    async close() {
+      await Promise.all(kept.map((duty) => duty.close()))
+      // What was written since the last checkpoint is signed too, when we end in order.
+      await kept.find(({ name }) => name === 'anchor')?.once()
+    },
+  }
 }
 
 /** As many sweeps as it takes: after an outage there may be more than one has room for. */
@@ -63,7 +69,7 @@ async function sweepAll({ ledger, reader, clock, expiryRows: rowsOf }: KeepingOp
 }
 
 class Duty {
-  readonly #name: string
+  readonly name: string
   readonly #everyMs: number
   readonly #run: () => Promise<unknown>
   readonly #options: KeepingOptions
@@ -72,7 +78,7 @@ class Duty {
   #closed = false
 
   constructor(name: string, everyMs: number, run: () => Promise<unknown>, options: KeepingOptions) {
-    this.#name = name
+    this.name = name
     this.#everyMs = everyMs
     this.#run = run
     this.#options = options
@@ -88,16 +94,16 @@ class Duty {
   #wait(): void {
     if (this.#closed) return
     this.#timer = this.#options.clock.after(this.#everyMs, () => {
-      this.#running = this.#once().then(() => this.#wait())
+      this.#running = this.once().then(() => this.#wait())
     })
   }
 
-  async #once(): Promise<void> {
+  async once(): Promise<void> {
     try {
       await this.#run()
     } catch (error) {
       const what = error instanceof Error ? error.message : 'broke'
-      this.#options.log.warn({ duty: this.#name, what }, 'a duty of the books failed and is tried again')
+      this.#options.log.warn({ duty: this.name, what }, 'a duty of the books failed and is tried again')
     }
   }
 }

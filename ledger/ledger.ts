@@ -13,7 +13,7 @@ import { compileKinds } from './rowkinds.ts'
 import { Writer } from './writer.ts'
 import type { LedgerLog } from './writer.ts'
 
-export { AnchorError, anchorHead, checkAnchors } from './anchor.ts'
+export { AnchorError, anchorHead, checkAnchors, publicKeyPem } from './anchor.ts'
 export type { AnchorFault, AnchorFinding, Checkpoint, Sign } from './anchor.ts'
 export { closeAccount, closeBusinessDate, closeDueDates, closePeriod } from './closing.ts'
 export type { Closing, DateClosed } from './closing.ts'

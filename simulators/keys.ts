@@ -46,7 +46,9 @@ function keyEntries(text: string): TestKey[] {
   }
   const keys = (parsed as { keys?: unknown } | null)?.keys
   if (!Array.isArray(keys)) throw new SimulatorError({ kind: 'keyFile', why: 'no keys' })
-  return keys.map((entry: unknown) => keyEntry(entry as Partial<Record<string, unknown>>))
+  const entries = keys as readonly Partial<Record<string, unknown>>[]
+  // A key that signs is the switch's alone.
+  return entries.filter(({ algorithm }) => algorithm !== 'EC-P256').map(keyEntry)
 }
 
 function keyEntry({ ref, algorithm, value }: Partial<Record<string, unknown>>): TestKey {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
 import { DatabaseError, openClient } from '../../kernel/database.ts'
 import {
@@ -45,7 +45,10 @@ export function ledgerCommand(): Command {
   const command = new Command('ledger').description('the books: what they say, and whether they hold')
   placed(command.command('verify'))
     .description('compute the whole of the books anew: hash chain, sums, histories, projections')
-    .option('--anchors <file>', 'compare with the checkpoints in this file')
+    .option(
+      '--anchors <file>',
+      'compare with the checkpoints in this file; else with those of the running system',
+    )
     .option('--anchor-key <id=file>', 'a public key (PEM) that checkpoints may be signed with', anchorKey)
     .option('--json', 'one JSON object')
     .action((where: Verifying) => checking(where.json === true, () => verify(where)))
@@ -147,17 +150,36 @@ async function verify(where: Verifying): Promise<Checked> {
     `seconds ${seconds.toFixed(1)}`,
     '',
   ].join('\n')
-  const { anchors, anchorKey: keys = new Map<string, string>() } = where
-  if (found.bad !== undefined || anchors === undefined) return { result: resultOf(found), facts: found, text }
-  const anchored = await reading(where, (reader) => checkAnchors({ reader, file: anchors, keys }))
+  const anchors = anchorsOf(where)
+  if (found.bad !== undefined || anchors === undefined) {
+    const unsigned =
+      anchors === undefined ? 'anchors none: what the owner of the database changed is not seen\n' : ''
+    return { result: resultOf(found), facts: found, text: text + unsigned }
+  }
+  const anchored = await reading(where, (reader) => checkAnchors({ reader, ...anchors }))
   const after = blocks - anchored.lastSeq
+  const signatures =
+    anchored.bad === undefined ? `signatures ok (${[...anchors.keys.keys()].join(', ')})` : ''
   return {
     result:
       anchored.bad === undefined
         ? 'ok'
         : `TAMPERED block ${anchored.bad.seq} ${anchored.bad.kind}: ${anchored.bad.what}`,
     facts: { ...found, anchored },
-    text: `${text}anchors ${anchored.anchors}  blocks after the last ${after}\n`,
+    text: `${text}anchors ${anchored.anchors}  ${signatures}  blocks after the last ${after}\n`,
+  }
+}
+
+/** Those that are named, else those of the running system. */
+function anchorsOf(where: Verifying): { file: string; keys: ReadonlyMap<string, string> } | undefined {
+  const { anchors, anchorKey: keys = new Map<string, string>() } = where
+  if (anchors !== undefined) return { file: anchors, keys }
+  if (where.databaseUrl !== undefined) return undefined
+  const running = readEndpoints(stateFolderOf(where.state)).anchors
+  if (running === undefined || !existsSync(running.file)) return undefined
+  return {
+    file: running.file,
+    keys: new Map([[running.key, readFileSync(running.publicKeyFile, 'utf8')], ...keys]),
   }
 }
 

@@ -60,6 +60,7 @@ export function switchConfiguration(
       socketFolder: join(stateFolder, 'sockets'),
     },
     http: endpoints.switch.http,
+    ...(endpoints.anchors === undefined ? {} : { anchors: { ...endpoints.anchors, everyMs: 5_000 } }),
     sources: [
       {
         name: 'acq1',

@@ -18,6 +18,13 @@ export interface Endpoints {
   readonly hsm: HsmEndpoint
   /** The test keys, with which the simulators do their own cryptography. */
   readonly keyFile: string
+  /** Checkpoints of the books, and what to check their signatures with. */
+  readonly anchors?: {
+    readonly file: string
+    /** The name of the key that signs them. */
+    readonly key: string
+    readonly publicKeyFile: string
+  }
   readonly switch: {
     readonly iso8583: Address
     readonly http: Address

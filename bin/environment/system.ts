@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Child } from './child.ts'
@@ -206,11 +206,16 @@ async function plan(parts: {
   const address = async (): Promise<Address> => ({ host: '127.0.0.1', port: await freePort() })
   const books = join(parts.stateFolder, 'books')
   mkdirSync(books, { recursive: true })
+  const keyFile = join(parts.stateFolder, 'keys.json')
+  const anchors = { key: 'sign.books.both', ...anchorFiles(books) }
+  // Test keys that were made before there was one for this are kept; and checkpoints belong to one database.
+  const signed = parts.database.folder !== undefined && readFileSync(keyFile, 'utf8').includes(anchors.key)
   return {
     version: 1,
     database: parts.database,
     hsm: parts.hsm,
-    keyFile: join(parts.stateFolder, 'keys.json'),
+    keyFile,
+    ...(signed ? { anchors } : {}),
     switch: { iso8583: await address(), http: await address() },
     networks: {
       knet: { ...(await address()), control: await address(), book: join(books, 'network-knet.jsonl') },
@@ -218,6 +223,10 @@ async function plan(parts: {
     terminals: { control: await address(), book: join(books, 'terminals.jsonl') },
     processes: {},
   }
+}
+
+function anchorFiles(books: string): { file: string; publicKeyFile: string } {
+  return { file: join(books, 'ledger-anchors.jsonl'), publicKeyFile: join(books, 'ledger-anchors.pem') }
 }
 
 /** One before each network and one before the switch; nobody who speaks through one knows it is there. */
