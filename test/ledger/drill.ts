@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, openSync, readFileSync, readdirSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, readdirSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -23,12 +23,19 @@ export interface DrillOptions {
   /** Journals and logs go here. */
   readonly folder: string
   readonly kills: number
+  /** How often, among the kills, the whole server is stopped (SIGSTOP) for 5 to 20 seconds and goes on then. */
+  readonly pauses?: number
   readonly seed: number
   readonly say?: (what: string) => void
 }
 
-export interface DrillResult {
+export interface DrillResult extends Settled {
   readonly kills: Readonly<Record<Part, number>>
+  readonly pauses: number
+}
+
+/** What is found when everything that was meant has been asked for again. */
+export interface Settled {
   readonly intended: number
   readonly acknowledged: number
   /** Of those not acknowledged: how many turned out to be in the books. */
@@ -47,12 +54,9 @@ const parts = ['postgres', 'backend', 'writer', 'both'] as const
 type Part = (typeof parts)[number]
 
 export async function killDrill(options: DrillOptions): Promise<DrillResult> {
-  const { postgres, kills, seed } = options
+  const { postgres, kills, pauses = 0, seed } = options
   const random = seededRandom(seed)
-  await migrateLedger(postgres.url)
-  const ledger = await openQuietly(postgres.url)
-  await ledger.openAccounts(salesAccounts)
-  await ledger.close()
+  await prepare(postgres.url)
   const writers = [new WriterLife(options, 'a'), new WriterLife(options, 'b')]
   for (const writer of writers) writer.start()
   const counts: Record<Part, number> = { postgres: 0, backend: 0, writer: 0, both: 0 }
@@ -63,13 +67,118 @@ export async function killDrill(options: DrillOptions): Promise<DrillResult> {
       await sleep(random.below(60))
       counts[part]++
       await strike(part, { postgres, writer: writers[random.below(2)]!, random })
+      if (pauses > 0 && kill % Math.ceil(kills / pauses) === 0) {
+        options.say?.(`the server stands still for ${await pause(postgres, random)} ms`)
+      }
       if (kill % 20 === 19) options.say?.(`${kill + 1} kills, ${answersIn(options.folder).size} units begun`)
     }
     await busy(options.folder, 40)
   } finally {
     for (const writer of writers) await writer.kill()
   }
-  return { kills: counts, ...(await settle(options)) }
+  return { kills: counts, pauses, ...(await settle(options)) }
+}
+
+/** The server and all its processes neither work nor end; whoever waits for them finds that out by the clock alone. */
+async function pause(postgres: Postgres, random: Random): Promise<number> {
+  const ms = 5_000 + random.below(15_000)
+  const postmaster = postgres.pid()!
+  process.kill(postmaster, 'SIGSTOP')
+  const family = [...childrenOf(postmaster), postmaster]
+  for (const pid of family) signal(pid, 'SIGSTOP')
+  await sleep(ms)
+  for (const pid of family) signal(pid, 'SIGCONT')
+  return ms
+}
+
+function childrenOf(parent: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent
+      } catch {
+        return false
+      }
+    })
+}
+
+/** One that has ended in the meantime needs no signal. */
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // It is gone.
+  }
+}
+
+/**
+ * The disk below the server is filled under load until nothing is acknowledged any more, and emptied again, so many times;
+ * a server that ended over it is started again. `filler` is a file on that disk.
+ */
+export async function fullDiskDrill(
+  options: Omit<DrillOptions, 'kills' | 'pauses'> & { readonly times: number; readonly filler: string },
+): Promise<Settled & { readonly restarts: number }> {
+  const { postgres, folder, filler, times } = options
+  await prepare(postgres.url)
+  const writers = [new WriterLife(options, 'c'), new WriterLife(options, 'd')]
+  for (const writer of writers) writer.start()
+  let restarts = 0
+  try {
+    for (let time = 0; time < times; time++) {
+      await busy(folder, 100)
+      fill(filler)
+      await quiet(folder)
+      rmSync(filler)
+      const ended = postgres.pid() === undefined
+      if (ended) {
+        restarts++
+        await postgres.start()
+      }
+      options.say?.(
+        `the disk was full, ${answersIn(folder).size} units begun, server ${ended ? 'ended' : 'stayed'}`,
+      )
+    }
+    await busy(folder, 100)
+  } finally {
+    for (const writer of writers) await writer.kill()
+  }
+  return { restarts, ...(await settle(options)) }
+}
+
+/** Until there is no room for another byte. */
+function fill(file: string): void {
+  const handle = openSync(file, 'w')
+  try {
+    for (let bytes = 1_048_576; bytes >= 1; bytes /= 2) {
+      try {
+        for (;;) if (writeSync(handle, Buffer.alloc(bytes)) === 0) break
+      } catch (error) {
+        if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
+      }
+    }
+  } finally {
+    closeSync(handle)
+  }
+}
+
+/** Until nothing has been acknowledged for three seconds. */
+async function quiet(folder: string): Promise<void> {
+  const count = (): number => [...answersIn(folder).values()].filter(known).length
+  for (let before = -1, tries = 0; before !== count(); tries++) {
+    if (tries > 60) throw new Error('a full disk does not stop the writers')
+    before = count()
+    await sleep(3_000)
+  }
+}
+
+async function prepare(databaseUrl: string): Promise<void> {
+  await migrateLedger(databaseUrl)
+  const ledger = await openQuietly(databaseUrl)
+  await ledger.openAccounts(salesAccounts)
+  await ledger.close()
 }
 
 async function strike(
@@ -99,12 +208,12 @@ async function killBackend(databaseUrl: string): Promise<void> {
 }
 
 class WriterLife {
-  readonly #options: DrillOptions
+  readonly #options: Pick<DrillOptions, 'folder' | 'postgres'>
   readonly #name: string
   #life = 0
   #process: ChildProcess | undefined
 
-  constructor(options: DrillOptions, name: string) {
+  constructor(options: Pick<DrillOptions, 'folder' | 'postgres'>, name: string) {
     this.#options = options
     this.#name = name
   }
@@ -163,7 +272,7 @@ async function busy(folder: string, units: number): Promise<void> {
   }
 }
 
-async function settle({ postgres, folder }: DrillOptions): Promise<Omit<DrillResult, 'kills'>> {
+async function settle({ postgres, folder }: Pick<DrillOptions, 'folder' | 'postgres'>): Promise<Settled> {
   const answers = answersIn(folder)
   const before = await booksOf(postgres.url)
   const acknowledged = [...answers].filter(([, answer]) => known(answer))
@@ -222,9 +331,16 @@ async function booksOf(databaseUrl: string): Promise<Books> {
   return { units, surplus: surplus < 0n ? -surplus : surplus, differences: differences.length }
 }
 
-function openQuietly(databaseUrl: string): Promise<Ledger> {
+async function openQuietly(databaseUrl: string): Promise<Ledger> {
   const log = { warn: () => undefined, error: () => undefined }
-  return openLedger({ databaseUrl, rowKinds: [], log, outcomeDeadlineMs: 20_000 })
+  for (let tries = 0; ; tries++) {
+    try {
+      return await openLedger({ databaseUrl, rowKinds: [], log, outcomeDeadlineMs: 20_000 })
+    } catch (error) {
+      if (tries === 60) throw error
+      await sleep(500)
+    }
+  }
 }
 
 /** A server that has just lost a process turns everybody away until it has recovered. */
