@@ -179,7 +179,9 @@ function connectorOf(destination: Configuration['destinations'][number]): Networ
   )
 }
 
-async function anchorOf(anchors: NonNullable<Configuration['anchors']>): Promise<KeepingOptions['anchor']> {
+async function anchorOf(
+  anchors: NonNullable<Configuration['anchors']>,
+): Promise<NonNullable<KeepingOptions['anchor']>> {
   const { key, publicKeyFile, ...more } = anchors
   writeFileSync(publicKeyFile, publicKeyPem(await hsm.publicKey(key)))
   return { ...more, sign: async (data) => ({ keyId: key, signature: await hsm.sign({ key, data }) }) }

@@ -23,11 +23,21 @@ export {
   accountHistory,
   balanceAtVersion,
   balanceOf,
+  closedPeriods,
+  postingOf,
   rebuildDifferences,
   statementOf,
   trialBalance,
 } from './reports.ts'
-export type { AccountBalance, Difference, HistoryLine, Reader, Statement, When } from './reports.ts'
+export type {
+  AccountBalance,
+  Difference,
+  HistoryLine,
+  PostingView,
+  Reader,
+  Statement,
+  When,
+} from './reports.ts'
 export { holdOf, openHolds } from './holds.ts'
 export type { HoldView } from './holds.ts'
 export { keepBooks } from './keeping.ts'

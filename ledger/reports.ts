@@ -23,6 +23,8 @@ export interface AccountBalance {
   readonly credits: bigint
   /** On the account's normal side. */
   readonly balance: bigint
+  /** What is set aside against it, in holds; only of a balance as it is now. */
+  readonly setAside?: bigint
 }
 
 export interface HistoryLine {
@@ -43,7 +45,8 @@ const far = 8_640_000_000_000_000
 /** What the balances say now: they follow from the entries, which `verify` proves, and one row is quicker than all. */
 const balanceNow = `
   SELECT a.path, a.currency, a.normal_side AS "normalSide", b.debits, b.credits,
-         CASE a.normal_side WHEN 'debit' THEN b.debits - b.credits ELSE b.credits - b.debits END AS balance
+         CASE a.normal_side WHEN 'debit' THEN b.debits - b.credits ELSE b.credits - b.debits END AS balance,
+         CASE a.normal_side WHEN 'debit' THEN b.credits_pending ELSE b.debits_pending END AS "setAside"
     FROM ledger.account a JOIN ledger.balance b ON b.account_id = a.id`
 
 function isNow({ asOf, knownAt }: When): boolean {
@@ -135,6 +138,48 @@ export async function accountHistory(
       ORDER BY e.account_version LIMIT $3`,
     [path, page.after ?? 0n, page.limit ?? 1_000],
   )
+}
+
+/** One movement and its sides. */
+export interface PostingView {
+  readonly reference: string
+  readonly kind: string
+  readonly effectiveAt: Date
+  readonly recordedAt: Date
+  readonly block: bigint
+  readonly meta: Readonly<Record<string, string>> | undefined
+  readonly entries: readonly {
+    readonly account: string
+    readonly currency: string
+    readonly layer: 'posted' | 'pending'
+    /** A debit is above zero. */
+    readonly amount: bigint
+  }[]
+}
+
+/** The posting that a command with this id made, or undefined. */
+export async function postingOf(reader: Reader, reference: string): Promise<PostingView | undefined> {
+  const [posting] = await query<
+    Omit<PostingView, 'entries' | 'meta'> & { id: bigint; meta: PostingView['meta'] | null }
+  >(
+    reader,
+    `SELECT id, reference, kind, effective_at AS "effectiveAt", recorded_at AS "recordedAt", block_seq AS block, meta
+       FROM ledger.posting WHERE reference = $1`,
+    [reference],
+  )
+  if (posting === undefined) return undefined
+  const entries = await query<PostingView['entries'][number]>(
+    reader,
+    `SELECT a.path AS account, e.currency, CASE e.layer WHEN 0 THEN 'posted' ELSE 'pending' END AS layer, e.amount
+       FROM ledger.entry e JOIN ledger.account a ON a.id = e.account_id WHERE e.posting_id = $1 ORDER BY e.seq`,
+    [posting.id],
+  )
+  return { ...posting, meta: posting.meta ?? undefined, entries }
+}
+
+/** Up to which date the books of a network are closed, or under `*` all of them. */
+export async function closedPeriods(reader: Reader): Promise<{ scope: string; through: string }[]> {
+  return query(reader, 'SELECT scope, through FROM ledger.period ORDER BY scope')
 }
 
 export interface Statement {

@@ -10,21 +10,31 @@ export interface Table {
   readonly rows: readonly (readonly Cell[])[]
 }
 
-/** The same rows as a table for people, as CSV (RFC 4180), or as a JSON list of objects. */
+/**
+ * The same rows as a table for people, as CSV (RFC 4180), or as a JSON list of objects. People see times as they are in
+ * Kuwait, whose days the books are asked by; programs get them in UTC.
+ */
 export function render({ columns, rows }: Table, form: Form): string {
-  const texts = rows.map((row) => row.map(textOf))
+  const texts = rows.map((row) => row.map(form === 'table' ? shownText : textOf))
   switch (form) {
     case 'csv':
       return [columns, ...texts].map((row) => `${row.map(csvCell).join(',')}\r\n`).join('')
     case 'json':
       return `${JSON.stringify(texts.map((row) => Object.fromEntries(row.map((text, index) => [columns[index]!, text]))))}\n`
     case 'table':
-      return asTable(columns, rows, texts)
+      return asTable(columns, texts)
   }
 }
 
 function textOf(cell: Cell): string {
   return cell instanceof Date ? cell.toISOString() : String(cell)
+}
+
+const kuwaitMs = 3 * 3_600_000
+
+function shownText(cell: Cell): string {
+  if (!(cell instanceof Date)) return String(cell)
+  return new Date(cell.getTime() + kuwaitMs).toISOString().replace('T', ' ').replace('Z', '+03')
 }
 
 // A spreadsheet takes a cell that begins with one of these for a formula.
@@ -33,13 +43,12 @@ function csvCell(text: string): string {
   return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain
 }
 
-function asTable(columns: readonly string[], rows: Table['rows'], texts: readonly string[][]): string {
+function asTable(columns: readonly string[], texts: readonly string[][]): string {
   const widths = columns.map((name, index) =>
     Math.max(name.length, ...texts.map((row) => row[index]!.length)),
   )
-  const isNumber = columns.map((_, index) =>
-    rows.some((row) => typeof row[index] !== 'string' && !(row[index] instanceof Date)),
-  )
+  // A column of numbers stands on its right side, so that amounts can be added up by eye.
+  const isNumber = columns.map((_, index) => texts.every((row) => /^(-?\d+(\.\d+)?)?$/.test(row[index]!)))
   const line = (cells: readonly string[]): string =>
     cells
       .map((text, index) =>

@@ -8,13 +8,17 @@ import {
   balanceOf,
   checkAnchors,
   closeBusinessDate,
+  closePeriod,
+  closedPeriods,
+  openHolds,
   openLedger,
+  postingOf,
   rebuildDifferences,
   statementOf,
   trialBalance,
   verifyLedger,
 } from '../../ledger/ledger.ts'
-import type { HistoryLine, Reader, UnitOutcome, Verification } from '../../ledger/ledger.ts'
+import type { HistoryLine, Ledger, Reader, UnitOutcome, Verification } from '../../ledger/ledger.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
 import { amountText, render } from './ledger-table.ts'
 import type { Form, Table } from './ledger-table.ts'
@@ -40,9 +44,16 @@ interface Shown extends Where {
 const broken = 1
 const couldNotCheck = 3
 
+const help = `
+A date is a day in Kuwait, and tables show Kuwait's time; an instant is ISO 8601, and --csv and --json show UTC.
+--as-of asks by when things count, --known-at by when they were written. A balance is on its account's normal side.
+Checks exit with 0 when the books hold, 1 when they do not, 3 when that could not be checked; 2 is a wrong call.`
+
 /** `mafraq ledger`: what the books say, and whether they are still what was written. */
 export function ledgerCommand(): Command {
-  const command = new Command('ledger').description('the books: what they say, and whether they hold')
+  const command = new Command('ledger')
+    .description('the books: what they say, and whether they hold')
+    .addHelpText('after', help)
   placed(command.command('verify'))
     .description('compute the whole of the books anew: hash chain, sums, histories, projections')
     .option(
@@ -67,6 +78,31 @@ export function ledgerCommand(): Command {
     .action((network: string, date: string, where: Where & { json?: boolean }) =>
       checking(where.json === true, () => closeDate(where, network, date)),
     )
+  placed(command.command('close-period'))
+    .description(
+      'close all books up to a date, once each network has closed its dates: nothing counts for it any more',
+    )
+    .argument('<date>', 'YYYY-MM-DD, in Kuwait', businessDate)
+    .option('--json', 'one JSON object')
+    .action((date: string, where: Where & { json?: boolean }) =>
+      checking(where.json === true, () => closeBooks(where, date)),
+    )
+  shown(command.command('periods'))
+    .description('up to which date the books of each network are closed, and all of them (*)')
+    .action((options: Shown) => report(options, periodsTable))
+  shown(command.command('holds'))
+    .description('money that is set aside, by what ends first')
+    .argument('[account]', 'holds of this account only')
+    .option('--limit <count>', 'at most this many', countOf, 1_000)
+    .action((account: string | undefined, options: Shown & { limit: number }) =>
+      report(options, (reader) => holdsTable(reader, account, options.limit)),
+    )
+  shown(command.command('posting'))
+    .description('one posting and its sides, by its reference')
+    .argument('<reference>')
+    .action((reference: string, options: Shown) =>
+      report(options, (reader) => postingTable(reader, reference)),
+    )
   timed(shown(command.command('trial-balance')))
     .description('debits and credits of every account')
     .action((options: Shown) => report(options, (reader) => trialBalanceTable(reader, options)))
@@ -85,7 +121,7 @@ export function ledgerCommand(): Command {
     .description('every entry of one account, in the order in which it was written')
     .argument('<account>')
     .option('--after <version>', 'entries after this one', version)
-    .option('--limit <count>', 'at most this many', Number, 1_000)
+    .option('--limit <count>', 'at most this many', countOf, 1_000)
     .action((account: string, options: Shown & { after?: bigint; limit: number }) =>
       report(options, (reader) => historyTable(reader, account, options)),
     )
@@ -204,19 +240,35 @@ async function rebuild(where: Where): Promise<Checked> {
   const columns = ['account', 'column', 'stored', 'computed']
   const rows = differences.map(({ account, column, stored, computed }) => [account, column, stored, computed])
   const result = differences.length > 0 ? `${differences.length} balances differ` : resultOf(found)
-  return { result, facts: { differences }, text: rows.length === 0 ? '' : render({ columns, rows }, 'table') }
+  const text =
+    rows.length === 0 ? `balances ${found.accounts} recomputed\n` : render({ columns, rows }, 'table')
+  return { result, facts: { differences }, text }
 }
 
 /** Through a writer of its own, which takes turns with that of the switch. */
-async function closeDate(where: Where, network: string, date: string): Promise<Checked> {
+async function writing<T>(where: Where, write: (ledger: Ledger, reader: Reader) => Promise<T>): Promise<T> {
   const databaseUrl = where.databaseUrl ?? readEndpoints(stateFolderOf(where.state)).database.writerUrl
   const log = { warn: () => undefined, error: () => undefined }
   const ledger = await openLedger({ databaseUrl, rowKinds: [], log })
   try {
-    const effectiveAt = Date.now()
-    const closed = await reading({ databaseUrl }, (reader) =>
-      closeBusinessDate(ledger, reader, { network, date, effectiveAt }),
-    )
+    return await reading({ databaseUrl }, (reader) => write(ledger, reader))
+  } finally {
+    await ledger.close()
+  }
+}
+
+async function closeBooks(where: Where, through: string): Promise<Checked> {
+  const outcome = await writing(where, (ledger, reader) =>
+    closePeriod(ledger, reader, { scope: '*', through, effectiveAt: Date.now() }),
+  )
+  const answer = outcome.kind === 'refused' ? outcome.reason : outcome.kind
+  const result = answer === 'committed' ? 'ok' : `the books are not closed up to ${through}: ${answer}`
+  return { result, facts: { period: answer }, text: '' }
+}
+
+function closeDate(where: Where, network: string, date: string): Promise<Checked> {
+  return writing(where, async (ledger, reader) => {
+    const closed = await closeBusinessDate(ledger, reader, { network, date, effectiveAt: Date.now() })
     const answerOf = (outcome: UnitOutcome): string =>
       outcome.kind === 'refused' ? outcome.reason : outcome.kind
     const accounts = closed.accounts.map(({ account, outcome }) => ({ account, answer: answerOf(outcome) }))
@@ -230,11 +282,13 @@ async function closeDate(where: Where, network: string, date: string): Promise<C
             ? 'ok'
             : `${network} is not closed up to ${date}: ${period}`,
       facts: { accounts, period },
-      text: accounts.map(({ account, answer }) => `${account} ${answer}\n`).join(''),
+      text: [
+        ...accounts.map(({ account, answer }) => `${account} ${answer}`),
+        `${network} up to ${date} ${period}`,
+        '',
+      ].join('\n'),
     }
-  } finally {
-    await ledger.close()
-  }
+  })
 }
 
 async function report(options: Shown, make: (reader: Reader) => Promise<Table>): Promise<void> {
@@ -263,10 +317,71 @@ async function trialBalanceTable(reader: Reader, when: Shown): Promise<Table> {
 
 async function balanceTable(reader: Reader, account: string, when: Shown): Promise<Table> {
   const { path, currency, normalSide, ...sums } = existing(account, await balanceOf(reader, account, when))
-  const texts = [sums.debits, sums.credits, sums.balance].map((amount) => amountText(amount, currency))
+  const text = (amount: bigint): string => amountText(amount, currency)
+  const columns = ['account', 'currency', 'debits', 'credits', 'balance', 'side']
+  const row = [path, currency, text(sums.debits), text(sums.credits), text(sums.balance), normalSide]
+  const { setAside } = sums
+  if (setAside === undefined) return { columns, rows: [row] }
   return {
-    columns: ['account', 'currency', 'debits', 'credits', 'balance', 'side'],
-    rows: [[path, currency, ...texts, normalSide]],
+    columns: [...columns, 'set aside', 'available'],
+    rows: [[...row, text(setAside), text(sums.balance - setAside)]],
+  }
+}
+
+async function periodsTable(reader: Reader): Promise<Table> {
+  const periods = await closedPeriods(reader)
+  return { columns: ['scope', 'closed through'], rows: periods.map(({ scope, through }) => [scope, through]) }
+}
+
+async function holdsTable(reader: Reader, account: string | undefined, limit: number): Promise<Table> {
+  if (account !== undefined) existing(account, await balanceOf(reader, account))
+  const holds = await openHolds(reader, { account, limit })
+  return {
+    columns: ['expires', 'currency', 'set aside', 'captured', 'open', 'from', 'to', 'reference'],
+    rows: holds.map((hold) => {
+      const texts = [hold.amountMinor, hold.capturedMinor, hold.openMinor].map((each) =>
+        amountText(each, hold.currency),
+      )
+      const on = (side: string): string =>
+        hold.legs.flatMap((leg) => (leg.side === side ? [leg.account] : [])).join(' ')
+      return [hold.expiresAt, hold.currency, ...texts, on('debit'), on('credit'), hold.reference]
+    }),
+  }
+}
+
+async function postingTable(reader: Reader, reference: string): Promise<Table> {
+  const posting = await postingOf(reader, reference)
+  if (posting === undefined) throw new Error(`there is no posting ${reference}`)
+  const { kind, effectiveAt, recordedAt, block, entries, meta = {} } = posting
+  const said = Object.entries(meta)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')
+  return {
+    columns: [
+      'effective',
+      'recorded',
+      'block',
+      'kind',
+      'account',
+      'currency',
+      'layer',
+      'debit',
+      'credit',
+      'meta',
+    ],
+    rows: entries.map(({ account, currency, layer, amount }) => {
+      return [
+        effectiveAt,
+        recordedAt,
+        block,
+        kind,
+        account,
+        currency,
+        layer,
+        ...sides({ amount }, currency),
+        said,
+      ]
+    }),
   }
 }
 
@@ -286,20 +401,13 @@ async function historyTable(
   account: string,
   options: { readonly after?: bigint; readonly limit: number },
 ): Promise<Table> {
-  const { currency } = existing(account, await balanceOf(reader, account))
+  const { currency, normalSide } = existing(account, await balanceOf(reader, account))
   const lines = await accountHistory(reader, account, options)
+  if (lines.length === options.limit) {
+    process.stderr.write(`there may be more: --after ${lines.at(-1)!.version}\n`)
+  }
   return {
-    columns: [
-      'version',
-      'effective',
-      'recorded',
-      'kind',
-      'layer',
-      'debit',
-      'credit',
-      'posted after',
-      'reference',
-    ],
+    columns: ['version', 'effective', 'recorded', 'kind', 'layer', 'debit', 'credit', 'balance', 'reference'],
     rows: lines.map((line) => [
       line.version,
       line.effectiveAt,
@@ -307,7 +415,7 @@ async function historyTable(
       line.kind,
       line.layer,
       ...sides(line, currency),
-      amountText(line.balanceAfter, currency),
+      amountText(normalSide === 'debit' ? line.balanceAfter : -line.balanceAfter, currency),
       line.reference,
     ]),
   }
@@ -324,7 +432,7 @@ async function statementTable(
   const rows = lines.map((line) => {
     balance += normalSide === 'debit' ? line.amount : -line.amount
     return [
-      line.effectiveAt.toISOString(),
+      line.effectiveAt,
       line.kind,
       line.reference,
       ...sides(line, currency),
@@ -341,7 +449,7 @@ async function statementTable(
   }
 }
 
-function sides({ amount }: HistoryLine, currency: string): [debit: string, credit: string] {
+function sides({ amount }: Pick<HistoryLine, 'amount'>, currency: string): [debit: string, credit: string] {
   return amount > 0n ? [amountText(amount, currency), ''] : ['', amountText(-amount, currency)]
 }
 
@@ -382,6 +490,11 @@ function businessDate(text: string): string {
   const isDate = /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text))
   if (!isDate) throw new InvalidArgumentError('It is no date of the form YYYY-MM-DD.')
   return text
+}
+
+function countOf(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It is no count.')
+  return Number(text)
 }
 
 function version(text: string): bigint {

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { noon, openWorld, transfer, unit } from './world.ts'
+import { authorize, noon, openWorld, transfer, unit } from './world.ts'
 import type { World } from './world.ts'
 
 const program = fileURLToPath(new URL('../../bin/mafraq.ts', import.meta.url))
@@ -39,14 +39,17 @@ test('verify ends with RESULT ok, and as JSON is one object', async () => {
   const text = await mafraq('verify', ...here())
   expect(text.code).toBe(0)
   expect(text.out).toMatch(
-    /postings 2 {2}entries 4 {2}accounts 8\nhead [0-9a-f]{64}\nseconds [\d.]+\nRESULT ok\n$/,
+    /postings 2 {2}entries 4 {2}accounts 8\nhead [0-9a-f]{64}\nseconds [\d.]+\nanchors none: .*\nRESULT ok\n$/,
   )
   const json = await mafraq('verify', '--json', ...here())
   expect(JSON.parse(json.out)).toMatchObject({ result: 'ok', postings: 2, entries: 4 })
 })
 
 test('rebuild --check finds what it would rebuild already there', async () => {
-  expect(await mafraq('rebuild', '--check', ...here())).toEqual({ code: 0, out: 'RESULT ok\n' })
+  expect(await mafraq('rebuild', '--check', ...here())).toEqual({
+    code: 0,
+    out: 'balances 8 recomputed\nRESULT ok\n',
+  })
 })
 
 test('the trial balance is a table that ends in totals', async () => {
@@ -54,10 +57,10 @@ test('the trial balance is a table that ends in totals', async () => {
   expect(out).toBe(
     [
       'ACCOUNT      CURRENCY  DEBITS  CREDITS  BALANCE  SIDE',
-      'bank         KWD       12.500  0.000    12.500   debit',
-      'merchant:1   KWD       0.000   2.000    2.000    credit',
-      'wallet:amal  KWD       2.000   12.500   10.500   credit',
-      'total        KWD       14.500  14.500   0.000',
+      'bank         KWD       12.500    0.000   12.500  debit',
+      'merchant:1   KWD        0.000    2.000    2.000  credit',
+      'wallet:amal  KWD        2.000   12.500   10.500  credit',
+      'total        KWD       14.500   14.500    0.000',
       '',
     ].join('\n'),
   )
@@ -81,8 +84,8 @@ test('a statement runs from the opening balance to the closing one', async () =>
 test('history and balance are JSON when asked', async () => {
   const history = await mafraq('history', 'wallet:amal', '--json', ...here())
   expect(JSON.parse(history.out)).toMatchObject([
-    { version: '1', credit: '12.500', 'posted after': '-12.500', reference: 'top-up' },
-    { version: '2', debit: '2.000', 'posted after': '-10.500' },
+    { version: '1', credit: '12.500', balance: '12.500', reference: 'top-up' },
+    { version: '2', debit: '2.000', balance: '10.500' },
   ])
   const balance = await mafraq(
     'balance',
@@ -118,11 +121,41 @@ test('a business date is closed from the command line, and once closed stays so'
   await world.ledger.openAccounts([{ path: 'net:knet:2026-11-22:KWD', ...terms }])
   await world.ledger.commit(unit(transfer('net:knet:2026-11-22:KWD', 'merchant:1', 3_000n)))
   const close = (): Promise<Ran> => mafraq('close-date', 'knet', '2026-11-22', ...here())
-  expect(await close()).toEqual({ code: 0, out: 'net:knet:2026-11-22:KWD committed\nRESULT ok\n' })
-  expect(await close()).toEqual({ code: 0, out: 'RESULT ok\n' })
+  expect(await close()).toEqual({
+    code: 0,
+    out: 'net:knet:2026-11-22:KWD committed\nknet up to 2026-11-22 committed\nRESULT ok\n',
+  })
+  expect(await close()).toEqual({ code: 0, out: 'knet up to 2026-11-22 committed\nRESULT ok\n' })
   const due = await mafraq('balance', 'settlement:knet:KWD', '--csv', ...here())
   expect(due.out).toContain('settlement:knet:KWD,KWD,3.000,0.000,3.000,debit')
   expect((await mafraq('close-date', 'knet', '22/11/2026', ...here())).code).toBe(2)
+})
+
+test('all books are closed up to a date, and the periods say so', async () => {
+  expect((await mafraq('close-period', '2026-10-31', ...here())).out).toBe('RESULT ok\n')
+  expect((await mafraq('periods', '--csv', ...here())).out).toBe(
+    'scope,closed through\r\n*,2026-10-31\r\nknet,2026-11-22\r\n',
+  )
+})
+
+test('what is set aside is listed with its end in Kuwait, and lowers what is available', async () => {
+  const hold = authorize('wallet:amal', 'merchant:1', 1_500n, { id: 'h1', meta: { rrn: '1' } })
+  await world.ledger.commit(unit(hold))
+  const { out } = await mafraq('holds', 'wallet:amal', ...here())
+  expect(out.split('\n')[1]).toBe(
+    '2026-11-22 13:00:00.000+03  KWD           1.500     0.000  1.500  wallet:amal  merchant:1  h1',
+  )
+  const balance = await mafraq('balance', 'wallet:amal', '--json', ...here())
+  expect(JSON.parse(balance.out)).toMatchObject([
+    { balance: '10.500', 'set aside': '1.500', available: '9.000' },
+  ])
+  const posting = await mafraq('posting', 'h1', '--json', ...here())
+  expect(JSON.parse(posting.out)).toMatchObject([
+    { kind: 'authorize', account: 'wallet:amal', layer: 'pending', debit: '1.500', meta: 'rrn=1' },
+    { account: 'merchant:1', credit: '1.500' },
+  ])
+  expect((await mafraq('posting', 'h2', ...here())).code).toBe(3)
+  expect((await mafraq('holds', 'nobody', ...here())).code).toBe(3)
 })
 
 test('tampering exits with 1 and names the place', async () => {
