@@ -63,16 +63,20 @@ function readHex(table: Table, bytes: Buffer, at: number, into: number): boolean
   return true
 }
 
-/** Writes `words` at `at`, with the announcements of the further bitmaps needed. Their number is known before. */
-export function writeBitmaps(table: Table, writer: Writer, at: number, bitmaps: number): void {
+/** Writes the bitmaps of `elements`, which are ascending, with the announcements of the further ones that they need. */
+export function writeBitmaps(writer: Writer, elements: readonly number[]): void {
+  const { hex, digitOf } = writer.table.bitmap
+  const last = elements.at(-1) ?? 0
+  const bitmaps = last > 128 ? 3 : last > 64 ? 2 : 1
+  clearWords()
+  for (const de of elements) words[(de - 1) >> 5]! |= 0x80000000 >>> ((de - 1) & 31)
   if (bitmaps > 1) words[0]! |= 0x80000000
   if (bitmaps > 2) words[2]! |= 0x80000000
-  const { hex, digitOf } = table.bitmap
+  writer.need(bitmaps * (hex ? 16 : 8), 'bitmap')
   const { buffer } = writer
-  let to = at
   for (let word = 0; word < bitmaps * 2; word++) {
     const value = words[word]!
-    if (!hex) for (let shift = 24; shift >= 0; shift -= 8) buffer[to++] = value >>> shift
-    else for (let shift = 28; shift >= 0; shift -= 4) buffer[to++] = digitOf[(value >>> shift) & 15]!
+    if (!hex) for (let shift = 24; shift >= 0; shift -= 8) buffer[writer.at++] = value >>> shift
+    else for (let shift = 28; shift >= 0; shift -= 4) buffer[writer.at++] = digitOf[(value >>> shift) & 15]!
   }
 }

@@ -1,4 +1,5 @@
 import { factsOf } from './facts.ts'
+import { piecesOf } from './piece.ts'
 import { noPlans } from './plan.ts'
 import type { Row } from './row.ts'
 import { making, packing, type Table } from './table.ts'
@@ -13,6 +14,7 @@ export function tableOfRows(rows: readonly Row[], whole: Whole): Table {
   return {
     ...whole,
     facts: Int32Array.from(rows.flatMap(factsOf)),
+    pieces: piecesOf(rows, whole.allowed),
     plans: noPlans(),
     lengthKind: small((row) => row.lengthKind),
     lengthBytes: small((row) => row.lengthBytes),
@@ -21,8 +23,6 @@ export function tableOfRows(rows: readonly Row[], whole: Whole): Table {
     min: wide((row) => row.min),
     max: wide((row) => row.max),
     check: wide((row) => row.check),
-    lowest: small((row) => row.lowest),
-    highest: small((row) => row.highest),
     padSide: small((row) => row.padSide),
     padNibble: small((row) => row.padNibble),
     making: small((row) => row.making),

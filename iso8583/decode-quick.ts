@@ -5,7 +5,7 @@ import type { Irregularity } from './message.ts'
 import { placeOf } from './place.ts'
 import { numbersPerStep, planOf, step } from './plan.ts'
 import { readRow } from './read.ts'
-import { arePacked, areWithin, bench, benchBytes, benchView } from './scan.ts'
+import { areAllowed, arePacked, areWithin, bench, benchBytes, benchView } from './scan.ts'
 import { fact, factsPerRow, lengthKind, shape, type Table } from './table.ts'
 
 const regular: readonly Irregularity[] = Object.freeze([])
@@ -81,13 +81,7 @@ function isRight({ allowed, facts }: Table, start: number, end: number, row: num
   const under = facts[row + fact.under]!
   if (under !== 0)
     return areWithin(benchView, start, end, facts[row + fact.flip]!, facts[row + fact.over]!, under)
-  const check = facts[row + fact.check]!
-  let flags = 1
-  let index = start
-  for (; index < end - 1; index += 2)
-    flags &= allowed[check + bench[index]!]! & allowed[check + bench[index + 1]!]!
-  if (index < end) flags &= allowed[check + bench[index]!]!
-  return flags === 1
+  return areAllowed(allowed, facts[row + fact.check]!, bench, start, end)
 }
 
 /** The number that the ASCII digits on the bench say, or -1. */

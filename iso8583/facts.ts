@@ -18,13 +18,9 @@ export function factsOf(row: Row): number[] {
   facts[fact.lengthBytes] = row.lengthBytes
   facts[fact.lengthKind] = row.lengthKind
   facts[fact.check] = row.check
-  facts[fact.lowest] = row.lowest
-  facts[fact.highest] = row.highest
   facts[fact.flip] = range?.flip ?? 0
   facts[fact.over] = range?.over ?? 0
   facts[fact.under] = range?.under ?? 0
-  if (row.packing === packing.nibbles || row.charset === 0)
-    facts[fact.writes] = row.making === making.amount ? 1 : row.making === making.bytes ? 0 : 2
   return facts
 }
 

@@ -3,6 +3,7 @@ import { DecodedMessage } from './decoded.ts'
 import { type Dump, dump } from './dump.ts'
 import { IsoCodecError } from './error.ts'
 import type { FieldValue, Message, MessageBody } from './message.ts'
+import { safeName } from './safe-name.ts'
 import { elementsMax, making, type Table } from './table.ts'
 
 /** The clear dump of a message, for a person who asked for it. Never for a log. */
@@ -37,7 +38,7 @@ export function bodyFromJson(codec: Codec, json: unknown): MessageBody {
     if (!/^\d{1,3}$/.test(key) || de > elementsMax) {
       throw new IsoCodecError({
         code: 'FIELD_NOT_IN_SPEC',
-        path: /^\d{1,9}$/.test(key) ? key : 'fields',
+        path: /^\d{1,6}$/.test(key) ? key : `fields.${safeName(key)}`,
         dialect: codec.name,
       })
     }
@@ -96,7 +97,7 @@ function partsFrom(
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return wrong(path)
   const out = Object.create(null) as Record<string, FieldValue>
   for (const [name, part] of Object.entries(json)) {
-    out[name] = read(name, part, `${path}.${/^\w{1,16}(#\d{1,3})?$/.test(name) ? name : '?'}`)
+    out[name] = read(name, part, `${path}.${safeName(name)}`)
   }
   return out
 }

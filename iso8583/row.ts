@@ -12,6 +12,7 @@ export interface Row {
   min: number
   max: number
   check: number
+  /** First and last of the allowed bytes where these lie side by side, which they mostly do; else 1 and 0. */
   lowest: number
   highest: number
   padSide: number

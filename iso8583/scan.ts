@@ -76,3 +76,18 @@ export function arePacked(view: DataView, start: number, next: number): boolean 
   }
   return (sign & 0x88888888) === 0
 }
+
+/** Whether each byte has its flag set in `allowed`, from `check` on. */
+export function areAllowed(
+  allowed: Uint8Array,
+  check: number,
+  bytes: Uint8Array,
+  start: number,
+  next: number,
+): boolean {
+  let flags = 1
+  let at = start
+  for (; at < next - 1; at += 2) flags &= allowed[check + bytes[at]!]! & allowed[check + bytes[at + 1]!]!
+  if (at < next) flags &= allowed[check + bytes[at]!]!
+  return flags === 1
+}

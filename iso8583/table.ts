@@ -1,6 +1,7 @@
 import type { Sensitivity, Settings } from './dialect.ts'
 import type { IsoCodecErrorCode } from './error.ts'
 import type { FieldValue } from './message.ts'
+import type { Piece } from './piece.ts'
 
 /**
  * A compiled dialect: columns of small numbers, one row a field. Row 0 is the MTI, rows 1 to 192 are the data
@@ -21,6 +22,8 @@ export interface Table {
 
   /** What the short ways through the loops need of each row, side by side: see `fact`. */
   readonly facts: Int32Array
+  /** What the short ways of writing need of each row. */
+  readonly pieces: readonly Piece[]
   /** How messages are walked, by their bitmaps. What a peer sends decides what is kept here, and so it is kept few. */
   readonly plans: (Plan | undefined)[]
   readonly lengthKind: Uint8Array
@@ -35,9 +38,6 @@ export interface Table {
   /** Where in `allowed` the row's 256 flags begin; 0: every byte is allowed. */
   readonly check: Int32Array
   readonly allowed: Uint8Array
-  /** First and last of the allowed bytes where these lie side by side, which they mostly do; else 1 and 0. */
-  readonly lowest: Uint8Array
-  readonly highest: Uint8Array
   /** Of an odd count of nibbles: 1 the pad is on the left, 2 on the right. */
   readonly padSide: Uint8Array
   readonly padNibble: Uint8Array
@@ -119,14 +119,10 @@ export const fact = {
   lengthBytes: 4,
   lengthKind: 5,
   check: 6,
-  lowest: 7,
-  highest: 8,
-  /** The same range for four bytes at once: see `WordRange`. `under` is 0 where there is no such sum. */
-  flip: 9,
-  over: 10,
-  under: 11,
-  /** 1: an amount; 2: text in ASCII or digits; 0: neither. What the short way may write. */
-  writes: 12,
+  /** The range of the allowed bytes for four at once: see `WordRange`. `under` is 0 where there is no such sum. */
+  flip: 7,
+  over: 8,
+  under: 9,
 } as const
 
 export const factsPerRow = 16

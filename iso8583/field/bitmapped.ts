@@ -1,6 +1,7 @@
 import { cursor, isFaulty, wrong } from '../cursor.ts'
 import type { FieldValue } from '../message.ts'
 import { readRow } from '../read.ts'
+import { safeName } from '../safe-name.ts'
 import type { Nested, Source, Table, Writer } from '../table.ts'
 import { isParts } from './nested.ts'
 import { partOf } from './positional.ts'
@@ -66,8 +67,8 @@ export class Bitmapped implements Nested {
     writer.at += this.#size()
     for (const name of Object.keys(value)) {
       const row = this.#rows.get(Number(name))
-      if (row === undefined)
-        return writer.fail('FIELD_NOT_IN_SPEC', `${path}.${/^\d{1,3}$/.test(name) ? name : '?'}`)
+      if (row === undefined || String(Number(name)) !== name)
+        return writer.fail('FIELD_NOT_IN_SPEC', `${path}.${safeName(name)}`)
       writer.row(row, value[name]!, `${path}.${name}`)
       bitmap[(Number(name) - 1) >> 3]! |= 0x80 >> ((Number(name) - 1) & 7)
     }

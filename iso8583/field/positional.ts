@@ -2,6 +2,7 @@ import { cursor, isFaulty, wrong } from '../cursor.ts'
 import { mask } from '../mask.ts'
 import type { FieldValue } from '../message.ts'
 import { readRow } from '../read.ts'
+import { safeName } from '../safe-name.ts'
 import { valueOf } from '../source.ts'
 import type { Nested, Source, Table, Writer } from '../table.ts'
 import { isParts } from './nested.ts'
@@ -51,7 +52,8 @@ export class Positional implements Nested {
   write(writer: Writer, value: FieldValue, path: string): void {
     if (!isParts(value)) return writer.fail('VALUE_WRONG_TYPE', path)
     for (const name of Object.keys(value)) {
-      if (!this.#parts.some((part) => part.name === name)) writer.fail('FIELD_NOT_IN_SPEC', `${path}.${name}`)
+      if (!this.#parts.some((part) => part.name === name))
+        writer.fail('FIELD_NOT_IN_SPEC', `${path}.${safeName(name)}`)
     }
     let ended = false
     for (const { name, row, optional } of this.#parts) {

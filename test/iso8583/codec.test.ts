@@ -2,12 +2,17 @@ import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import {
   bodyOf,
+  type Codec,
   compile,
+  digits,
+  extend,
   type FieldValue,
   IsoCodecError,
   iso87Ascii,
   iso87AsciiHex,
   iso87Bcd,
+  iso87Ebcdic,
+  iso93Bcd,
   type Message,
 } from '../../iso8583/iso8583.ts'
 import { pan, purchase, track2 } from './messages.ts'
@@ -197,4 +202,115 @@ test('tags read come out as they came in: order, repetition and long forms of le
   const message = bcd.decode(bytes)
   expect(Object.keys(message.reveal(55) as object)).toContain('82#2')
   expect(bcd.encode(bodyOf(message) as never).equals(bytes)).toBe(true)
+})
+
+test.each([
+  ['193', '193'],
+  ['0', '0'],
+  ['1', '1'],
+  ['2.5', 'fields.?'],
+  ['002', '002'],
+  ['-3', 'fields.?'],
+  ['stan', 'fields.stan'],
+  ['__proto__', 'fields.__proto__'],
+  ['constructor', 'fields.constructor'],
+  ['toString', 'fields.toString'],
+  [pan, 'fields.?'],
+  [track2, 'fields.?'],
+])(
+  'encoding refuses a body with the key %#, which is no element, and says it only where it is a word',
+  (key, path) => {
+    const sound = { 3: '000000', 11: '000001' }
+    const body = (fields: object): never => ({ mti: '0200', fields }) as never
+    // Once the kind is known, the key takes the place of an element or stands beside them.
+    ascii.encode(body(sound))
+    ascii.encode(body({ ...sound, 41: 'TERM0001' }))
+    const odd = JSON.parse(`{"3":"000000","11":"000001","${key}":"000002"}`) as object
+    const error = failure(() => ascii.encode(body(odd)))
+    expect(error).toMatchObject({ code: 'FIELD_NOT_IN_SPEC', path })
+    expect(error.message).not.toMatch(/000002|\d{7}/)
+  },
+)
+
+test('a key without a value is as if it were not there, whatever its name, also where the kind is known', () => {
+  const plain = ascii.encode({ mti: '0200', fields: { 3: '000000', 11: '000001' } })
+  for (const fields of [
+    { 3: '000000', 11: '000001', 41: undefined },
+    { 3: '000000', 4: undefined, 11: '000001', stan: undefined },
+    Object.assign(Object.create({ 12: '120000' }) as object, { 3: '000000', 11: '000001' }),
+  ])
+    for (let turn = 0; turn < 2; turn++)
+      expect(ascii.encode({ mti: '0200', fields } as never).equals(plain)).toBe(true)
+  const [without, withIt] = [{ 11: '000001' }, { 3: '000000', 11: '000001' }].map((fields) =>
+    ascii.encode({ mti: '0200', fields }),
+  )
+  // As many keys as the kind just written, and another element among them.
+  expect(
+    ascii.encode({ mti: '0200', fields: { 3: undefined, 11: '000001' } } as never).equals(without!),
+  ).toBe(true)
+  expect(withIt!.equals(plain)).toBe(true)
+})
+
+test.each([iso87Ascii, iso87AsciiHex, iso87Bcd, iso87Ebcdic, iso93Bcd])(
+  '$name writes a message of a known kind as it wrote the first of the kind, and refuses the same values',
+  (dialect) => {
+    const fields = { ...purchase().fields }
+    if (dialect.version !== '1987')
+      for (const de of [12, 22, 25, 43, 55]) delete (fields as Record<number, unknown>)[de]
+    const codec = compile(dialect)
+    const body = { mti: '0200', fields }
+    const first = codec.encode(body as never)
+    expect(codec.encode(body as never).equals(first)).toBe(true)
+    for (const de of Object.keys(fields).map(Number))
+      for (const value of [
+        '',
+        'x',
+        '\u0130\u0131',
+        '9'.repeat(1000),
+        'é'.repeat(30),
+        -1n,
+        10n ** 20n,
+        7,
+        null,
+        {},
+      ]) {
+        const wrong = { mti: '0200', fields: { ...fields, [de]: value } } as never
+        const outcome = (codec: Codec<never>) => {
+          try {
+            return codec.encode(wrong).toString('hex')
+          } catch (error) {
+            if (!(error instanceof IsoCodecError)) throw error
+            return error.message
+          }
+        }
+        // A codec that has written nothing yet goes the careful way.
+        expect(outcome(codec as never), `DE${de}`).toBe(outcome(compile(dialect) as never))
+      }
+  },
+)
+
+test("a dialect's own rule may encode another message while one is being encoded", () => {
+  const inner = { mti: '0800', fields: { 7: '1122020304', 11: '000001', 70: '301' } }
+  const refine = {
+    '~standard': {
+      version: 1,
+      vendor: 'test',
+      validate: (value: unknown) => (nested.encode(inner).length > 0 ? { value } : { issues: [{}] }),
+    },
+  } as const
+  const nested: Codec<never> = compile(
+    extend(iso87Ascii, { name: 'asks-itself', fields: { 3: digits(6, { refine }) } }),
+  ) as never
+  const body = { mti: '0200', fields: { 3: '000000', 11: '000002', 41: 'TERM0001', 102: '1' } }
+  for (let turn = 0; turn < 2; turn++)
+    expect(bodyOf(ascii.decode(nested.encode(body as never)))).toEqual(body)
+})
+
+test('messages do not run into each other where a slab ends', () => {
+  const bodies = Array.from({ length: 300 }, (_, nth) => ({
+    mti: '0200',
+    fields: { 11: String(nth).padStart(6, '0'), 48: 'x'.repeat((nth * 37) % 999 || 1), 62: 'y'.repeat(900) },
+  }))
+  const written = bodies.map((body) => ascii.encode(body))
+  written.forEach((bytes, nth) => expect(bodyOf(ascii.decode(bytes))).toEqual(bodies[nth]))
 })

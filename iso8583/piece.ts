@@ -1,0 +1,115 @@
+import { byteOf, charsets } from './charset.ts'
+import { bytesMaxOf, type Row } from './row.ts'
+import { wordRange } from './scan.ts'
+import { writeLength } from './write-length.ts'
+import { counting, lengthKind, making, packing } from './table.ts'
+
+/**
+ * Short ways of writing a value: none; ASCII characters that lie side by side; characters that lie anywhere in their
+ * charset; packed digits; an amount as ASCII digits, and packed; bytes.
+ */
+export const way = {
+  range: 0,
+  flags: 1,
+  mapped: 2,
+  packed: 3,
+  digits: 4,
+  packedDigits: 5,
+  bytes: 6,
+  none: 7,
+} as const
+
+/** What writing needs of a row, side by side: with elements of a few bytes each, it is the look-ups that cost. */
+export interface Piece {
+  /** See `way`. */
+  readonly way: number
+  /** In digits, characters or bytes; never 0. */
+  readonly min: number
+  readonly max: number
+  /** With the length. */
+  readonly bytesMax: number
+  /** Of the length, at most four; and for each size the bytes of the length as one number. */
+  readonly lengthBytes: number
+  readonly lengths: Int32Array
+  /** First and last character of a range, and the same for four bytes at once: see `WordRange`. */
+  readonly lowest: number
+  readonly highest: number
+  readonly over: number
+  readonly under: number
+  /** For the code of each character its byte, and 1 where it is allowed. */
+  readonly byteOf: Uint8Array
+  readonly allowed: Uint8Array
+}
+
+/** Longer values are rare, and written the careful way. */
+const lengthMax = 999
+
+/** `allowed`: the flags of all alphabets by byte, as in a table. */
+export function piecesOf(rows: readonly Row[], allowed: Uint8Array): readonly Piece[] {
+  const flags = new Map<string, Uint8Array>()
+  const byRow = new Map<Row, Piece>()
+  return rows.map((row) => {
+    const key = `${row.charset} ${row.check}`
+    const byCode = flags.get(key) ?? byteOf[charsets[row.charset]!].map((byte) => allowed[row.check + byte]!)
+    flags.set(key, byCode)
+    const piece = byRow.get(row) ?? pieceOf(row, byCode)
+    byRow.set(row, piece)
+    return piece
+  })
+}
+
+function pieceOf(row: Row, allowed: Uint8Array): Piece {
+  const range = wordRange(row.lowest, row.highest)
+  return {
+    way: wayOf(row),
+    min: Math.max(1, row.min),
+    max: row.max,
+    bytesMax: bytesMaxOf(row),
+    lengthBytes: row.lengthBytes,
+    lengths: lengthsOf(row),
+    lowest: row.lowest,
+    highest: row.highest,
+    over: range?.over ?? 0,
+    under: range?.under ?? 0,
+    byteOf: byteOf[charsets[row.charset]!],
+    allowed,
+  }
+}
+
+function wayOf(row: Row): number {
+  if (row.nested !== 0 || row.counting !== counting.units || row.refine !== undefined) return way.none
+  if (row.lengthKind !== lengthKind.fixed && row.max > lengthMax) return way.none
+  if (row.making === making.bytes) return way.bytes
+  // A double holds 15 digits exactly.
+  const isShortAmount = row.lengthKind === lengthKind.fixed && row.max <= 15
+  if (row.packing === packing.nibbles) {
+    // A left pad of 0 is a digit like others.
+    if (row.padSide !== 1 || row.padNibble !== 0) return way.none
+    if (row.making === making.amount) return isShortAmount ? way.packedDigits : way.none
+    return row.making === making.text ? way.packed : way.none
+  }
+  if (row.making === making.amount) return isShortAmount && row.charset === 0 ? way.digits : way.none
+  if (row.making !== making.text && row.making !== making.ebcdic) return way.none
+  // Where any byte is allowed, those above 0x7f are not what UTF-8 makes of their characters.
+  if (row.charset !== 0 || row.check === 0) return way.mapped
+  return wordRange(row.lowest, row.highest) !== undefined ? way.range : way.flags
+}
+
+const noLengths = new Int32Array(0)
+/** One table for all rows with lengths of one writing and size. */
+const tables = new Map<string, Int32Array>()
+
+function lengthsOf({ lengthKind: kind, lengthBytes, max }: Row): Int32Array {
+  if (kind === lengthKind.fixed || max > lengthMax) return noLengths
+  const key = `${kind} ${lengthBytes}`
+  const known = tables.get(key)
+  if (known !== undefined) return known
+  const table = new Int32Array(lengthMax + 1)
+  const bytes = Buffer.alloc(lengthBytes)
+  for (let count = 0; count <= lengthMax; count++) {
+    writeLength(bytes, kind, 0, lengthBytes, count)
+    table[count] = bytes.readUIntBE(0, lengthBytes)
+  }
+  tables.set(key, table)
+  return table
+}
