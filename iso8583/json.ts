@@ -30,6 +30,12 @@ export function bodyFromJson(codec: Codec, json: unknown): MessageBody {
   }
   if (typeof json !== 'object' || json === null) return wrong('')
   const { mti, fields } = json as { mti?: unknown; fields?: unknown }
+  if (mti === undefined || fields === undefined)
+    throw new IsoCodecError({
+      code: 'VALUE_MISSING',
+      path: mti === undefined ? 'mti' : 'fields',
+      dialect: codec.name,
+    })
   if (typeof mti !== 'string') return wrong('mti')
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return wrong('fields')
   const out: Record<number, FieldValue> = {}

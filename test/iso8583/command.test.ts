@@ -72,6 +72,8 @@ test('a message that is wrong is an error object and exit code 1', async () => {
   const { code, out } = await run('decode', '--dialect', 'iso87-bcd', '--json', hex.slice(0, 60))
   expect(code).toBe(1)
   expect(JSON.parse(out)).toEqual({ error: { code: 'TRUNCATED', path: '7', offset: 28, need: 5, have: 2 } })
+  const { err } = await run('decode', '--dialect', 'iso87-bcd', hex.slice(0, 60))
+  expect(err).toBe('DE7 needs 5 bytes at offset 28, 2 left (dialect iso87-bcd)\n')
 })
 
 test('a body that cannot be encoded is an error object that does not say the value', async () => {
@@ -88,6 +90,11 @@ test.each([
   ['a message that is not hexadecimal', ['decode', '--dialect', 'iso87-bcd', 'xyz']],
   ['half a byte', ['decode', '--dialect', 'iso87-bcd', '020']],
   ['no message', ['decode', '--dialect', 'iso87-bcd']],
+  ['a message and a file', ['decode', '--dialect', 'iso87-bcd', '--file', 'x', hex]],
+  ['a file that is not there', ['decode', '--dialect', 'iso87-bcd', '--file', '/nowhere/at-all']],
+  ['vectors that are not there', ['kat', '/nowhere/at-all']],
+  ['vectors that are none', ['kat', 'package.json']],
+  ['vectors that are not JSON', ['kat', 'README.md']],
 ])('%s is a wrong call', async (_what, args) => {
   const { code, err } = await run(...args)
   expect(code).toBe(2)

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
@@ -15,6 +15,7 @@ import {
   revealJson,
 } from '../../../iso8583/iso8583.ts'
 import type { Catalogue } from './catalogue.ts'
+import { fileOf, wrongCall } from './input.ts'
 import { print } from './messages.ts'
 
 interface Vector {
@@ -48,7 +49,7 @@ export function katCommand(catalogue: Catalogue): Command {
     .option('--json', 'one JSON object')
     .argument('<file>', 'the vectors')
     .action((file: string, options: { readonly dialects?: string; readonly json?: true }) => {
-      const { vectors } = JSON.parse(readFileSync(file, 'utf8')) as { readonly vectors: readonly Vector[] }
+      const vectors = vectorsOf(file)
       const folder = options.dialects ?? dialectsOfVectors
       const run = new Run(catalogue, folder)
       const verdicts = vectors.map((vector) => ({ id: vector.id, verdict: run.judge(vector) }))
@@ -67,6 +68,17 @@ export function katCommand(catalogue: Catalogue): Command {
       }
       if (counts.failed > 0) process.exitCode = 1
     })
+}
+
+function vectorsOf(file: string): readonly Vector[] {
+  const text = fileOf(file).toString()
+  try {
+    const { vectors } = JSON.parse(text) as { readonly vectors?: unknown }
+    if (Array.isArray(vectors)) return vectors as readonly Vector[]
+  } catch {
+    return wrongCall(`${file} is not JSON.`)
+  }
+  return wrongCall(`${file} has no list of vectors.`)
 }
 
 class Run {

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { bodyFromJson, type Codec, IsoCodecError, revealJson } from '../../../iso8583/iso8583.ts'
 import type { Catalogue } from './catalogue.ts'
-import { bytesOf, inputOptions, type InputOptions, wrongCall } from './input.ts'
+import { bytesOf, fileOf, inputOptions, type InputOptions, wrongCall } from './input.ts'
 
 interface DecodeOptions extends InputOptions {
   readonly dialect: Codec
@@ -34,10 +34,10 @@ export function encodeCommand(catalogue: Catalogue): Command {
     .description('a message from JSON as hexadecimal')
     .addOption(dialectOption(catalogue))
     .option('--json', 'errors on one line')
-    .argument('<json>', '{"mti": "0800", "fields": {"7": "1122020304", …}}')
+    .argument('<json>', '{"mti": "0800", "fields": {"7": "1122020304", …}}; - is standard input')
     .action((json: string, options: EncodeOptions) => {
       try {
-        const body = bodyFromJson(options.dialect, parsed(json))
+        const body = bodyFromJson(options.dialect, parsed(json === '-' ? fileOf('-').toString() : json))
         process.stdout.write(`${options.dialect.encode(body).toString('hex').toUpperCase()}\n`)
       } catch (error) {
         if (!(error instanceof IsoCodecError)) throw error
@@ -56,9 +56,10 @@ export function print(value: unknown, { json }: { readonly json?: true }): void 
   process.stdout.write(`${JSON.stringify(value, null, json ? 0 : 2)}\n`)
 }
 
-/** What is wrong with the message: the command did its work, and the answer is no. */
+/** What is wrong with the message: the command did its work, and the answer is no. A person is told in a sentence too. */
 export function fail(error: IsoCodecError, options: { readonly json?: true }): void {
   const { code, path, offset, need, have } = error
+  if (!options.json) process.stderr.write(`${error.message}\n`)
   print({ error: { code, path, offset, need, have } }, options)
   process.exitCode = 1
 }
