@@ -1,10 +1,13 @@
+import { dualMessage } from '../connectors/wording.ts'
 import { openNetwork } from '../simulators/network/network.ts'
 import { runSimulator } from '../simulators/process.ts'
 import { networkNamed } from './networks.ts'
 
 // `node bin/simulator-network.ts --config FILE`
 await runSimulator('network', async (config, log) => {
-  const network = await openNetwork(config, await networkNamed(config.text('network')))
+  const profile = await networkNamed(config.text('network'))
+  const messages = profile.wording === dualMessage ? 'dual' : 'single'
+  const network = await openNetwork(config, { ...profile, messages })
   if (network.replayed > 0) log({ text: 'balances rebuilt from the book', lines: network.replayed })
   return {
     ready: {

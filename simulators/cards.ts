@@ -10,8 +10,8 @@ export interface TestCard {
   /** DE14: YYMM. */
   readonly expiry: string
   readonly openingBalanceMinor: bigint
-  /** Who holds the account; `none` has no route here and is for the answer 15. */
-  readonly network: 'knet' | 'none'
+  /** Behind which network its account is; `none` has no route here and is for the answer 15. */
+  readonly network: string
   /** The most one purchase may take (answer 61 above it). */
   readonly limitMinor?: bigint
   /** Answered whatever is asked. */
@@ -74,11 +74,28 @@ const named: readonly TestCard[] = [
     limitMinor: 5_000n,
     purpose: 'above KWD 5.000: over the limit, 61',
   },
-  // Numbers that card processors publish for testing (docs.stripe.com/testing and others). Nothing routes them here.
+  // Numbers that card processors publish for testing (docs.stripe.com/testing and others), one range for each network.
+  foreign('visa', '4242424242424242'),
+  foreign('mastercard', '5105105105105100'),
+  // A part of the test prefix that stands for a bank whose own host answers.
+  foreign('issuer-host', `${knetTestPrefix}7700000001`),
+  // More of the published ones. Nothing routes them here.
   unrouted('visa', '4111111111111111'),
   unrouted('mastercard', '5555555555554444'),
   unrouted('discover', '6011111111111117'),
 ]
+
+function foreign(network: string, pan: string): TestCard {
+  return {
+    name: `${network}-approved`,
+    pan,
+    pin: '1234',
+    expiry: '3009',
+    openingBalanceMinor: 100_000_000_000n,
+    network,
+    purpose: `approves, behind ${network}`,
+  }
+}
 
 function unrouted(name: string, pan: string): TestCard {
   return {

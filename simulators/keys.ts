@@ -86,6 +86,7 @@ export function decryptPin(
   key: TestKey,
   { block, pan }: { block: Uint8Array; pan: string },
 ): string | undefined {
+  if (block.length === 16) return pinOfBlock4(key, block, pan)
   if (block.length !== 8) return undefined
   return pinOfBlock0(tripleDes(key.value, block, 'decrypt'), pan)
 }
@@ -106,6 +107,29 @@ export function pinOfBlock0(block: Uint8Array, pan: string): string | undefined 
   const filler = field.slice(2 + length)
   if (!field.startsWith('0') || length < 4 || length > 12) return undefined
   return /^[0-9]+$/.test(pin) && /^f*$/.test(filler) ? pin : undefined
+}
+
+/**
+ * ISO 9564-1 format 4 under an AES key: the PIN field, encrypted, exclusive-ored with the field of the card number, and
+ * encrypted again.
+ */
+function pinOfBlock4(key: TestKey, block: Uint8Array, pan: string): string | undefined {
+  if (!key.algorithm.startsWith('AES')) return undefined
+  const field = aesBlock(key.value, xor(aesBlock(key.value, block), panField4(pan))).toString('hex')
+  const length = Number.parseInt(field.charAt(1), 16)
+  const pin = field.slice(2, 2 + length)
+  if (!field.startsWith('4') || length < 4 || length > 12) return undefined
+  return /^[0-9]+$/.test(pin) && /^a*$/.test(field.slice(2 + length, 16)) ? pin : undefined
+}
+
+/** One digit for how many more than twelve there are, the number, zeros. */
+function panField4(pan: string): Buffer {
+  return Buffer.from(`${Math.max(0, pan.length - 12)}${pan.padStart(12, '0')}`.padEnd(32, '0'), 'hex')
+}
+
+function aesBlock(key: Buffer, block: Uint8Array): Buffer {
+  const decipher = createDecipheriv(`aes-${key.length * 8}-ecb`, secret(key), null).setAutoPadding(false)
+  return Buffer.concat([decipher.update(block), decipher.final()])
 }
 
 /** ISO/IEC 9797-1 MAC algorithm 3 with DES, padding method 1 (zeros, none when the data fills its blocks). */

@@ -5,7 +5,7 @@ import {
   type FieldValue,
   IsoCodecError,
   type Link,
-  type Message,
+  type MessageBody,
   sealedPart,
 } from '../../iso8583/iso8583.ts'
 import type { Book } from '../book.ts'
@@ -14,12 +14,14 @@ import { decryptPin, seal, sealHolds, type TestKey } from '../keys.ts'
 import type { Behaviour } from './behaviour.ts'
 import type { NetworkLine, RequestName } from './book-lines.ts'
 import type { Counts } from './counts.ts'
+import type { Heard, Hearing } from './hearing.ts'
 import { type Answered, isVerification, type Issuer, type PurchaseAsked } from './issuer.ts'
 
 /** What the desks of one network share. */
 export interface Network {
   readonly name: string
   readonly codec: Codec
+  readonly hearing: Hearing
   readonly keys: { readonly pin: TestKey; readonly mac: TestKey }
   readonly issuer: Issuer
   readonly book: Book
@@ -49,7 +51,7 @@ export class Desk {
 
   async receive(body: Buffer): Promise<void> {
     if (this.#network.behaviour().deaf) return
-    const message = await this.#decoded(body)
+    const message = await this.#heard(body)
     if (message === undefined) return
     if (message.mti.startsWith('08')) {
       // An 0810 answers our own sign-off, and needs nothing.
@@ -79,23 +81,25 @@ export class Desk {
     const stan = this.#managementStan.toString().padStart(6, '0')
     const transmittedAt = new Date().toISOString().slice(5, 19).replace(/[-:T]/g, '')
     const fields = { 7: transmittedAt, 11: stan, 70: managementCodes.signOff }
-    await this.#link.send(this.#network.codec.encode({ mti: '0800', fields }))
+    await this.#say({ mti: '0800', fields }, undefined)
   }
 
-  async #decoded(body: Buffer): Promise<Message | undefined> {
+  async #heard(body: Buffer): Promise<Heard | undefined> {
+    const { codec, hearing } = this.#network
     try {
-      return this.#network.codec.decode(body)
+      return hearing.hear(codec.decode(body))
     } catch (error) {
       if (!(error instanceof IsoCodecError)) throw error
       this.#network.counts.malformed++
       // Without DE11 nobody could tell what is being refused.
-      if (error.partial?.has(11) === true) await this.#answer(error.partial, { 39: '30' })
+      const read = error.partial
+      if (read?.has(11) === true) await this.#answer(hearing.hear(read), { 39: '30' })
       return undefined
     }
   }
 
-  async #manage(message: Message): Promise<void> {
-    const { counts, codec, behaviour } = this.#network
+  async #manage(message: Heard): Promise<void> {
+    const { counts, behaviour } = this.#network
     const { noEcho, refuseSignOn } = behaviour()
     if (noEcho) return
     const code = message.text(70)
@@ -107,16 +111,20 @@ export class Desk {
     } else if (code === managementCodes.signOff) this.#signedOn = false
     else if (code === managementCodes.echo) counts.echoes++
     else responseCode = '12'
-    const fields = { ...echoed(message, [7, 11, 70]), 39: responseCode }
-    await this.#link.send(codec.encode({ mti: '0810', fields }))
+    await this.#say({ mti: '0810', fields: { 39: responseCode } }, message)
   }
 
-  #sealHolds(message: Message): boolean {
-    const part = sealedPart(this.#network.codec, message)
+  async #say(body: MessageBody, to: Heard | undefined): Promise<void> {
+    const { codec, hearing } = this.#network
+    await this.#link.send(codec.encode(hearing.say(body, to)))
+  }
+
+  #sealHolds(message: Heard): boolean {
+    const part = sealedPart(this.#network.codec, message.wire)
     return part !== undefined && sealHolds(this.#network.keys.mac, part.data, part.mac)
   }
 
-  async #purchase(message: Message): Promise<void> {
+  async #purchase(message: Heard): Promise<void> {
     const { counts, issuer } = this.#network
     const { refuse } = this.#network.behaviour()
     const asked = this.#asked(message)
@@ -143,7 +151,7 @@ export class Desk {
   }
 
   /** The elements that a purchase must have, or undefined. */
-  #asked(message: Message): PurchaseAsked | undefined {
+  #asked(message: Heard): PurchaseAsked | undefined {
     const pan = panOf(message)
     const name = nameOf(message)
     const [amountMinor, currency, processingCode] = [message.amount(4), message.text(49), message.text(3)]
@@ -163,7 +171,7 @@ export class Desk {
     }
   }
 
-  #pin(message: Message, pan: string): string | undefined {
+  #pin(message: Heard, pan: string): string | undefined {
     const block = message.reveal(52)
     if (!(block instanceof Uint8Array)) return undefined
     const pin = decryptPin(this.#network.keys.pin, { block, pan })
@@ -172,7 +180,7 @@ export class Desk {
   }
 
   /** The answer, in the manner that the amount asks for. */
-  async #tell(message: Message, answered: Answered, outcome: AmountOutcome | undefined): Promise<void> {
+  async #tell(message: Heard, answered: Answered, outcome: AmountOutcome | undefined): Promise<void> {
     const { counts, lateMs, behaviour } = this.#network
     const { silent, delayMs } = behaviour()
     const manner = outcome?.answer ?? 'once'
@@ -213,7 +221,7 @@ export class Desk {
     }
   }
 
-  async #reversal(message: Message): Promise<void> {
+  async #reversal(message: Heard): Promise<void> {
     const { counts, issuer, behaviour, name: network } = this.#network
     const { silentReversals, delayMs } = behaviour()
     const name = nameOf(message)
@@ -253,7 +261,7 @@ export class Desk {
   }
 
   #stamp(
-    message: Message,
+    message: Heard,
     name: RequestName,
   ): { at: number; amountMinor: string; currency: string } & RequestName {
     const amountMinor = (message.amount(4) ?? 0n).toString()
@@ -269,9 +277,9 @@ export class Desk {
     return this.#network.book.settled()
   }
 
-  async #answer(message: Message, fields: Fields, sealing: 'good' | 'wrong' = 'good'): Promise<void> {
-    const { codec, keys, behaviour } = this.#network
-    const body = { mti: answerMti(message.mti), fields: { ...echoed(message, echoedElements), ...fields } }
+  async #answer(message: Heard, fields: Fields, sealing: 'good' | 'wrong' = 'good'): Promise<void> {
+    const { codec, hearing, keys, behaviour } = this.#network
+    const body = hearing.say({ mti: answerMti(message.mti), fields }, message)
     const bytes = await encodeSealed(codec, body, (data) => {
       const mac = seal(keys.mac, data)
       if (sealing === 'wrong' || behaviour().badSeal) mac[0]! ^= 0xff
@@ -285,29 +293,18 @@ export class Desk {
 /** DE70 in generic use. */
 const managementCodes = { signOn: '001', signOff: '002', echo: '301' } as const
 
-const echoedElements = [3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49] as const
-
-function echoed(message: Message, elements: readonly number[]): Fields {
-  const fields: Fields = {}
-  for (const de of elements) {
-    const value = message.reveal(de)
-    if (value !== undefined) fields[de] = value
-  }
-  return fields
-}
-
 function answerMti(mti: string): string {
   return `${mti.slice(0, 2)}${Number(mti.charAt(2)) + 1}0`
 }
 
-function panOf(message: Message): string | undefined {
+function panOf(message: Heard): string | undefined {
   const pan = message.reveal(2)
   if (typeof pan === 'string') return pan
   const track = message.reveal(35)
   return typeof track === 'string' ? track.split(/[=D]/)[0] : undefined
 }
 
-function nameOf(message: Message): RequestName | undefined {
+function nameOf(message: Heard): RequestName | undefined {
   const [stan, transmittedAt, rrn, terminal] = [11, 7, 37, 41].map((de) => message.text(de))
   if (stan === undefined || transmittedAt === undefined || rrn === undefined || terminal === undefined)
     return undefined
@@ -315,7 +312,7 @@ function nameOf(message: Message): RequestName | undefined {
 }
 
 /** DE90, with the reference and terminal that reversal and original share. */
-function originalOf(message: Message, { rrn, terminal }: RequestName): RequestName | undefined {
+function originalOf(message: Heard, { rrn, terminal }: RequestName): RequestName | undefined {
   const original = message.reveal(90)
   if (typeof original !== 'object' || original instanceof Uint8Array) return undefined
   const { stan, transmittedAt, acquirerId } = original as Readonly<Record<string, FieldValue>>
@@ -325,7 +322,7 @@ function originalOf(message: Message, { rrn, terminal }: RequestName): RequestNa
 }
 
 /** DE95: the actual transaction amount, zero where there is none. */
-function actualOf(message: Message): bigint {
+function actualOf(message: Heard): bigint {
   const amounts = message.reveal(95)
   if (typeof amounts !== 'object' || amounts instanceof Uint8Array) return 0n
   const { transaction } = amounts as Readonly<Record<string, FieldValue>>

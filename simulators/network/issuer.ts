@@ -73,9 +73,7 @@ export class Issuer {
   readonly #balances = new Map<string, bigint>(
     testCards.map((card) => [maskedPan(card.pan), card.openingBalanceMinor]),
   )
-  readonly #cards = new Map<string, TestCard>(
-    testCards.filter(({ network }) => network === 'knet').map((card) => [card.pan, card]),
-  )
+  readonly #cards: ReadonlyMap<string, TestCard>
   readonly #originals = new Map<string, Original>()
   /** Keys of originals whose reversal came first. */
   readonly #overtaken = new Set<string>()
@@ -84,7 +82,10 @@ export class Issuer {
   #authIds: number
   #debitedMinor = 0n
 
-  constructor(seed: number) {
+  constructor(seed: number, network: string) {
+    this.#cards = new Map(
+      testCards.filter((card) => card.network === network).map((card) => [card.pan, card]),
+    )
     this.#authIds = seed % 1_000_000
   }
 

@@ -9,12 +9,15 @@ import { changed, goodBehaviour } from './behaviour.ts'
 import type { NetworkLine } from './book-lines.ts'
 import { noCounts } from './counts.ts'
 import { Desk } from './desk.ts'
+import { dualMessages, messagesOf1993, singleMessage } from './hearing.ts'
 import { Issuer } from './issuer.ts'
 
 /** What a network speaks. It comes from outside: the simulators know no network's dialect. */
 export interface Speech {
   readonly dialect: Dialect
   readonly frame: FrameFormat
+  /** How it asks for money: at once, or first for an authorization. Editions since 1993 have a way of their own. */
+  readonly messages?: 'single' | 'dual'
 }
 
 export interface NetworkProcess {
@@ -27,12 +30,15 @@ export interface NetworkProcess {
 }
 
 /** Starts the network that the configuration describes: first its memory, then its book, control and listener. */
-export async function openNetwork(config: Config, { dialect, frame }: Speech): Promise<NetworkProcess> {
+export async function openNetwork(
+  config: Config,
+  { dialect, frame, messages }: Speech,
+): Promise<NetworkProcess> {
   const name = config.text('name')
   const bookPath = config.text('book')
   const keys = await readKeyFile(config.text('keyFile'))
   const refs = config.needed('keys')
-  const issuer = new Issuer(config.number('seed', { min: 0, max: 2 ** 32 - 1, fallback: 1 }))
+  const issuer = new Issuer(config.number('seed', { min: 0, max: 2 ** 32 - 1, fallback: 1 }), name)
   const replayed = await replay(bookPath, issuer)
   const book = await openBook(bookPath)
   const counts = noCounts()
@@ -41,6 +47,7 @@ export async function openNetwork(config: Config, { dialect, frame }: Speech): P
   const network = {
     name,
     codec: compile(dialect),
+    hearing: dialect.version !== '1987' ? messagesOf1993 : messages === 'dual' ? dualMessages : singleMessage,
     keys: { pin: keyNamed(keys, refs.text('pin')), mac: keyNamed(keys, refs.text('mac')) },
     issuer,
     book,

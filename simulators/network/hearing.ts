@@ -1,0 +1,178 @@
+import type { FieldValue, Message, MessageBody } from '../../iso8583/iso8583.ts'
+
+/**
+ * How a network's desk understands what is said to it, and says what it answers: the desk thinks in the types and
+ * elements of ISO 8583:1987. Its own tables: the switch has others for the same thing, and either might be wrong.
+ */
+export interface Hearing {
+  hear(wire: Message): Heard
+  /** The answer, or a message of the network's own where it answers none. */
+  say(body: MessageBody, to: Heard | undefined): MessageBody
+}
+
+export interface Heard {
+  readonly mti: string
+  /** As it came: what seals are checked over, and what answers repeat. */
+  readonly wire: Message
+  has(de: number): boolean
+  text(de: number): string | undefined
+  amount(de: number): bigint | undefined
+  reveal(de: number): FieldValue | undefined
+}
+
+/** A single message says it all. */
+export const singleMessage: Hearing = {
+  hear: asItCame,
+  say: (body, to) => ({ ...body, fields: { ...repeated(to, echo1987), ...body.fields } }),
+}
+
+/** What is asked as an authorization is done at once, but for those that say they come ahead of something. */
+export const dualMessages: Hearing = {
+  hear(wire) {
+    const heard = asItCame(wire)
+    const isAhead = wire.text(25) === preauthorized
+    return /^010[01]$/.test(wire.mti) && !isAhead ? { ...heard, mti: `020${wire.mti[3]!}` } : heard
+  },
+  say(body, to) {
+    const mti = to?.wire.mti.startsWith('01') === true ? body.mti.replace(/^02/, '01') : body.mti
+    return singleMessage.say({ ...body, mti }, to)
+  },
+}
+
+/** DE25: the request comes ahead of a completion. */
+const preauthorized = '06'
+
+/** ISO 8583:1993, as far as the desk has use for it. */
+export const messagesOf1993: Hearing = {
+  hear(wire) {
+    const heard = asItCame(wire)
+    const at = wire.text(12) ?? ''
+    const read = new Map<number, FieldValue | undefined>([
+      // A message is named by its local date and time; the transmission's would do as well, but DE56 has only this.
+      [7, at === '' ? wire.text(7) : at.slice(2)],
+      [12, at.slice(6)],
+      [13, at.slice(2, 6)],
+      [39, undefined],
+      [70, managementCodes[wire.text(24) ?? '']],
+      [90, originalOf(wire.text(56))],
+    ])
+    if (wire.text(24) === '401') {
+      read.set(95, { transaction: wire.amount(4) ?? 0n })
+      read.set(4, partsOf(wire.reveal(30))?.['transaction'])
+    }
+    const value = (de: number): FieldValue | undefined => (read.has(de) ? read.get(de) : wire.reveal(de))
+    return {
+      ...heard,
+      mti: mtiOf1987(wire.mti),
+      has: (de) => (read.has(de) ? read.get(de) !== undefined : wire.has(de)),
+      text: (de) => (read.has(de) ? textOrNone(read.get(de)) : wire.text(de)),
+      amount(de) {
+        const amount = value(de)
+        return typeof amount === 'bigint' ? amount : undefined
+      },
+      reveal: value,
+    }
+  },
+  say({ mti, fields }, to) {
+    const { 39: code, 70: management, ...rest } = fields
+    const isReversal = mti[1] === '4'
+    const said = {
+      ...repeated(to, mti[1] === '8' ? [7, 11, 24] : echo1993),
+      ...rest,
+      ...(typeof code === 'string' && { 39: actionCode(code, isReversal, mti[1] === '8') }),
+      ...(typeof management === 'string' && to === undefined && { 24: codeOf1993(management) }),
+    }
+    return { mti: mtiOf1993(mti), fields: said }
+  },
+}
+
+const echo1987 = [3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49] as const
+const echo1993 = [3, 4, 7, 11, 12, 32, 37, 41, 42, 49] as const
+
+function asItCame(wire: Message): Heard {
+  return {
+    mti: wire.mti,
+    wire,
+    has: (de) => wire.has(de),
+    text: (de) => wire.text(de),
+    amount: (de) => wire.amount(de),
+    reveal: (de) => wire.reveal(de),
+  }
+}
+
+function repeated(to: Heard | undefined, elements: readonly number[]): Record<number, FieldValue> {
+  const fields: Record<number, FieldValue> = {}
+  const wanted = to?.mti[1] === '8' ? [7, 11, 24, 70] : elements
+  for (const de of wanted) {
+    const value = to?.wire.reveal(de)
+    if (value !== undefined) fields[de] = value
+  }
+  return fields
+}
+
+/** Network management of 1993 has a function of its own in the fourth digit. */
+function mtiOf1987(mti: string): string {
+  return mti.startsWith('18') ? `08${mti[2]!}0` : `0${mti.slice(1)}`
+}
+
+function mtiOf1993(mti: string): string {
+  return mti.startsWith('08') ? `18${mti[2]!}4` : `1${mti.slice(1)}`
+}
+
+const managementCodes: Readonly<Record<string, string>> = {
+  '801': '001',
+  '802': '002',
+  '831': '301',
+  '821': '201',
+}
+
+function codeOf1993(code: string): string {
+  return Object.keys(managementCodes).find((key) => managementCodes[key] === code) ?? '899'
+}
+
+/** DE56: type 4, STAN 6, local date and time 12, length of the acquirer 2, acquirer. */
+function originalOf(text: string | undefined): FieldValue | undefined {
+  const match = /^(\d{4})(\d{6})\d{2}(\d{10})(\d{2})(\d*)$/.exec(text ?? '')
+  if (match === null || Number(match[4]) !== match[5]!.length) return undefined
+  return {
+    mti: mtiOf1987(match[1]!),
+    stan: match[2]!,
+    transmittedAt: match[3]!,
+    acquirerId: match[5]!.padStart(11, '0'),
+  }
+}
+
+/** DE39 of 1993: approvals, denials, reversals accepted, network management accepted. */
+function actionCode(code: string, isReversal: boolean, isManagement: boolean): string {
+  if (code === '00') return isReversal ? '400' : isManagement ? '800' : '000'
+  return actionCodes[code] ?? '100'
+}
+
+const actionCodes: Readonly<Record<string, string>> = {
+  '05': '100',
+  '10': '002',
+  '12': '902',
+  '13': '110',
+  '14': '111',
+  '21': '400',
+  '25': '914',
+  '30': '904',
+  '51': '116',
+  '54': '101',
+  '55': '117',
+  '61': '121',
+  '63': '916',
+  '68': '911',
+  '85': '000',
+  '91': '907',
+  '94': '913',
+  '96': '909',
+}
+
+function partsOf(value: FieldValue | undefined): Readonly<Record<string, FieldValue>> | undefined {
+  return typeof value === 'object' && !(value instanceof Uint8Array) ? value : undefined
+}
+
+function textOrNone(value: FieldValue | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
