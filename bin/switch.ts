@@ -132,10 +132,15 @@ const opened = await openSwitch({
   failpoints: failpoint === undefined ? undefined : new Failpoints(failpoint, config.environment),
   alarm: (what, subject) => log.error({ alarm: what, subject }, what),
 })
-const { closeDatesAfterMs } = config
+const { anchors, closeDatesAfterMs } = config
+const anchor = anchors === undefined ? undefined : await anchorOf(anchors)
 const keeping = keepBooks({
-  ...{ ledger, reader: pool, clock, log, closeDatesAfterMs },
-  ...(config.anchors === undefined ? {} : { anchor: await anchorOf(config.anchors) }),
+  ledger,
+  reader: pool,
+  clock,
+  log,
+  closeDatesAfterMs,
+  ...(anchor === undefined ? {} : { anchor }),
 })
 registerHsmMetrics(opened.metrics, hsm)
 const front = await openFront({
