@@ -4,13 +4,14 @@ import { bugs } from './bugs/bugs.ts'
 import { runHistory } from './history.ts'
 import { shrunkStory } from './shrink.ts'
 
-/** `npm run simulate -- --histories N --seed S`: exit 0 when no history violated anything. */
+/** `npm run simulate -- --histories N --seed S`: exit 0 when no history violated anything. `--first` ends at one that did. */
 const { values } = parseArgs({
   options: {
     histories: { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
     bug: { type: 'string' },
     bugs: { type: 'boolean', default: false },
+    first: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 })
@@ -34,10 +35,14 @@ async function simulate(): Promise<0 | 1> {
   const cpuBefore = process.cpuUsage()
   const failed: number[] = []
   let traceHash = 0
+  let lived = 0
   for (let index = 0; index < histories; index++) {
+    lived++
     const result = await runHistory(optionsOf(seed + index, bug))
     traceHash = Math.imul(traceHash ^ result.traceHash, 0x01000193) >>> 0
-    if (result.violations.length > 0) failed.push(seed + index)
+    if (result.violations.length === 0) continue
+    failed.push(seed + index)
+    if (values.first) break
   }
   const { user, system } = process.cpuUsage(cpuBefore)
   const seconds = Number(((user + system) / 1e6).toFixed(1))
@@ -48,11 +53,11 @@ async function simulate(): Promise<0 | 1> {
   const hash = traceHash.toString(16).padStart(8, '0')
   const violations = failed.length
   if (values.json) {
-    console.log(JSON.stringify({ histories, violations, firstSeed, failed, seconds, traceHash: hash }))
+    console.log(JSON.stringify({ histories: lived, violations, firstSeed, failed, seconds, traceHash: hash }))
   } else {
     if (firstSeed !== undefined) console.log(`failed ${failed.slice(0, 20).join(' ')}`)
     console.log(`trace ${hash}`)
-    console.log(`histories ${histories} violations ${violations} processor seconds ${seconds}`)
+    console.log(`histories ${lived} violations ${violations} processor seconds ${seconds}`)
   }
   return violations === 0 ? 0 : 1
 }

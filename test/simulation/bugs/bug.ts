@@ -22,6 +22,4 @@ export interface Bug {
   readonly crash?: (database: SimulatedDatabase) => void
   /** What the database does not look at when it commits. */
   readonly ignore?: 'versions' | 'fences'
-  /** It takes several things at once to go wrong: some hundred histories. */
-  readonly rare?: boolean
 }

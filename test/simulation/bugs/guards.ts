@@ -4,7 +4,7 @@ import type { Bug } from './bug.ts'
 
 export const noRowLock: Bug = { ignore: 'versions' }
 
-export const fenceIgnored: Bug = { ignore: 'fences', rare: true }
+export const fenceIgnored: Bug = { ignore: 'fences' }
 
 export const obligationsInMemory: Bug = {
   crash(database) {

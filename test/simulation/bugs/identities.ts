@@ -4,7 +4,6 @@ import type { Bug } from './bug.ts'
 
 /** Every life of every node counts from 1. */
 export const legKeyNotUnique: Bug = {
-  rare: true,
   identify() {
     let next = 0
     return (transmittedAt) => ({ stan: String(++next).padStart(6, '0'), transmittedAt })
@@ -12,4 +11,4 @@ export const legKeyNotUnique: Bug = {
 }
 
 /** Numbers come again, and the answer to an earlier one is taken for that of a later one. */
-export const matchOnStanOnly: Bug = { rare: true, matchKey: ({ stan }) => stan }
+export const matchOnStanOnly: Bug = { matchKey: ({ stan }) => stan }

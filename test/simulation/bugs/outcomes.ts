@@ -24,7 +24,6 @@ export const lateApprovalPosts: Bug = {
 }
 
 export const noTombstone: Bug = {
-  rare: true,
   journal: (journal) => ({
     ...journal,
     commit: (unit) =>
