@@ -82,7 +82,7 @@ describe('a leg', () => {
     expect(sending.outcome).toEqual(maybeSent(reason))
   })
 
-  test('whose connection is lost may have been sent, at once', async () => {
+  test('F18: whose connection is lost may have been sent, at once', async () => {
     const { online, send, peer, heard } = await world()
     await online()
     peer.script = silence
@@ -93,7 +93,7 @@ describe('a leg', () => {
     expect(outcomes).toEqual([maybeSent('linkLost'), maybeSent('linkLost'), maybeSent('linkLost')])
   })
 
-  test('is not sent when it cannot be sealed, and that is not the network’s fault', async () => {
+  test('F09: is not sent when it cannot be sealed, and that is not the network’s fault', async () => {
     const sealer: Sealer = { ...testSealer('word'), seal: () => Promise.reject(new Error('HSM away')) }
     const { online, send, peer, connector } = await world({ sealer })
     await online()
@@ -130,7 +130,7 @@ describe('a leg', () => {
     expect(peer.of('0200')).toEqual([])
   })
 
-  test('is not sent beyond the window, of which a part is kept for reversals', async () => {
+  test('F12: is not sent beyond the window, of which a part is kept for reversals', async () => {
     const { online, send, purchase, peer, connector, heard, available } = await world({
       profile: { inFlightMax: 6 },
     })
@@ -226,7 +226,7 @@ describe('the session', () => {
     expect(await send().settled).toMatchObject({ kind: 'answered' })
   })
 
-  test('that is accepted by TCP and never answered is not online, and is tried again', async () => {
+  test('F42: that is accepted by TCP and never answered is not online, and is tried again', async () => {
     const { connector, state, peer, clock, heard } = await world({
       peer: (peer) => {
         peer.networkManagement = undefined
@@ -399,7 +399,7 @@ describe('the session', () => {
     await vi.waitFor(() => expect(connector.availability()).toBe('available'))
   })
 
-  test('is given up after three echoes without answer, with what was in flight', async () => {
+  test('F41: is given up after three echoes without answer, with what was in flight', async () => {
     const { online, clock, heard, peer, send, state, purchase } = await world()
     await online()
     peer.networkManagement = undefined

@@ -232,7 +232,7 @@ describe('a bad peer loses its connection and disturbs nobody', () => {
     return all.accepted[1]!
   }
 
-  test('garbage where a length should be', async () => {
+  test('F01: garbage where a length should be', async () => {
     const peer = await beside({}, (socket) => socket.write('GET / HTTP/1.1\r\n\r\n'))
     expect(peer.closes).toEqual([
       { kind: 'frame', fault: { kind: 'tooLong', bodyBytes: 0x4745, frameBytesMax: 8192 } },
@@ -250,12 +250,12 @@ describe('a bad peer loses its connection and disturbs nobody', () => {
     expect(peer.closes[0]).toMatchObject({ kind: 'frame' })
   })
 
-  test('half a message, then the end', async () => {
+  test('F03: half a message, then the end', async () => {
     const peer = await beside({}, (socket) => socket.end(frame('half').subarray(0, 4)))
     expect(peer).toMatchObject({ received: [], closes: [{ kind: 'ended' }] })
   })
 
-  test('half a message, then a reset', async () => {
+  test('F03: half a message, then a reset', async () => {
     const peer = await beside({}, (socket) => {
       socket.write(frame('half').subarray(0, 4), () => socket.resetAndDestroy())
     })
@@ -282,7 +282,7 @@ describe('patience has limits', () => {
     expect(peer.closes).toEqual([{ kind: 'silent', limit: 'firstByteMs' }])
   })
 
-  test('with a frame that trickles in, however steadily', async () => {
+  test('F02: with a frame that trickles in, however steadily', async () => {
     const { clock, socket, peer, heard } = await patient()
     socket.write(frame('first'))
     await heard(1)

@@ -127,7 +127,7 @@ function world({ tombstonesMax = 1_000, lateMs = 60_000 } = {}) {
 const maybeSent = (reason: string) => ({ kind: 'maybeSent', reason })
 
 describe('an answer', () => {
-  test('goes to its request, in whatever order the answers come', async () => {
+  test('F53: goes to its request, in whatever order the answers come', async () => {
     const order = fc.shuffledSubarray(
       Array.from({ length: 12 }, (_, n) => n),
       { minLength: 12 },
@@ -148,7 +148,7 @@ describe('an answer', () => {
     )
   })
 
-  test('with the STAN of one terminal does not go to another terminal with that STAN', async () => {
+  test('F20: with the STAN of one terminal does not go to another terminal with that STAN', async () => {
     const { send, deliver } = world()
     const one = send({ stan: '000001', terminal: 'TERM0001' })
     const two = send({ stan: '000001', terminal: 'TERM0002' })
@@ -163,7 +163,7 @@ describe('an answer', () => {
     expect(kinds()).toEqual(['orphan'])
   })
 
-  test('for another card or another kind of transaction is not delivered, and the waiter waits on', async () => {
+  test('F20: for another card or another kind of transaction is not delivered, and the waiter waits on', async () => {
     const { send, deliver, anomalies } = world()
     const exchange = send({ stan: '000001' })
     await deliver(
@@ -197,7 +197,7 @@ describe('an answer', () => {
     expect(exchange.outcome).toBeUndefined()
   })
 
-  test('that came twice is dropped; a second one that differs is a contradiction, and the first stands', async () => {
+  test('F21: that came twice is dropped; a second one that differs is a contradiction, and the first stands', async () => {
     const { send, deliver, kinds } = world()
     const exchange = send({ stan: '000001' })
     await deliver(answer({ stan: '000001' }), answer({ stan: '000001' }))
@@ -243,7 +243,7 @@ describe('an answer that cannot be believed is no answer', () => {
     expect(exchange.outcome?.kind === 'answered' && exchange.outcome.message.text(39)).toBe('00')
   })
 
-  test('one without a response code', async () => {
+  test('F22: one without a response code', async () => {
     const { send, deliver, clock, kinds } = world()
     const exchange = send({ stan: '000001' })
     await deliver(answer({ stan: '000001', responseCode: null }))
@@ -252,7 +252,7 @@ describe('an answer that cannot be believed is no answer', () => {
     expect(exchange.outcome).toEqual(maybeSent('unparseable'))
   })
 
-  test('a late one with a wrong seal reaches nobody', async () => {
+  test('F22: a late one with a wrong seal reaches nobody', async () => {
     const { send, deliver, clock, seal, late } = world()
     send({ stan: '000001' })
     await clock.pass(1_000)
@@ -263,7 +263,7 @@ describe('an answer that cannot be believed is no answer', () => {
 })
 
 describe('after the deadline', () => {
-  test('an answer is late: recorded once, and never an answer', async () => {
+  test('F19: an answer is late: recorded once, and never an answer', async () => {
     const { send, deliver, clock, late, kinds } = world()
     const exchange = send({ stan: '000001' })
     await clock.pass(1_000)
@@ -327,7 +327,7 @@ describe('sending', () => {
     expect(link.sent).toEqual([])
   })
 
-  test('that the socket refuses is not sent, and leaves its STAN free', async () => {
+  test('F15: that the socket refuses is not sent, and leaves its STAN free', async () => {
     const { send, link, multiplexer, clock } = world()
     link.outcome = 'notSent'
     expect(await send({ stan: '000001' }).settled).toEqual({ kind: 'notSent', reason: 'congested' })
@@ -336,7 +336,7 @@ describe('sending', () => {
     expect(clock.waiting).toBe(0)
   })
 
-  test('that failed half-way may have been sent', async () => {
+  test('F16: that failed half-way may have been sent', async () => {
     const { send, link, multiplexer } = world()
     link.outcome = 'failed'
     expect(await send({ stan: '000001' }).settled).toEqual(maybeSent('linkLost'))
@@ -365,7 +365,7 @@ describe('sending', () => {
 })
 
 describe('a link that is lost', () => {
-  test('settles at once what was in flight on it, and nothing else', async () => {
+  test('F18: settles at once what was in flight on it, and nothing else', async () => {
     const { send, connect, lose, deliver, multiplexer } = world()
     const second = connect('second')
     const mine = [send({ stan: '000001' }), send({ stan: '000002' })]

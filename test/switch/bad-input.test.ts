@@ -121,7 +121,7 @@ test('F06 a missing seal is refused, and nothing is processed', async () => {
   expect(await transactions()).toBe(before)
 })
 
-test('a malformed PIN block is refused before anything is sent to the network', async () => {
+test('F09: a malformed PIN block is refused before anything is sent to the network', async () => {
   const terminal = await world.terminal()
   const { answer, purchase } = await terminal.purchase({
     card: cardNamed('knet'),

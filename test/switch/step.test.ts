@@ -129,7 +129,7 @@ describe('the life of a transaction', () => {
     expect(unit.commands).toEqual([])
   })
 
-  test('an approval for another amount or currency is undone whole and answered 96', () => {
+  test('F23: an approval for another amount or currency is undone whole and answered 96', () => {
     for (const extra of [{ amountMinor: 12_501n }, { amountMinor: 12_499n }, { currencyNumeric: '840' }]) {
       const { transaction, unit } = after(intent(), answered('00', extra))
       expect(transaction).toMatchObject({ state: 'unknown', answer: { responseCode: '96' } })
@@ -205,7 +205,7 @@ describe('the life of a transaction', () => {
     expect(declined.effects).toEqual([{ kind: 'answer', answer: { responseCode: '12' } }])
   })
 
-  test('an approval known not to have reached its source is undone, and its repeats are declined', () => {
+  test('F29: an approval known not to have reached its source is undone, and its repeats are declined', () => {
     const { transaction, unit, effects } = after(intent(), answered('00'), {
       kind: 'delivery',
       outcome: 'failed',
@@ -220,7 +220,7 @@ describe('the life of a transaction', () => {
     expect(effects).toEqual([{ kind: 'wake', destination: 'knet' }])
   })
 
-  test('an approval of an earlier life without evidence of delivery stays approved', () => {
+  test('F27, F28: an approval of an earlier life without evidence of delivery stays approved', () => {
     const { transaction, unit } = after(intent(), answered('00'), {
       kind: 'delivery',
       outcome: 'unproven',
@@ -230,7 +230,7 @@ describe('the life of a transaction', () => {
     expect(unit.owe).toEqual([])
   })
 
-  test('what an earlier life left open is reversed, never sent again', () => {
+  test('F14, F26: what an earlier life left open is reversed, never sent again', () => {
     const { transaction, unit, effects } = after(intent(), { kind: 'recovered', ...when })
     expect(transaction).toMatchObject({ state: 'unknown', reversal: 'owed' })
     expect(unit.owe[0]?.cause).toBe('recovered')

@@ -79,7 +79,7 @@ test('the same node takes up again where it was, with the same numbers never giv
   expect(rows[0]!.twice).toBe(0)
 }, 60_000)
 
-test('while the database is away what is new is refused and what is repeated is met with silence; then all goes on', async () => {
+test('F45: while the database is away what is new is refused and what is repeated is met with silence; then all goes on', async () => {
   const terminal = await world.terminal({ timeoutMs: 3_000 })
   const before = await terminal.purchase({ card: knet, amountMinor: 7_300n })
   expect(code(before.answer)).toBe('00')

@@ -94,7 +94,7 @@ describe('what a terminal sees', () => {
     expect(element(answer, 11)).toBe(message.fields[11])
   })
 
-  test('a message with a wrong seal is refused and leaves no trace', async () => {
+  test('F06: a message with a wrong seal is refused and leaves no trace', async () => {
     const terminal = await world.terminal()
     const { answer, purchase } = await terminal.purchase({ card: knet, amountMinor: 1_000n, seal: 'wrong' })
     expect(code(answer)).toBe('63')
@@ -102,7 +102,7 @@ describe('what a terminal sees', () => {
     expect(rows).toHaveLength(0)
   })
 
-  test('a repeat hears the stored answer, and nothing is posted again', async () => {
+  test('F07: a repeat hears the stored answer, and nothing is posted again', async () => {
     const terminal = await world.terminal()
     const asked = await terminal.purchase({ card: knet, amountMinor: 2_000n })
     const again = await terminal.repeat(asked)
@@ -112,7 +112,7 @@ describe('what a terminal sees', () => {
     expect(life.events.filter(({ kind }) => kind === 'legEnded')).toHaveLength(1)
   })
 
-  test('a repeat while the first is under way hears the same answer as the first', async () => {
+  test('F07: a repeat while the first is under way hears the same answer as the first', async () => {
     const terminal = await world.terminal()
     await world.network({ delayMs: 500 })
     const first = terminal.begin({ card: knet, amountMinor: 2_100n })
@@ -123,13 +123,13 @@ describe('what a terminal sees', () => {
     expect((await world.life(first.purchase.rrn)).legs).toHaveLength(1)
   })
 
-  test('other data under the same key is refused with 94', async () => {
+  test('F07, F54: other data under the same key is refused with 94', async () => {
     const terminal = await world.terminal()
     const asked = await terminal.purchase({ card: knet, amountMinor: 3_000n })
     expect(code(await terminal.conflict(asked, { 4: '000000003001' }))).toBe('94')
   })
 
-  test('silence of the network is 91, and the reversal is acknowledged', async () => {
+  test('F17: silence of the network is 91, and the reversal is acknowledged', async () => {
     const terminal = await world.terminal()
     const { answer, purchase } = await terminal.purchase({ card: knet, amountMinor: 1_901n })
     expect(code(answer)).toBe('91')
@@ -138,7 +138,7 @@ describe('what a terminal sees', () => {
     expect(life.obligations).toHaveLength(1)
   })
 
-  test('a late approval is recorded and never posted', async () => {
+  test('F19: a late approval is recorded and never posted', async () => {
     const terminal = await world.terminal()
     const { answer, purchase } = await terminal.purchase({ card: knet, amountMinor: 1_902n })
     expect(code(answer)).toBe('91')
@@ -160,7 +160,7 @@ describe('what a terminal sees', () => {
     ["an answer with another purchase's reference", 1_914n, '91'],
     // Last: after a lost session the breaker lets little through for a while.
     ['a line cut before the answer', 1_907n, '91'],
-  ] as const)('%s is declined and reversed', async (_what, amountMinor, expected) => {
+  ] as const)('F16, F20, F22, F23: %s is declined and reversed', async (_what, amountMinor, expected) => {
     const terminal = await world.terminal()
     const { answer, purchase } = await terminal.purchase({ card: knet, amountMinor })
     expect(code(answer)).toBe(expected)
@@ -177,7 +177,7 @@ describe('what a terminal sees', () => {
 })
 
 describe("a terminal's own reversal", () => {
-  test('after an approval undoes it at the network and in the books, however often it is repeated', async () => {
+  test('F33: after an approval undoes it at the network and in the books, however often it is repeated', async () => {
     const terminal = await world.terminal()
     const asked = await terminal.purchase({ card: knet, amountMinor: 4_000n })
     const first = terminal.reverse(asked)
@@ -197,7 +197,7 @@ describe("a terminal's own reversal", () => {
     expect(rows[0]!.net).toBe(0n)
   })
 
-  test('while the purchase is under way declines it, and the network is told once the leg has ended', async () => {
+  test('F31: while the purchase is under way declines it, and the network is told once the leg has ended', async () => {
     const terminal = await world.terminal()
     await world.network({ delayMs: 1_000 })
     const asked = terminal.begin({ card: knet, amountMinor: 4_100n })
@@ -210,7 +210,7 @@ describe("a terminal's own reversal", () => {
     expect(life.state).toBe('reversed')
   })
 
-  test('before the purchase is acknowledged, and the purchase is declined when it comes', async () => {
+  test('F32: before the purchase is acknowledged, and the purchase is declined when it comes', async () => {
     const terminal = await world.terminal()
     const ghost = await world.terminal()
     // A purchase that goes nowhere gives the numbers; its own bytes come afterwards.
