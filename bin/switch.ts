@@ -15,6 +15,7 @@ import { systemRandom } from '../kernel/random.ts'
 import { type KeepingOptions, keepBooks, openLedger, publicKeyPem } from '../ledger/ledger.ts'
 import {
   type AmountLimit,
+  type CutoverSchedule,
   Failpoints,
   journalRows,
   openSwitch,
@@ -69,6 +70,8 @@ interface Configuration {
     /** In the place of the network's own: how long the breaker stays open, and when a reversal is tried again. */
     readonly breaker?: { readonly openMs: number; readonly openMsMax: number; readonly rampStepMs: number }
     readonly retryAfterMs?: readonly number[]
+    /** When its business date turns, if that goes by the clock. */
+    readonly cutover?: CutoverSchedule
   }[]
   readonly routes: readonly { readonly bin: string; readonly destination: string }[]
 }
@@ -129,6 +132,9 @@ const opened = await openSwitch({
   pinKeys: new Map(config.destinations.map(({ name, keys }) => [name, keys.pin])),
   sources: config.sources.map(sourceOf),
   routes: config.routes,
+  cutovers: new Map(
+    config.destinations.flatMap(({ name, cutover }) => (cutover === undefined ? [] : [[name, cutover]])),
+  ),
   failpoints: failpoint === undefined ? undefined : new Failpoints(failpoint, config.environment),
   alarm: (what, subject) => log.error({ alarm: what, subject }, what),
 })

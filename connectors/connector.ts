@@ -71,6 +71,8 @@ export interface LegAnswer {
   readonly additionalAmounts?: string
   /** What later messages of the transaction repeat, by the paths of `traceElements`. */
   readonly trace?: Readonly<Record<string, string>>
+  /** DE15 of the answer, MMDD, where it carries one: the business date on which the network accounts for it. */
+  readonly settlementDate?: string
   /** The masked, readable dump of the message, for the journal. */
   readonly described: string
 }

@@ -324,6 +324,7 @@ export class NetworkConnector implements Connector {
     const amountMinor = message.amount(4)
     const currencyNumeric = message.text(49)
     const additionalAmounts = message.text(54)
+    const settlementDate = message.text(15)
     return {
       mti: message.mti,
       responseCode: message.text(39) ?? '',
@@ -332,6 +333,7 @@ export class NetworkConnector implements Connector {
       ...(currencyNumeric !== undefined && { currencyNumeric }),
       ...(additionalAmounts !== undefined && { additionalAmounts }),
       ...traceOf(message, this.rules.traceElements ?? []),
+      ...(settlementDate !== undefined && { settlementDate }),
       described: this.#codec.describe(message),
     }
   }

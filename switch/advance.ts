@@ -1,12 +1,14 @@
 import assert from 'node:assert'
 import type { HoldRules, LegAnswer, LegIdentity } from '../connectors/connector.ts'
 import { type Clock, sleep } from '../kernel/clock.ts'
+import { switchItself } from './business-days.ts'
 import { Dispatch, type DispatchPorts } from './dispatch.ts'
 import { type Journal, JournalUnavailable } from './journal.ts'
 import { type Asked, type Live, type LiveRequests, type Stored, storedOf, tell } from './live.ts'
 import type { KeyedLocks } from './locks.ts'
 import type { Observer } from './observer.ts'
 import type { Effect, LegEnd, Profile, Step, TransactionEvent } from './transaction/events.ts'
+import { datedAccountsOf } from './transaction/postings.ts'
 import { step } from './transaction/step.ts'
 import type { Answer, CardRequest, Leg, Transaction } from './transaction/transaction.ts'
 
@@ -62,6 +64,9 @@ export class Advance {
     let event = first
     for (let attempt = 1; attempt <= 10; attempt++) {
       const result = step(live.transaction, event, this.#profileOf(live, event))
+      // Of a date that an answer named, or that began since: whose accounts nobody may have needed yet.
+      const accounts = datedAccountsOf(result.unit.commands)
+      if (accounts.length > 0 && !(await this.dispatch.ensureOpen(accounts))) throw new JournalUnavailable()
       const committing = this.#ports.journal.commit(result.unit)
       this.#workAhead(live, result.effects)
       const outcome = await committing
@@ -76,7 +81,9 @@ export class Advance {
         if (event.kind === 'request') return { kind: 'unknown', result }
         return this.#leave(live)
       }
-      switch (outcome.reason) {
+      const isClosed = outcome.reason === 'closed' && (await this.#isDateClosed(result))
+      const reason = outcome.reason === 'closed' && !isClosed ? 'books' : outcome.reason
+      switch (reason) {
         case 'exists':
           return { kind: 'exists' }
         case 'moved': {
@@ -84,9 +91,12 @@ export class Advance {
           assert(live.transaction !== undefined)
           break
         }
+        case 'closed':
+          // Stepped again, its entries go to the adjustments of the date.
+          break
         case 'late':
         case 'books': {
-          const refused = this.#refusedOutcome(event, outcome.reason)
+          const refused = this.#refusedOutcome(event, reason)
           if (refused === undefined) return this.#refusedByBooks(live, event)
           event = refused
           break
@@ -166,6 +176,13 @@ export class Advance {
     const subject = live.transaction?.id ?? ''
     this.#ports.observer.alarm('a commit without entries was refused by the books', subject)
     return event.kind === 'request' ? { kind: 'unrecorded' } : this.#leave(live)
+  }
+
+  /** Whether the entries were refused because their business date was closed meanwhile. */
+  async #isDateClosed({ transaction, unit }: Step): Promise<boolean> {
+    const dated = datedAccountsOf(unit.commands).map(({ path }) => path.split(':')[2])
+    const date = dated[0] ?? transaction.businessDate
+    return transaction.leg !== undefined && this.#ports.days.isClosed(transaction.leg.destination, date)
   }
 
   #leave(live: Live | Stored): Advanced {
@@ -250,6 +267,7 @@ export class Advance {
       partialApprovals: connector?.rules.partialApprovals ?? [],
       takesPartialApprovals: inbound?.source.takesPartialApprovals ?? false,
       holdForMs: holdForMs(connector?.rules.holds, transaction?.request),
+      days: this.#ports.days.postingDays(leg?.destination ?? switchItself),
     }
   }
 }

@@ -7,6 +7,7 @@ import type { Random } from '../kernel/random.ts'
 import type { AccountSpec } from '../ledger/ledger.ts'
 import type { CardOnFile } from './admission.ts'
 import type { InboundRequest } from './arrivals.ts'
+import { type BusinessDays, switchItself } from './business-days.ts'
 import { requestLeg } from './outbound.ts'
 import { accountsOf } from './transaction/postings.ts'
 import type { LegEnd, Verdict } from './transaction/events.ts'
@@ -23,6 +24,12 @@ export interface DispatchPorts {
   /** The key under which a destination takes PINs. */
   readonly pinKeyOf: (destination: string) => string
   readonly openAccounts: (accounts: readonly AccountSpec[]) => Promise<void>
+  readonly days: Pick<BusinessDays, 'today' | 'postingDays' | 'isClosed'>
+}
+
+interface Routed {
+  readonly verdict: Verdict
+  readonly businessDate: string
 }
 
 export type PinMover = Pick<Hsm, 'translatePin'> & Pick<IssuerHsm, 'movePin'>
@@ -42,9 +49,16 @@ export class Dispatch {
     this.#ports = ports
   }
 
-  /** Where the purchase goes, or why it goes nowhere. Nothing has been sent or written yet. */
-  async verdict(inbound: InboundRequest, file: CardOnFile, businessDate: string): Promise<Verdict> {
-    const refuse = (responseCode: string, cause: string): Verdict => ({ kind: 'refuse', responseCode, cause })
+  /**
+   * Where the request goes, or why it goes nowhere, and the business date it is routed on (B1). `refusedWith`: what it was
+   * told before, when that could not be recorded.
+   */
+  async verdict(inbound: InboundRequest, file: CardOnFile, refusedWith: string | undefined): Promise<Routed> {
+    const refuse = (responseCode: string, cause: string): Routed => ({
+      businessDate: this.#ports.days.today(switchItself),
+      verdict: { kind: 'refuse', responseCode, cause },
+    })
+    if (refusedWith !== undefined) return refuse(refusedWith, 'refused before')
     if (file.untokenised) return refuse('96', 'hsm')
     if (isOverLimit(inbound)) return refuse('61', 'limit of the source')
     const destination = this.#ports.route(inbound.secrets.reveal().pan)
@@ -53,16 +67,15 @@ export class Dispatch {
     const availability = connector.availability()
     if (availability !== 'available') return refuse('91', availability)
     if (this.#legTimeMs(inbound, connector) < connector.rules.remainingMinMs) return refuse('91', 'noTime')
+    const businessDate = this.#ports.days.today(connector.name)
     const accounts = accountsOf({ ...inbound.request, destination: connector.name, businessDate })
-    if (!(await this.#ensureOpen(accounts))) return refuse('96', 'books')
+    if (!(await this.ensureOpen(accounts))) return refuse('96', 'books')
     const identity = connector.identify()
     if (identity === undefined) return refuse('91', 'noStan')
     const id = uuidv7(this.#ports.clock, this.#ports.random)
     const { acquirerId } = connector.rules
-    return {
-      kind: 'forward',
-      leg: { id, destination: connector.name, acquirerId, ...identity, state: 'intent' },
-    }
+    const leg: Leg = { id, destination: connector.name, acquirerId, ...identity, state: 'intent' }
+    return { businessDate, verdict: { kind: 'forward', leg } }
   }
 
   /**
@@ -117,7 +130,8 @@ export class Dispatch {
     return connector
   }
 
-  async #ensureOpen(accounts: readonly AccountSpec[]): Promise<boolean> {
+  /** False when the books can't be asked. */
+  async ensureOpen(accounts: readonly AccountSpec[]): Promise<boolean> {
     const missing = accounts.filter((account) => !this.#openAccounts.has(account.path))
     if (missing.length === 0) return true
     try {

@@ -68,6 +68,8 @@ export interface JournalEvent {
   readonly kind: string
   readonly at: number
   readonly node: string
+  /** The date on which it is accounted for; of a reversal not that of its original. */
+  readonly businessDate: string
   readonly cause: string
   /** For `explain`: masked messages, times in ms, codes. Never card data. */
   readonly detail: Readonly<Record<string, string | number | boolean>>
@@ -101,6 +103,8 @@ export type CommitRefusal =
   /** The time to be approved has passed. */
   | 'late'
   | 'overloaded'
+  /** The business date that the entries are for has been closed. */
+  | 'closed'
   /** The books refused the entries. */
   | 'books'
 

@@ -12,6 +12,8 @@ export interface Observer {
   /** Nobody knows whether a commit happened; `what` names the event. */
   commitUnknown(what: string): void
   reversal(destination: string, verdict: 'sent' | 'acknowledged' | 'parked' | 'retry'): void
+  /** A business date of a destination began. */
+  cutover(destination: string, date: string, cause: string): void
   /** A message was refused before it became a transaction. */
   refused(source: string, why: 'format' | 'seal' | 'unsealable' | 'unsupported' | 'overload' | 'stale'): void
   /** For people, now. */

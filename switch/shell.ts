@@ -3,12 +3,12 @@ import { uuidv7 } from '../kernel/ids.ts'
 import type { CardOnFile } from './admission.ts'
 import { Advance, type Advanced, type AdvancePorts } from './advance.ts'
 import type { InboundRequest, InboundReversal } from './arrivals.ts'
-import { businessDateOf } from './business-date.ts'
+import { switchItself } from './business-days.ts'
 import { JournalUnavailable } from './journal.ts'
 import { type Live, LiveRequests, tell, type Waiter } from './live.ts'
 import { KeyedLocks } from './locks.ts'
 import { Refusals } from './refusals.ts'
-import type { ReversalRequest, Step, TransactionEvent, Verdict } from './transaction/events.ts'
+import type { ReversalRequest, Step, TransactionEvent } from './transaction/events.ts'
 import type { StoredCard, Transaction } from './transaction/transaction.ts'
 
 /** What recovery would also say of a commit 1 that shows up after all: a request hears one answer only. */
@@ -103,11 +103,7 @@ export class Shell {
     const { clock, node, random } = this.#ports
     const { dispatch } = this.#advance
     const { card } = file
-    const businessDate = businessDateOf(clock.wallMs())
-    const verdict: Verdict =
-      refusedWith === undefined
-        ? await dispatch.verdict(inbound, file, businessDate)
-        : { kind: 'refuse', responseCode: refusedWith, cause: 'refused before' }
+    const { businessDate, verdict } = await dispatch.verdict(inbound, file, refusedWith)
     const live: Live = {
       transaction: undefined,
       waiters: [waiter],
@@ -250,7 +246,7 @@ export class Shell {
       source: reversal.source.name,
       sourceKey: reversal.originalKey,
       fingerprint: '',
-      businessDate: businessDateOf(at),
+      businessDate: this.#ports.days.today(switchItself),
       approvableForMs: 0,
     }
     const detail = { message: reversal.described }

@@ -1,10 +1,12 @@
 import type { Clock, Timer } from '../kernel/clock.ts'
+import type { BusinessDays } from './business-days.ts'
 import type { Deliveries } from './deliveries.ts'
 import { type Journal, JournalUnavailable } from './journal.ts'
 import type { Shell } from './shell.ts'
 
 /**
- * Finds in the journal what nobody is attending to: outcomes that will not come any more, obligations that are due.
+ * Finds in the journal what nobody is attending to: outcomes that will not come any more, obligations that are due,
+ * business dates that others began or that end by the clock.
  * It is what makes every other memory of them a mere hint.
  */
 export class Sweeper {
@@ -48,9 +50,10 @@ export class Sweeper {
   }
 
   async sweep(): Promise<void> {
-    const { deliveries, journal, node, shell } = this.#ports
+    const { days, deliveries, journal, node, shell } = this.#ports
     deliveries.sweep()
     try {
+      await days.sweep()
       const stranded = await journal.stranded({ node, ownPast: false, limit: batchMax })
       await Promise.all(
         stranded
@@ -74,6 +77,7 @@ export interface SweeperPorts {
   readonly journal: Journal
   readonly shell: Pick<Shell, 'recover' | 'unproven' | 'isLive'>
   readonly deliveries: Pick<Deliveries, 'sweep'>
+  readonly days: Pick<BusinessDays, 'sweep'>
 }
 
 const sweepMs = 1_000

@@ -6,9 +6,12 @@ import type { DatabasePool } from '../kernel/database.ts'
 import type { Random } from '../kernel/random.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { SourceRules } from './arrivals.ts'
+import type { CutoverSchedule } from './business-date.ts'
+import { BusinessDays, followCutovers, switchItself } from './business-days.ts'
 import { Deliveries } from './deliveries.ts'
 import { type Metrics, switchMetrics } from './ports/metrics.ts'
 import type { Failpoints } from './ports/failpoints.ts'
+import { postgresDayBook } from './ports/postgres-days.ts'
 import { postgresJournal } from './ports/postgres-journal.ts'
 import { type Route, routingTable } from './routing.ts'
 import { Shell } from './shell.ts'
@@ -33,6 +36,8 @@ export interface SwitchOptions {
   readonly pinKeys: ReadonlyMap<string, string>
   readonly sources: readonly SourceConfig[]
   readonly routes: readonly Route[]
+  /** Of the destinations whose business date turns by the clock; the others' turns when the network says so. */
+  readonly cutovers: ReadonlyMap<string, CutoverSchedule>
   /** For people, now. */
   readonly alarm: (what: string, subject: string) => void
   /** For drills. */
@@ -63,6 +68,7 @@ export { postgresStanBlocks } from './ports/stan-blocks.ts'
 export { transactionLife } from './life.ts'
 export type { Life, LifeEvent } from './life.ts'
 export type { AmountLimit } from './arrivals.ts'
+export type { CutoverSchedule } from './business-date.ts'
 export { postingReferences } from './transaction/postings.ts'
 
 /** Takes up what an earlier life left open, then listens: in that order (§4.22). */
@@ -78,6 +84,11 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
   const { observer } = metrics
   const written = postgresJournal(ledger, pool)
   const journal = failpoints?.journal(written) ?? written
+  const book = postgresDayBook(ledger, pool, () => clock.wallMs())
+  const schedules = new Map([[switchItself, kuwaitMidnight], ...options.cutovers])
+  const destinations = [...connectors.keys()]
+  const days = new BusinessDays({ clock, node, book, observer, destinations, schedules })
+  for (const connector of connectors.values()) followCutovers(connector, days)
   const route = routingTable(options.routes, new Set(connectors.keys()))
   const shell = new Shell({
     node,
@@ -90,10 +101,13 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     route,
     pinKeyOf: (destination) => options.pinKeys.get(destination) ?? '',
     openAccounts: (accounts) => ledger.openAccounts(accounts),
+    days,
     wake: (destination) => deliveries.wake(destination),
   })
   const deliveries = new Deliveries({ clock, random, journal, hsm, connectors, shell, observer })
-  const sweeper = new Sweeper({ clock, node, journal, shell, deliveries })
+  const sweeper = new Sweeper({ clock, node, journal, shell, deliveries, days })
+
+  await days.open()
 
   const recovered = await sweeper.recover()
   sweeper.start()
@@ -129,6 +143,8 @@ export function sealerOf(hsm: Hsm, key: string): Sealer {
     verify: (data, mac) => hsm.verifyMac({ key, data, mac }),
   }
 }
+
+const kuwaitMidnight: CutoverSchedule = { at: '00:00', timeZone: 'Asia/Kuwait' }
 
 /** T_terminal > T_source > T_out + margins (§4.4): otherwise answers come to nobody. */
 function checkTimers(options: SwitchOptions): void {

@@ -85,6 +85,7 @@ export function switchConfiguration(
         acquirerId: '12345678901',
         breaker: timeouts.breaker,
         retryAfterMs: timeouts.retryAfterMs,
+        cutover: { at: '00:00', timeZone: 'Asia/Kuwait' },
       },
     ],
     routes: [{ bin: '888888', destination: 'knet' }],

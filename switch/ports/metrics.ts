@@ -38,6 +38,7 @@ export function switchMetrics(gauges: Gauges, alarm: (what: string, subject: str
   ])
   const unknown = counter('switch_commit_unknown_total', 'Commits nobody knows the end of', ['event'])
   const reversals = counter('switch_reversal_total', 'Deliveries of reversals', ['destination', 'verdict'])
+  const cutovers = counter('switch_cutover_total', 'Business dates begun', ['destination', 'cause'])
   const refused = counter('switch_refused_total', 'Messages that became no transaction', ['source', 'why'])
   const alarms = counter('switch_alarm_total', 'Things a person should look at now', ['what'])
   new Gauge({
@@ -72,6 +73,7 @@ export function switchMetrics(gauges: Gauges, alarm: (what: string, subject: str
     late: (destination, verdict) => late.inc({ destination, verdict }),
     commitUnknown: (event) => unknown.inc({ event }),
     reversal: (destination, verdict) => reversals.inc({ destination, verdict }),
+    cutover: (destination, _date, cause) => cutovers.inc({ destination, cause }),
     refused: (source, why) => refused.inc({ source, why }),
     alarm(what, subject) {
       alarms.inc({ what })

@@ -291,6 +291,9 @@ function refusalOf(reason: string): CommitRefusal {
     // Nothing was tried: for the caller it is as if there were no room.
     case 'unavailable':
       return 'overloaded'
+    case 'closedAccount':
+    case 'closedPeriod':
+      return 'closed'
     default:
       return 'books'
   }

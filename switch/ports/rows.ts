@@ -58,6 +58,7 @@ export const journalRows: readonly RowKind[] = [
       ['actual_minor', 'bigint'],
       ['completed_minor', 'bigint'],
       ['flag', 'text'],
+      ['business_date', 'date'],
       ['delivery', 'text'],
       ['reversal', 'text'],
       ['advice', 'text'],
@@ -73,7 +74,8 @@ export const journalRows: readonly RowKind[] = [
     write: `UPDATE switch.transaction t
       SET version = i.version, state = i.state, response_code = i.response_code, auth_id = i.auth_id,
         additional_amounts = i.additional_amounts, approved_minor = i.approved_minor, actual_minor = i.actual_minor,
-        completed_minor = i.completed_minor, flag = i.flag, delivery = i.delivery, reversal = i.reversal, advice = i.advice
+        completed_minor = i.completed_minor, flag = i.flag, business_date = i.business_date,
+        delivery = i.delivery, reversal = i.reversal, advice = i.advice
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
                                   WHERE id = input.id AND version = input.expected_version
@@ -120,12 +122,13 @@ export const journalRows: readonly RowKind[] = [
       ['kind', 'text'],
       ['at_ms', 'bigint'],
       ['node', 'text'],
+      ['business_date', 'date'],
       ['cause', 'text'],
       ['detail', 'jsonb'],
     ],
     write: {
-      into: `switch.event (transaction_id, sequence, kind, at, node, cause, detail)`,
-      values: `transaction_id, sequence, kind, to_timestamp(at_ms / 1000.0), node, cause, detail`,
+      into: `switch.event (transaction_id, sequence, kind, at, node, business_date, cause, detail)`,
+      values: `transaction_id, sequence, kind, to_timestamp(at_ms / 1000.0), node, business_date, cause, detail`,
     },
   },
   {
@@ -223,10 +226,10 @@ export function rowsOf(unit: JournalUnit): UnitRow[] {
     if (unit.event.kind !== 'delivery' && transaction.leg !== undefined)
       rows.push(changedLeg(transaction.leg))
   }
-  const { sequence, kind, at, node, cause, detail } = unit.event
+  const { sequence, kind, at, node, businessDate, cause, detail } = unit.event
   rows.push({
     kind: 'switch.event',
-    values: [transaction.id, sequence, kind, BigInt(at), node, cause, JSON.stringify(detail)],
+    values: [transaction.id, sequence, kind, BigInt(at), node, businessDate, cause, JSON.stringify(detail)],
   })
   if (unit.sourceAct !== undefined) rows.push(newSourceAct(unit.sourceAct))
   for (const owed of unit.owe) rows.push(obligationRow(owed))
@@ -287,6 +290,7 @@ function changedTransaction(
       transaction.actualMinor ?? null,
       transaction.completedMinor ?? null,
       transaction.flag ?? null,
+      transaction.businessDate,
       transaction.delivery,
       transaction.reversal,
       transaction.advice,

@@ -68,7 +68,7 @@ export function cancel(
       return respond(
         '00',
         { reversal: 'owed' },
-        { owe: [reversalOf(before, 'sourceReversal', 0)], commands: unpost(before, event.at) },
+        { owe: [reversalOf(before, 'sourceReversal', 0)], commands: unpost(before, event.at, profile.days) },
       )
     // One reversal a leg: this one joins the one that is owed already (R2).
     case 'reversing':
@@ -105,7 +105,7 @@ function partialCancel(
     {
       cause: 'partial reversal',
       owe: [{ ...reversalOf(before, 'partialReversal', 0), actualMinor }],
-      commands: postPartialReversal(before, actualMinor, event.at),
+      commands: postPartialReversal(before, actualMinor, event.at, profile.days),
     },
     'reduce',
   ]

@@ -1,4 +1,5 @@
 import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
+import type { PostingDays } from '../business-date.ts'
 import type { JournalUnit } from '../journal.ts'
 import type { Answer, CardRequest, Leg, ObligationKind, StoredCard, Transaction } from './transaction.ts'
 
@@ -22,6 +23,8 @@ export interface Profile {
   readonly takesPartialApprovals: boolean
   /** How long the destination keeps money set aside for an authorization such as this. */
   readonly holdForMs: number
+  /** The business dates of the destination, or of the switch where there is none. */
+  readonly days: PostingDays
 }
 
 interface Occurrence {

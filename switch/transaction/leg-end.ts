@@ -1,6 +1,7 @@
 import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
 import { currencies } from '../../kernel/money.ts'
 import { additionalAmountsForm } from '../additional-amounts.ts'
+import { settlementDateOf } from '../business-date.ts'
 import type { ObligationChange } from '../journal.ts'
 import type { Profile, Step, TransactionEvent } from './events.ts'
 import { kinds, movesMoney } from './kinds.ts'
@@ -11,17 +12,17 @@ import type { Answer, CardRequest, Leg, ReversalCause, Transaction } from './tra
 
 /** How the exchange with the destination ended, and what that makes of the transaction. */
 export function endLeg(
-  before: Transaction,
+  sent: Transaction,
   event: TransactionEvent & { kind: 'legEnded' },
   profile: Profile,
 ): Step {
   const { outcome } = event
-  if (before.state !== 'intent' && before.state !== 'reversing') return lateOutcome(before, event)
+  if (sent.state !== 'intent' && sent.state !== 'reversing') return lateOutcome(sent, event)
   switch (outcome.kind) {
     case 'notSent':
-      return endUnsent(before, event, outcome.reason)
+      return endUnsent(sent, event, outcome.reason)
     case 'maybeSent':
-      return lose(before, event, {
+      return lose(sent, event, {
         cause: causeOfLoss[outcome.reason],
         answer: { responseCode: profile.timeoutResponseCode },
         leg: { state: 'maybeSent' },
@@ -31,6 +32,9 @@ export function endLeg(
   }
   const { answer } = outcome
   const leg = { state: 'answered', ...codes(answer) } as const
+  const { businessDate: routedOn } = sent
+  const businessDate = settlementDateOf(answer.settlementDate, { businessDate: routedOn, at: event.at })
+  const before = { ...sent, businessDate }
   const request = requestOf(before)
   const kind = kinds[request.kind]
   if (movesMoney(request.kind) && profile.partialApprovals.includes(answer.responseCode)) {
@@ -99,7 +103,7 @@ function endUnsent(before: Transaction, event: TransactionEvent, reason: string)
 function endAnswered(
   before: Transaction,
   event: TransactionEvent,
-  { holdForMs }: Profile,
+  { days, holdForMs }: Profile,
   end: {
     readonly move: 'approve' | 'decline'
     readonly answer: Answer
@@ -125,7 +129,7 @@ function endAnswered(
     ...result,
     unit: {
       ...result.unit,
-      commands: post(result.transaction, { at: event.at, holdForMs }),
+      commands: post(result.transaction, { at: event.at, holdForMs, days }),
       onlyWhileApprovable: true,
     },
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert'
 import type { AccountSpec, Command, Leg as Side } from '../../ledger/ledger.ts'
+import { effectiveOn, type PostingDays } from '../business-date.ts'
 import { type Kind, kinds, movesMoney } from './kinds.ts'
 import type { CardRequest, Transaction } from './transaction.ts'
 
@@ -10,24 +11,25 @@ import type { CardRequest, Transaction } from './transaction.ts'
  */
 export function post(
   transaction: Transaction,
-  { at, holdForMs }: { readonly at: number; readonly holdForMs: number },
+  { at, holdForMs, days }: { readonly at: number; readonly holdForMs: number; readonly days: PostingDays },
 ): Command[] {
-  const { id } = transaction
+  const { id, businessDate } = transaction
   const { kind, rrn, terminalId } = requestOf(transaction)
   const meta = { transaction: id, rrn, terminal: terminalId }
-  const legs = legsOf(transaction, outstandingOf(transaction))
+  const effectiveAt = effectiveOn(businessDate, at)
+  const legs = legsOf(transaction, outstandingOf(transaction), { date: businessDate, days })
   switch (kinds[kind].books) {
     case 'none':
       return []
     case 'post':
-      return [{ kind: 'post', id: `${id}:${kind}`, legs, effectiveAt: at, meta }]
+      return [{ kind: 'post', id: `${id}:${kind}`, legs, effectiveAt, meta }]
     case 'hold':
       return [
         {
           kind: 'authorize',
           id: holdOf(transaction),
           legs,
-          effectiveAt: at,
+          effectiveAt,
           expiresAt: at + holdForMs,
           meta,
         },
@@ -35,25 +37,35 @@ export function post(
   }
 }
 
-/** The opposite entries of what is left; what was posted stays. What was set aside is let go. */
-export function unpost(transaction: Transaction, at: number): Command[] {
-  const { actualMinor, id } = transaction
+/**
+ * The opposite entries of what is left; what was posted stays. They are today's (B3): the date of the original may have
+ * been settled. What was set aside is let go.
+ */
+export function unpost(transaction: Transaction, at: number, days: PostingDays): Command[] {
+  const { actualMinor, businessDate, id } = transaction
+  const effectiveAt = effectiveOn(days.today, at)
   const { kind } = requestOf(transaction)
   switch (kinds[kind].books) {
     case 'none':
       return []
     case 'post':
-      if (actualMinor !== undefined) return [giveBack(transaction, 'reversal', { leftMinor: 0n, at })]
-      return [{ kind: 'reverse', id: `${id}:reversal`, reverses: `${id}:${kind}`, effectiveAt: at }]
+      if (actualMinor !== undefined || businessDate !== days.today || !isOpen(businessDate, days))
+        return [giveBack(transaction, 'reversal', { leftMinor: 0n, at, days })]
+      return [{ kind: 'reverse', id: `${id}:reversal`, reverses: `${id}:${kind}`, effectiveAt }]
     case 'hold':
-      return [{ kind: 'void', id: `${id}:void`, holdId: holdOf(transaction), effectiveAt: at }]
+      return [{ kind: 'void', id: `${id}:void`, holdId: holdOf(transaction), effectiveAt }]
   }
 }
 
 /** The opposite entries of a part, so that `actualMinor` is left. */
-export function postPartialReversal(transaction: Transaction, actualMinor: bigint, at: number): Command[] {
+export function postPartialReversal(
+  transaction: Transaction,
+  actualMinor: bigint,
+  at: number,
+  days: PostingDays,
+): Command[] {
   assert(actualMinor < outstandingOf(transaction))
-  return [giveBack(transaction, partialName(transaction.version + 1), { leftMinor: actualMinor, at })]
+  return [giveBack(transaction, partialName(transaction.version + 1), { leftMinor: actualMinor, at, days })]
 }
 
 /** What was approved of what was asked. */
@@ -81,12 +93,13 @@ export function postingReferences(id: string, version: number): readonly string[
 function giveBack(
   transaction: Transaction,
   name: string,
-  { leftMinor, at }: { readonly leftMinor: bigint; readonly at: number },
+  { leftMinor, at, days }: { readonly leftMinor: bigint; readonly at: number; readonly days: PostingDays },
 ): Command {
   const { id } = transaction
   const { rrn, terminalId } = requestOf(transaction)
-  const left = new Map(legsOf(transaction, leftMinor).map((leg) => [leg.account, leg.amountMinor]))
-  const legs = legsOf(transaction, outstandingOf(transaction)).map(
+  const on = { date: days.today, days }
+  const left = new Map(legsOf(transaction, leftMinor, on).map((leg) => [leg.account, leg.amountMinor]))
+  const legs = legsOf(transaction, outstandingOf(transaction), on).map(
     (leg): Side => ({
       ...leg,
       side: leg.side === 'debit' ? 'credit' : 'debit',
@@ -97,16 +110,22 @@ function giveBack(
     kind: 'post',
     id: `${id}:${name}`,
     legs: legs.filter(({ amountMinor }) => amountMinor > 0n).sort(debitsFirst),
-    effectiveAt: at,
+    effectiveAt: effectiveOn(days.today, at),
     meta: { transaction: id, rrn, terminal: terminalId },
   }
 }
 
+/** The date of entries, and which dates still take any. */
+interface OnDate {
+  readonly date: string
+  readonly days: PostingDays
+}
+
 /** Both sides of an amount, debits first: who pays, and who is paid. */
-function legsOf(transaction: Transaction, amountMinor: bigint): Side[] {
+function legsOf(transaction: Transaction, amountMinor: bigint, on: OnDate): Side[] {
   const request = requestOf(transaction)
   const { currency } = request
-  const places = placesOf(transaction)
+  const places = placesOf(transaction, on)
   const cashMinor = request.cashMinor === undefined ? 0n : least(request.cashMinor, amountMinor)
   // The cash has been handed out: of a smaller amount it comes first, and the goods are the rest.
   const parts = [
@@ -123,11 +142,15 @@ function legsOf(transaction: Transaction, amountMinor: bigint): Side[] {
 }
 
 /** The account that answers for the cardholder, and the one over the counter. */
-function placesOf(transaction: Transaction): { readonly network: string; readonly counter: string } {
-  const { leg, businessDate } = transaction
+function placesOf(
+  transaction: Transaction,
+  { date, days }: OnDate,
+): { readonly network: string; readonly counter: string } {
+  const { leg } = transaction
   const request = requestOf(transaction)
   assert(leg !== undefined)
-  return places({ ...request, destination: leg.destination, businessDate })
+  const isFrozen = !isOpen(date, days)
+  return places({ ...request, destination: leg.destination, businessDate: date, isFrozen })
 }
 
 interface Placed extends Pick<CardRequest, 'kind' | 'merchantId' | 'currency' | 'cashMinor'> {
@@ -135,6 +158,7 @@ interface Placed extends Pick<CardRequest, 'kind' | 'merchantId' | 'currency' | 
   readonly toAccount?: string
   readonly destination: string
   readonly businessDate: string
+  readonly isFrozen?: boolean
 }
 
 function places(placed: Placed): { readonly network: string; readonly counter: string } {
@@ -147,10 +171,9 @@ function places(placed: Placed): { readonly network: string; readonly counter: s
     }
   }
   const isHeld = kinds[kind].books === 'hold'
+  const dated = placed.isFrozen === true ? adjustmentAccount : networkAccount
   return {
-    network: isHeld
-      ? authorizedAccount(destination, currency)
-      : networkAccount(destination, businessDate, currency),
+    network: isHeld ? authorizedAccount(destination, currency) : dated(destination, businessDate, currency),
     counter: merchantAccount(merchantId, currency),
   }
 }
@@ -161,6 +184,18 @@ function debitsFirst(one: Side, other: Side): number {
 
 function least(one: bigint, other: bigint): bigint {
   return one < other ? one : other
+}
+
+function isOpen(date: string, { today, open }: PostingDays): boolean {
+  return date > today || open.includes(date)
+}
+
+/** Those accounts of a unit's entries that belong to a business date, and may be the first of it to be needed. */
+export function datedAccountsOf(commands: readonly Command[]): readonly AccountSpec[] {
+  const legs = commands.flatMap((command) => (command.kind === 'post' ? command.legs : []))
+  return legs
+    .filter(({ account }) => /^(net|adjustment):/.test(account))
+    .map(({ account, currency }) => ({ path: account, currency, normalSide: 'debit', limit: 'none' }))
 }
 
 /** By the event that made it: the same amount can't be given back twice under one name. */
@@ -199,6 +234,11 @@ export function kindOfStored(transaction: Transaction): Kind {
 
 function networkAccount(destination: string, businessDate: string, currency: string): string {
   return `net:${destination}:${businessDate}:${currency}`
+}
+
+/** What belongs to a business date and came after its totals were frozen (B4). */
+function adjustmentAccount(destination: string, businessDate: string, currency: string): string {
+  return `adjustment:${destination}:${businessDate}:${currency}`
 }
 
 /** What a network has authorized and nobody has taken yet. */

@@ -87,6 +87,7 @@ export function journalEvent(event: TransactionEvent, transaction: Transaction, 
     kind: event.kind,
     at: event.at,
     node: event.node,
+    businessDate: transaction.businessDate,
     cause,
     detail: { state: transaction.state, ...event.detail },
   }

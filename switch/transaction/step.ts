@@ -13,6 +13,15 @@ import type { Transaction } from './transaction.ts'
  * once it is. The same function serves production and the simulation.
  */
 export function step(before: Transaction | undefined, event: TransactionEvent, profile: Profile): Step {
+  const result = moved(before, event, profile)
+  if (before === undefined) return result
+  // What happens to a transaction later is accounted for on the day of that: its reversal after the cutover (B3).
+  const { unit } = result
+  const businessDate = event.kind === 'legEnded' ? result.transaction.businessDate : profile.days.today
+  return { ...result, unit: { ...unit, event: { ...unit.event, businessDate } } }
+}
+
+function moved(before: Transaction | undefined, event: TransactionEvent, profile: Profile): Step {
   switch (event.kind) {
     case 'request':
       assert(before === undefined)
@@ -37,7 +46,7 @@ export function step(before: Transaction | undefined, event: TransactionEvent, p
     case 'late':
       return settle(known(before), event, 'late', {})
     case 'delivery':
-      return deliver(known(before), event)
+      return deliver(known(before), event, profile)
     case 'recovered':
       return lose(known(before), event, {
         cause: 'recovered',
@@ -100,7 +109,11 @@ function begin(event: TransactionEvent & { kind: 'request' }): Step {
   return { transaction, unit, effects: [effect] }
 }
 
-function deliver(before: Transaction, event: TransactionEvent & { kind: 'delivery' }): Step {
+function deliver(
+  before: Transaction,
+  event: TransactionEvent & { kind: 'delivery' },
+  { days }: Profile,
+): Step {
   if (before.state !== 'approved') return settle(before, event, 'late', {}, { cause: event.outcome })
   if (event.outcome !== 'failed') return settle(before, event, event.outcome, { delivery: event.outcome })
   if (!movesMoney(kindOfStored(before))) return settle(before, event, 'unheard', { delivery: 'failed' })
@@ -112,7 +125,7 @@ function deliver(before: Transaction, event: TransactionEvent & { kind: 'deliver
     { delivery: 'failed', answer: { responseCode: '91' }, reversal: 'owed' },
     {
       owe: [reversalOf(before, 'undelivered', 0)],
-      commands: unpost(before, event.at),
+      commands: unpost(before, event.at, days),
       silent: true,
     },
   )

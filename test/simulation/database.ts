@@ -13,6 +13,7 @@ import {
 } from '../../switch/journal.ts'
 import type { Leg, Obligation, SourceAct, Transaction } from '../../switch/transaction/transaction.ts'
 import { SimulatedBooks } from './books.ts'
+import { SimulatedDays } from './days.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
@@ -28,6 +29,8 @@ export interface StoredObligation extends Obligation {
 
 export interface CommittedEvent extends JournalEvent {
   readonly transactionId: string
+  /** The names of what it posted. */
+  readonly postings: readonly string[]
   /** By nobody's clock: ms since the history began. */
   readonly committedAtMs: number
 }
@@ -35,6 +38,8 @@ export interface CommittedEvent extends JournalEvent {
 interface StoredTransaction {
   transaction: Transaction
   approvableUntil: number
+  /** The business date it was begun with. */
+  readonly routedOn: string
 }
 
 /**
@@ -46,6 +51,7 @@ export class SimulatedDatabase {
   readonly obligations = new Map<string, StoredObligation>()
   readonly books = new SimulatedBooks()
   readonly events: CommittedEvent[] = []
+  readonly days: SimulatedDays
   readonly #legs = new Map<string, Leg>()
   readonly #byKey = new Map<string, string>()
   readonly #acts = new Map<string, SourceAct>()
@@ -67,6 +73,7 @@ export class SimulatedDatabase {
     this.#random = world.random('database')
     this.#stanMax = this.#random.fraction() < 0.5 ? 8 + this.#random.below(24) : 999_999
     this.#rates = rates
+    this.days = new SimulatedDays(world, rates, this)
   }
 
   /** A connection of one life of a node: when the life ends, nothing is heard through it any more. */
@@ -195,13 +202,19 @@ export class SimulatedDatabase {
   /** The instant of the commit: everything of the unit, or nothing. */
   #take(unit: JournalUnit): CommitOutcome {
     const key = String(this.#attempts++)
-    const refusal = this.#guard(unit) ?? (this.books.post(key, unit.commands) ? undefined : 'books')
+    const refusal = this.#guard(unit) ?? this.#post(key, unit)
     if (refusal !== undefined) {
       this.#world.note(`refused ${unit.event.kind} (${refusal})`)
       return { kind: 'refused', reason: refusal }
     }
     this.#write(unit)
     return { kind: 'committed' }
+  }
+
+  #post(key: string, unit: JournalUnit): CommitRefusal | undefined {
+    const posted = this.books.post(key, unit.commands)
+    if (posted === 'taken') return undefined
+    return posted === 'closed' ? 'closed' : 'books'
   }
 
   #guard(unit: JournalUnit): CommitRefusal | undefined {
@@ -225,11 +238,13 @@ export class SimulatedDatabase {
   #write(unit: JournalUnit): void {
     const { transaction, obligation: change, sourceAct, event } = unit
     const now = this.#world.monotonicMs()
-    const approvableUntil =
-      this.transactions.get(transaction.id)?.approvableUntil ?? now + transaction.approvableForMs
-    this.transactions.set(transaction.id, { transaction, approvableUntil })
+    const stored = this.transactions.get(transaction.id)
+    const approvableUntil = stored?.approvableUntil ?? now + transaction.approvableForMs
+    const routedOn = stored?.routedOn ?? transaction.businessDate
+    this.transactions.set(transaction.id, { transaction, approvableUntil, routedOn })
     this.#byKey.set(transaction.sourceKey, transaction.id)
-    this.events.push({ ...event, transactionId: transaction.id, committedAtMs: now })
+    const postings = unit.commands.map(({ id }) => id)
+    this.events.push({ ...event, transactionId: transaction.id, postings, committedAtMs: now })
     this.#world.note(
       `committed ${event.kind} -> ${transaction.state} ${transaction.sourceKey} ${event.cause}`,
     )

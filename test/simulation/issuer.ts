@@ -1,4 +1,5 @@
-import type { LegAnswer, OutboundLeg } from '../../connectors/connector.ts'
+import type { LegAnswer, LegIdentity, OutboundLeg } from '../../connectors/connector.ts'
+import { dateAfter } from '../../switch/business-date.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { SimulatedKind } from './kinds/kind.ts'
@@ -14,6 +15,8 @@ interface Held {
   /** What partial reversals have left of it. */
   leftMinor: bigint
   readonly responseCode: string
+  /** Its business date when it decided. */
+  readonly date: string
   reversed: boolean
   /** The issuer will not have it reversed, ever. */
   readonly stubborn: boolean
@@ -34,7 +37,10 @@ export class SimulatedIssuer {
   /** Questions for a balance that somebody saw fit to reverse. */
   readonly reversedInquiries: string[] = []
 
-  constructor(world: World, random: Random, rates: () => FaultRates) {
+  readonly #today: () => string
+
+  constructor(world: World, random: Random, rates: () => FaultRates, today: () => string) {
+    this.#today = today
     this.#world = world
     this.#random = random
     this.#rates = rates
@@ -50,11 +56,17 @@ export class SimulatedIssuer {
     return sum
   }
 
-  decide(leg: OutboundLeg): LegAnswer {
-    return /^0[12]00$/.test(leg.mti) ? this.#authorize(leg) : this.#reverse(leg)
+  /** On which date it accounts for a leg, where it has seen it. */
+  dateOf({ stan, transmittedAt }: LegIdentity): string | undefined {
+    return this.#originals.get(`${transmittedAt}|${stan}`)?.date
   }
 
-  #authorize(leg: OutboundLeg): LegAnswer {
+  /** `tellsDate`: the answer carries DE15. */
+  decide(leg: OutboundLeg, tellsDate: boolean): LegAnswer {
+    return /^0[12]00$/.test(leg.mti) ? this.#authorize(leg, tellsDate) : this.#reverse(leg)
+  }
+
+  #authorize(leg: OutboundLeg, tellsDate: boolean): LegAnswer {
     const key = `${leg.identity.transmittedAt}|${leg.identity.stan}`
     const rrn = leg.fields[37] as string
     let held = this.#originals.get(key)
@@ -77,6 +89,7 @@ export class SimulatedIssuer {
         amountMinor,
         leftMinor: amountMinor,
         responseCode: declined ? '51' : isPart ? '10' : (kind.responseCode ?? '00'),
+        date: this.#random.fraction() < rates.oldDate ? dateAfter(this.#today(), -1) : this.#today(),
         reversed: false,
         stubborn: this.#random.fraction() < rates.reversalRefused,
       }
@@ -90,6 +103,7 @@ export class SimulatedIssuer {
       responseCode: held.responseCode,
       ...(approvals.includes(held.responseCode) ? { authId: 'A12345' } : {}),
       amountMinor: held.amountMinor,
+      ...(tellsDate ? { settlementDate: held.date.slice(5, 7) + held.date.slice(8) } : {}),
       ...(additionalAmounts === undefined ? {} : { additionalAmounts }),
       described: '0210',
     }

@@ -4,6 +4,8 @@ import type {
   LegAnswer,
   LegIdentity,
   LegOutcome,
+  NetworkRequest,
+  NetworkRequestHandler,
 } from '../../connectors/connector.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Random } from '../../kernel/random.ts'
@@ -35,6 +37,10 @@ export interface ConnectorOptions {
 export class SimulatedNetwork {
   readonly name: string
   readonly issuer: SimulatedIssuer
+  /** Whether its answers carry DE15. */
+  readonly tellsDates: boolean
+  #date = '2026-11-22'
+  readonly #cutoverHandlers = new Map<Life, NetworkRequestHandler>()
   readonly #world: World
   readonly #random: Random
   readonly #rates: () => FaultRates
@@ -45,7 +51,42 @@ export class SimulatedNetwork {
     this.#world = world
     this.#random = world.random(`network ${name}`)
     this.#rates = rates
-    this.issuer = new SimulatedIssuer(world, world.random(`issuer ${name}`), rates)
+    this.issuer = new SimulatedIssuer(world, world.random(`issuer ${name}`), rates, () => this.#date)
+    this.tellsDates = world.random(`dates of ${name}`).fraction() < 0.5
+  }
+
+  /** Its own business date. */
+  get date(): string {
+    return this.#date
+  }
+
+  cutover(date: string): void {
+    this.#date = date
+    this.#world.note(`${this.name} cuts over to ${date}`)
+    this.tellCutover(date)
+  }
+
+  /** Says so on some node's session until it is acknowledged; either message may be lost. */
+  tellCutover(date: string): void {
+    const rates = this.#rates()
+    let acknowledged = false
+    const ask = (): void => {
+      if (acknowledged) return
+      this.#world.after(3_000, ask)
+      const sessions = [...this.#cutoverHandlers].filter(([life]) => life.alive)
+      const session = sessions[this.#random.below(Math.max(1, sessions.length))]
+      if (session === undefined || this.#chance(rates.drop)) return
+      const [life, handler] = session
+      const said = { kind: 'cutover', code: '201', date: date.slice(5, 7) + date.slice(8), described: '0800' }
+      // Of the message itself the switch reads nothing.
+      life.enter(() => {
+        void handler(said as NetworkRequest).then(
+          () => (acknowledged ||= !this.#chance(rates.drop)),
+          () => undefined,
+        )
+      })
+    }
+    ask()
   }
 
   /** No message gets through for so long. */
@@ -85,7 +126,7 @@ export class SimulatedNetwork {
           const rates = this.#rates()
           const isLost = this.#chance(rates.linkLost)
           this.#carry(rates, () => {
-            const answer = this.issuer.decide(leg)
+            const answer = this.issuer.decide(leg, this.tellsDates)
             this.#carry(rates, () => life.enter(() => answered(leg.identity, answer)))
           })
           const lose = (reason: 'linkLost' | 'deadline'): void =>
@@ -95,7 +136,9 @@ export class SimulatedNetwork {
         }),
       onLate: (listener) => (onLate = listener),
       onAvailable: () => undefined,
-      onNetworkRequest: () => undefined,
+      onNetworkRequest: (kind, handler) => {
+        if (kind === 'cutover') this.#cutoverHandlers.set(life, handler)
+      },
       askNetwork: () => Promise.resolve(undefined),
       status: () => ({ name, dialect: 'simulated', session: 'ONLINE', breaker: 'closed', inFlight: 0 }),
       drain: () => Promise.resolve(),

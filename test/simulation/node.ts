@@ -1,5 +1,6 @@
 import type { Connector } from '../../connectors/connector.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import { BusinessDays, followCutovers } from '../../switch/business-days.ts'
 import { Deliveries } from '../../switch/deliveries.ts'
 import { JournalUnavailable } from '../../switch/journal.ts'
 import type { Observer } from '../../switch/observer.ts'
@@ -83,6 +84,12 @@ export class SimulatedNode {
     }
     const hsm = simulatedHsm(world, life, { rates, hangs: () => world.monotonicMs() < this.#hsmHangsUntil })
     const observer = silent
+    const destinations = [...connectors.keys()]
+    const book = database.days.book(life)
+    // Networks turn when they say so; what is not resolved by then is given up sooner than in production.
+    const turning = { book, destinations, schedules: new Map<string, never>(), freezeAfterMs: 20_000 }
+    const days = new BusinessDays({ clock, node: name, observer, ...turning })
+    for (const connector of connectors.values()) followCutovers(connector, days)
     const shell: Shell = new Shell({
       node: name,
       clock,
@@ -94,12 +101,13 @@ export class SimulatedNode {
       route,
       pinKeyOf: (destination) => `zpk.${destination}.out`,
       openAccounts: (accounts) => connection.openAccounts(accounts),
+      days: bug?.days?.(days) ?? days,
       wake: (destination) => deliveries.wake(destination),
     })
     this.#shell = shell
     const deliveries = new Deliveries({ clock, random, journal, hsm, connectors, shell, observer })
-    const sweeper = new Sweeper({ clock, node: name, journal, shell, deliveries })
-    void recover(sweeper, life).then(() => {
+    const sweeper = new Sweeper({ clock, node: name, journal, shell, deliveries, days })
+    void recover(days, sweeper, life).then(() => {
       if (!life.alive) return
       sweeper.start()
       const door = doorOf(shell, { clock, hsm, route })
@@ -155,9 +163,10 @@ function entering(door: Door, life: Life): Door {
   }
 }
 
-async function recover(sweeper: Sweeper, life: Life): Promise<void> {
+async function recover(days: BusinessDays, sweeper: Sweeper, life: Life): Promise<void> {
   while (life.alive) {
     try {
+      await days.open()
       await sweeper.recover()
       return
     } catch (error) {
@@ -173,6 +182,7 @@ const silent: Observer = {
   late: () => undefined,
   commitUnknown: () => undefined,
   reversal: () => undefined,
+  cutover: () => undefined,
   refused: () => undefined,
   alarm: () => undefined,
 }

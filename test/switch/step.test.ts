@@ -15,6 +15,7 @@ const profile: Profile = {
   partialApprovals: ['10'],
   takesPartialApprovals: false,
   holdForMs: 1_000_000,
+  days: { today: '2026-11-22', open: ['2026-11-22'] },
 }
 
 const arrival: Arrival = {
@@ -572,4 +573,51 @@ describe('an advice', () => {
       expect([unit.owe, unit.commands]).toEqual([[], []])
     },
   )
+})
+
+describe('business dates', () => {
+  const turned: Profile = { ...profile, days: { today: '2026-11-23', open: ['2026-11-22', '2026-11-23'] } }
+  const approved = (): Transaction => after(intent(), answered('00')).transaction
+  const accountsIn = ({ unit }: ReturnType<typeof step>): string[] =>
+    unit.commands.flatMap((command) =>
+      command.kind === 'post' ? command.legs.map(({ account }) => account) : [],
+    )
+
+  test('F38: an approval that comes after the cutover is posted on the date its request was routed on', () => {
+    const result = step(intent(), answered('00'), turned)
+    expect(result.transaction.businessDate).toBe('2026-11-22')
+    expect(accountsIn(result)).toContain('net:knet:2026-11-22:KWD')
+    expect(result.unit.event.businessDate).toBe('2026-11-22')
+  })
+
+  test('the date in the answer stands over ours, before anything is posted', () => {
+    const at = Date.parse('2026-11-22T20:59:00Z')
+    const result = step(intent(), { ...answered('00', { settlementDate: '1123' }), at }, profile)
+    expect(result.transaction.businessDate).toBe('2026-11-23')
+    expect(accountsIn(result)).toContain('net:knet:2026-11-23:KWD')
+  })
+
+  test('a reversal on the same date is the opposite of the posting', () => {
+    expect(step(approved(), cancelled, profile).unit.commands).toMatchObject([{ kind: 'reverse' }])
+  })
+
+  test('a reversal after the cutover is posted on the date of the reversal, and the original keeps its own', () => {
+    const result = step(approved(), cancelled, turned)
+    expect(result.unit.commands).toMatchObject([
+      {
+        kind: 'post',
+        legs: [
+          { account: 'merchant:000000000000001:KWD', side: 'debit', amountMinor: 12_500n },
+          { account: 'net:knet:2026-11-23:KWD', side: 'credit', amountMinor: 12_500n },
+        ],
+      },
+    ])
+    expect(result.transaction.businessDate).toBe('2026-11-22')
+    expect(result.unit.event.businessDate).toBe('2026-11-23')
+  })
+
+  test('what comes for a date whose totals are frozen goes to the adjustments of that date', () => {
+    const frozen: Profile = { ...profile, days: { today: '2026-11-23', open: ['2026-11-23'] } }
+    expect(accountsIn(step(intent(), answered('00'), frozen))).toContain('adjustment:knet:2026-11-22:KWD')
+  })
 })

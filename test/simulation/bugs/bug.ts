@@ -1,5 +1,6 @@
 import type { Connector, LegIdentity } from '../../../connectors/connector.ts'
 import type { Clock } from '../../../kernel/clock.ts'
+import type { BusinessDays } from '../../../switch/business-days.ts'
 import type { Journal } from '../../../switch/journal.ts'
 import type { SimulatedDatabase } from '../database.ts'
 import type { Door } from '../door.ts'
@@ -18,6 +19,8 @@ export interface Bug {
   readonly matchKey?: (identity: LegIdentity) => string
   /** What sources come in by. */
   readonly door?: (door: Door) => Door
+  /** What it takes for the business dates. */
+  readonly days?: (days: BusinessDays) => Pick<BusinessDays, 'today' | 'postingDays' | 'isClosed'>
   /** What a crash takes with it that it should not. */
   readonly crash?: (database: SimulatedDatabase) => void
   /** What the database does not look at when it commits. */

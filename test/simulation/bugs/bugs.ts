@@ -3,7 +3,7 @@ import type { Bug } from './bug.ts'
 import { answerBeforeCommit, commitRetriedAfterUnknown, sentBeforeIntent } from './commits.ts'
 import { fenceIgnored, noRowLock, obligationsInMemory } from './guards.ts'
 import { legKeyNotUnique, matchOnStanOnly } from './identities.ts'
-import { lateApprovalPosts, noReversalOnTimeout, noTombstone } from './outcomes.ts'
+import { cutoverWrongDate, lateApprovalPosts, noReversalOnTimeout, noTombstone } from './outcomes.ts'
 import { deadlineOnWallClock } from './time.ts'
 
 /** Every planted mistake. A new one is a file beside this one, or a few lines in one of them, and a name here. */
@@ -22,4 +22,5 @@ export const bugs: Readonly<Record<string, Bug>> = {
   'leg-key-not-unique': legKeyNotUnique,
   'match-on-stan-only': matchOnStanOnly,
   'deadline-on-wall-clock': deadlineOnWallClock,
+  'cutover-wrong-date': cutoverWrongDate,
 }

@@ -1,6 +1,7 @@
 import type { Scene } from '../scene.ts'
 import { booksBalance } from './books.ts'
 import type { Check } from './check.ts'
+import { datesAreRight } from './dates.ts'
 import { everythingEnds } from './ends.ts'
 import { issuersAreAskedOnce } from './issuers.ts'
 import { nothingIsOwed } from './obligations.ts'
@@ -15,6 +16,7 @@ const checks: readonly Check[] = [
   nothingIsOwed,
   issuersAreAskedOnce,
   nothingTimesOutEarly,
+  datesAreRight,
 ]
 
 /** One sentence for each violation. */

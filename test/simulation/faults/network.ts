@@ -18,4 +18,10 @@ export const networkFaults = {
   partialApproval: upTo(0.3),
   /** Of purchases, those whose reversal the issuer will not have. */
   reversalRefused: upTo(0.3),
+  /** A network's business date turns; the cutover is told twice, or one of a date that has passed. */
+  cutovers: times(1, 4),
+  cutoverTwice: upTo(1),
+  cutoverBackward: upTo(1),
+  /** Of its answers: they carry the date before. */
+  oldDate: upTo(0.3),
 } as const satisfies Readonly<Record<string, Fault>>

@@ -2,6 +2,7 @@ import type { FaultName } from '../faults/faults.ts'
 import type { Scene } from '../scene.ts'
 import { clockDrift, clockJumps } from './clocks.ts'
 import { crashes } from './crashes.ts'
+import { cutovers } from './cutovers.ts'
 import { freezes } from './freezes.ts'
 import type { Happening } from './happening.ts'
 import { databaseOutages, hsmHangs, networkOutages } from './outages.ts'
@@ -9,6 +10,7 @@ import { databaseOutages, hsmHangs, networkOutages } from './outages.ts'
 /** By the fault that says how often. */
 const happenings = {
   crashes,
+  cutovers,
   freezes,
   clockJumps,
   clockDrift,

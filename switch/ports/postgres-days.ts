@@ -1,0 +1,100 @@
+import type { DatabasePool } from '../../kernel/database.ts'
+import { closeBusinessDate, type Ledger } from '../../ledger/ledger.ts'
+import { effectiveOn } from '../business-date.ts'
+import type { BusinessDay, DayBook, NewDay } from '../business-days.ts'
+import { JournalUnavailable } from '../journal.ts'
+
+/** Business days in the journal's schema; their accounts are the ledger's. `wallMs` dates the closing entries. */
+export function postgresDayBook(ledger: Ledger, pool: DatabasePool, wallMs: () => number): DayBook {
+  const ask = async <R extends object>(text: string, values: readonly unknown[]): Promise<R[]> => {
+    try {
+      return (await pool.query(text, [...values])).rows as R[]
+    } catch {
+      throw new JournalUnavailable()
+    }
+  }
+  return {
+    days: () =>
+      ask<BusinessDay>(
+        `SELECT destination, date::text, cause, frozen_at IS NOT NULL AS frozen,
+                greatest(0, extract(epoch FROM clock_timestamp() - began_at) * 1000)::float8 AS "beganMsAgo"
+           FROM switch.business_day d
+          WHERE frozen_at IS NULL
+             OR number = (SELECT max(number) FROM switch.business_day WHERE destination = d.destination)
+          ORDER BY destination, number`,
+        [],
+      ),
+    async begin(day) {
+      const begun = await ask(beginDay, valuesOf(day))
+      return begun.length === 1 ? 'begun' : 'exists'
+    },
+    async unresolved(destination, date) {
+      const rows = await ask<{ unresolved: number }>(
+        `SELECT (SELECT count(*) FROM switch.transaction t
+                  WHERE t.state IN ('intent', 'reversing') AND t.business_date = $2
+                    AND EXISTS (SELECT FROM switch.leg l WHERE l.transaction_id = t.id AND l.destination = $1))::int
+              + (SELECT count(*) FROM switch.obligation o JOIN switch.transaction t ON t.id = o.transaction_id
+                  WHERE o.state = 'due' AND o.destination = $1 AND t.business_date = $2)::int AS unresolved`,
+        [destination, date],
+      )
+      return rows[0]!.unresolved
+    },
+    async isClosed(destination, date) {
+      const closed = await ask(
+        `SELECT FROM ledger.account a JOIN ledger.balance b ON b.account_id = a.id
+          WHERE b.closed AND a.path >= $1 AND a.path < $1 || '~'
+         UNION ALL
+         SELECT FROM ledger.period WHERE scope IN ($2, '*') AND through >= $3`,
+        [`net:${destination}:${date}:`, destination, date],
+      )
+      return closed.length > 0
+    },
+    async freeze(destination, date, stragglers) {
+      const effectiveAt = effectiveOn(date, wallMs())
+      const closed = await closing(ledger, pool, { network: destination, date, effectiveAt })
+      if (!closed) return false
+      await ask(
+        `UPDATE switch.business_day SET frozen_at = clock_timestamp(), stragglers = $3
+          WHERE destination = $1 AND date = $2 AND frozen_at IS NULL`,
+        [destination, date, stragglers],
+      )
+      return true
+    },
+  }
+}
+
+/** Nothing is inserted unless the date comes after every one there is; two at once find one number, and one of them loses. */
+const beginDay = `
+  INSERT INTO switch.business_day (destination, number, date, cause, who, described)
+  SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5 FROM switch.business_day WHERE destination = $1
+  HAVING coalesce(max(date) < $2::date, true)
+  ON CONFLICT DO NOTHING RETURNING number`
+
+function valuesOf({ destination, date, cause, who, described }: NewDay): unknown[] {
+  return [destination, date, cause, who, described]
+}
+
+/** An answer may have named a date that never began here, so that there are accounts of dates between two of ours. */
+async function closing(
+  ledger: Ledger,
+  pool: DatabasePool,
+  day: Parameters<typeof closeBusinessDate>[2],
+): Promise<boolean> {
+  try {
+    const { rows } = await pool.query<{ date: string }>(
+      `SELECT DISTINCT ledger.date_of(a.path) AS date
+         FROM ledger.account a JOIN ledger.balance b ON b.account_id = a.id
+        WHERE a.path >= 'net:' || $1 || ':' AND a.path < 'net:' || $1 || ':' || $2
+          AND NOT b.closed ORDER BY 1`,
+      [day.network, day.date],
+    )
+    for (const date of [...rows.map((row) => row.date), day.date]) {
+      const closed = await closeBusinessDate(ledger, pool, { ...day, date })
+      const outcomes = [closed.period, ...closed.accounts.map(({ outcome }) => outcome)]
+      if (!outcomes.every(({ kind }) => kind === 'committed')) return false
+    }
+    return true
+  } catch {
+    throw new JournalUnavailable()
+  }
+}

@@ -1,0 +1,111 @@
+import type { Random } from '../../kernel/random.ts'
+import { effectiveOn } from '../../switch/business-date.ts'
+import type { BusinessDay, CutoverCause, DayBook, NewDay } from '../../switch/business-days.ts'
+import { JournalUnavailable } from '../../switch/journal.ts'
+import type { SimulatedDatabase } from './database.ts'
+import type { FaultRates } from './faults/faults.ts'
+import type { Life } from './life.ts'
+import type { World } from './world.ts'
+
+interface StoredDay {
+  readonly destination: string
+  readonly date: string
+  readonly cause: CutoverCause
+  /** Monotonic ms. */
+  readonly beganAt: number
+  frozenAt: number | undefined
+}
+
+/** The business days in the database of a history. */
+export class SimulatedDays {
+  readonly all: StoredDay[] = []
+  readonly #world: World
+  readonly #random: Random
+  readonly #rates: () => FaultRates
+  readonly #database: SimulatedDatabase
+
+  constructor(world: World, rates: () => FaultRates, database: SimulatedDatabase) {
+    this.#world = world
+    this.#random = world.random('days')
+    this.#rates = rates
+    this.#database = database
+  }
+
+  /** As one life of a node sees them: a change may be lost, or happen unheard. */
+  book(life: Life): DayBook {
+    const read = <T>(look: () => T): Promise<T> => this.#trip(life, this.#rates().journalAway, 0, look)
+    const change = <T>(make: () => T): Promise<T> =>
+      this.#trip(life, this.#rates().commitLost, this.#rates().commitUnheard, make)
+    return {
+      days: () => read(() => this.#open()),
+      begin: (day) => change(() => this.#begin(day)),
+      unresolved: (destination, date) => read(() => this.#unresolved(destination, date)),
+      isClosed: (destination, date) => read(() => this.#database.books.isClosed(destination, date)),
+      freeze: (destination, date, stragglers) =>
+        change(() => this.#freeze(destination, date, stragglers, life.wallMs())),
+    }
+  }
+
+  /** The dates that were current at some moment between two, both in monotonic ms. */
+  between(destination: string, fromMs: number, toMs: number): string[] {
+    const days = this.all.filter((day) => day.destination === destination)
+    return days
+      .filter(({ beganAt }, index) => beganAt <= toMs && (days[index + 1]?.beganAt ?? Infinity) >= fromMs)
+      .map(({ date }) => date)
+  }
+
+  #trip<T>(life: Life, lostRate: number, unheardRate: number, act: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const [lost, unheard] = [this.#random.fraction() < lostRate, this.#random.fraction() < unheardRate]
+      this.#world.after(1 + this.#random.below(4), () => {
+        if (lost) return life.enter(() => reject(new JournalUnavailable()))
+        const result = act()
+        life.enter(() => (unheard ? reject(new JournalUnavailable()) : resolve(result)))
+      })
+    })
+  }
+
+  #begin({ destination, date, cause }: NewDay): 'begun' | 'exists' {
+    if (this.all.some((day) => day.destination === destination && day.date >= date)) return 'exists'
+    this.all.push({ destination, date, cause, beganAt: this.#world.monotonicMs(), frozenAt: undefined })
+    this.#world.note(`the business date of ${destination} is ${date}`)
+    return 'begun'
+  }
+
+  #open(): BusinessDay[] {
+    const current = new Map(this.all.map((day) => [day.destination, day]))
+    return this.all
+      .filter((day) => day.frozenAt === undefined || current.get(day.destination) === day)
+      .map(({ beganAt, frozenAt, ...day }) => ({
+        ...day,
+        frozen: frozenAt !== undefined,
+        beganMsAgo: this.#world.monotonicMs() - beganAt,
+      }))
+  }
+
+  #unresolved(destination: string, date: string): number {
+    const { obligations, transactions } = this.#database
+    const open = [...transactions.values()].filter(
+      ({ transaction: { state, businessDate, leg } }) =>
+        (state === 'intent' || state === 'reversing') &&
+        businessDate === date &&
+        leg?.destination === destination,
+    )
+    const due = [...obligations.values()].filter(
+      (one) =>
+        one.state === 'due' &&
+        one.destination === destination &&
+        transactions.get(one.transactionId)?.transaction.businessDate === date,
+    )
+    return open.length + due.length
+  }
+
+  #freeze(destination: string, date: string, stragglers: number, wallMs: number): boolean {
+    const day = this.all.find((one) => one.destination === destination && one.date === date)
+    if (day === undefined || !this.#database.books.closeDate(destination, date, effectiveOn(date, wallMs)))
+      return false
+    day.frozenAt ??= this.#world.monotonicMs()
+    this.#world.note(`${destination} ${date} is frozen, ${stragglers} unresolved`)
+    return true
+  }
+}
