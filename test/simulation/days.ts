@@ -46,6 +46,11 @@ export class SimulatedDays {
     }
   }
 
+  /** Every date that has ended is frozen. */
+  get atRest(): boolean {
+    return this.#open().every(({ destination, date }) => this.#isCurrent(destination, date))
+  }
+
   /** The dates that were current at some moment between two, both in monotonic ms. */
   between(destination: string, fromMs: number, toMs: number): string[] {
     const days = this.all.filter((day) => day.destination === destination)
@@ -72,10 +77,15 @@ export class SimulatedDays {
     return 'begun'
   }
 
+  #isCurrent(destination: string, date: string): boolean {
+    return !this.all.some((day) => day.destination === destination && day.date > date)
+  }
+
   #open(): BusinessDay[] {
-    const current = new Map(this.all.map((day) => [day.destination, day]))
     return this.all
-      .filter((day) => day.frozenAt === undefined || current.get(day.destination) === day)
+      .filter(
+        ({ destination, date, frozenAt }) => frozenAt === undefined || this.#isCurrent(destination, date),
+      )
       .map(({ beganAt, frozenAt, ...day }) => ({
         ...day,
         frozen: frozenAt !== undefined,

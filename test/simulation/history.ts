@@ -76,7 +76,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
 
 /** Nothing more will come of it: the rest of the quiet time would be sweeps that find nothing. */
 function isAtRest({ database, nodes, world }: Scene): boolean {
-  return world.pending === 0 && database.atRest && nodes.every((node) => node.atRest)
+  return world.pending === 0 && database.atRest && database.days.atRest && nodes.every((node) => node.atRest)
 }
 
 /** By the last digit of a card number, so that every network has cards however many there are. */

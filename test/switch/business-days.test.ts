@@ -58,11 +58,11 @@ function world(options: { readonly at?: string; readonly schedule?: CutoverSched
     alarms,
     faults,
     node,
-    pass(ms: number) {
+    pass: (ms: number) => {
       wallMs += ms
       monotonicMs += ms
     },
-    jump(ms: number) {
+    jump: (ms: number) => {
       wallMs += ms
     },
     cutover: (days: BusinessDays, monthAndDay?: string) =>

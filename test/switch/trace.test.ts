@@ -15,6 +15,7 @@ const profile: Profile = {
   partialApprovals: [],
   takesPartialApprovals: false,
   holdForMs: 1_000,
+  days: { today: '2026-11-22', open: ['2026-11-22'] },
 }
 
 const request: CardRequest = {
