@@ -30,7 +30,6 @@ function postLate(transaction: Transaction, at: number): Command[] {
 
 /** What is posted after a cutover goes to the date before it, as long as that takes any. */
 export const cutoverWrongDate: Bug = {
-  rare: true,
   days: (days) => ({
     today: (destination) => days.postingDays(destination).open[0] ?? days.today(destination),
     postingDays(destination) {
