@@ -142,7 +142,7 @@ describe('under TLS', () => {
     ],
   ]
   test.each(strangers)(
-    'a client whose certificate is %s is refused, with the reason',
+    'F05: a client whose certificate is %s is refused, with the reason',
     async (_, material, why) => {
       const { server, links, refused, clientOf } = await world()
       const { key, certificate } = material()
@@ -160,7 +160,7 @@ describe('under TLS', () => {
     },
   )
 
-  test('a client without a certificate is refused, and so is one that speaks no TLS', async () => {
+  test('F05: a client without a certificate is refused, and so is one that speaks no TLS', async () => {
     const { server, links, refused } = await world()
     await rawTls(server.port, {})
     await vi.waitFor(() => expect(refused).toMatchObject([{ why: 'certificate', code: 'NO_CERTIFICATE' }]))
@@ -185,7 +185,7 @@ describe('under TLS', () => {
     await echoed(await clientOf({ credentials: ours }), 'not this one')
   })
 
-  test('a pinned certificate is the only one that its peer may show', async () => {
+  test('F05: a pinned certificate is the only one that its peer may show', async () => {
     const pinned = authority.issue({ name: peer.dnsName })
     const { server, refused, clientOf } = await world({
       peers: [{ ...peer, fingerprints: [pinned.fingerprint.replaceAll(':', '').toLowerCase()] }],
@@ -315,7 +315,7 @@ describe('a client', () => {
     })
   })
 
-  test('gives up a handshake after ten seconds', async () => {
+  test('F43: gives up a handshake after ten seconds', async () => {
     const sockets: Socket[] = []
     const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined)))
     await new Promise<void>((resolve) => silent.listen(0, host, resolve))
@@ -434,7 +434,7 @@ describe('the end of a certificate', () => {
     return { clock, own, alarms, watch, days: () => alarms.map(({ daysLeft }) => daysLeft) }
   }
 
-  test('is told 30, 14, 7 and 1 days ahead, and when it is there, once each', () => {
+  test('F43: is told 30, 14, 7 and 1 days ahead, and when it is there, once each', () => {
     const { clock, days, own, alarms, watch } = watched(40)
     const told: Record<number, number> = {}
     for (let hour = 0; hour < 41 * 24; hour++) {

@@ -41,16 +41,8 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const world = new World(options.seed, { tell: options.tell ?? false })
   let faults: FaultRates = drawFaults((component) => world.random(component), options.off ?? new Set())
   const rates = (): FaultRates => faults
-  const { bug } = options
-  const database = new SimulatedDatabase(world, rates, bug?.ignore)
-  const networks = numbered(size.networks, (n) => new SimulatedNetwork(`net-${n}`, world, rates))
-  const route = routeOver(networks)
-  const nodes = numbered(
-    size.nodes,
-    (n) => new SimulatedNode({ name: `node-${n}`, world, rates, database, networks, route, bug }),
-  )
-  const terminals = new SimulatedTerminals(world, rates, nodes)
-  const scene: Scene = { world, rates, database, networks, nodes, terminals }
+  const scene = sceneOf({ world, rates, size, bug: options.bug })
+  const { database, nodes, terminals } = scene
 
   // A failed assertion ends the process in production; here it ends the history.
   const broken: string[] = []
@@ -72,6 +64,25 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     story: world.story,
     commits: database.events.length,
   }
+}
+
+/** Everybody, before anything has happened. */
+export function sceneOf(options: {
+  readonly world: World
+  readonly rates: () => FaultRates
+  readonly size: HistorySize
+  readonly bug: Bug | undefined
+}): Scene {
+  const { world, rates, size, bug } = options
+  const database = new SimulatedDatabase(world, rates, bug?.ignore)
+  const networks = numbered(size.networks, (n) => new SimulatedNetwork(`net-${n}`, world, rates))
+  const route = routeOver(networks)
+  const nodes = numbered(
+    size.nodes,
+    (n) => new SimulatedNode({ name: `node-${n}`, world, rates, database, networks, route, bug }),
+  )
+  const terminals = new SimulatedTerminals(world, rates, nodes)
+  return { world, rates, database, networks, nodes, terminals }
 }
 
 /** Nothing more will come of it: the rest of the quiet time would be sweeps that find nothing. */

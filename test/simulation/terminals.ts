@@ -7,6 +7,7 @@ import type { Door } from './door.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { SimulatedKind } from './kinds/kind.ts'
 import { drawKind } from './kinds/kinds.ts'
+import { purchase } from './kinds/purchase.ts'
 import { transmittedAtOf } from './time.ts'
 import type { World } from './world.ts'
 
@@ -72,13 +73,13 @@ export class SimulatedTerminals {
 
   schedule(count: number, withinMs: number): void {
     for (let index = 0; index < count; index++) {
-      this.#world.after(this.#random.below(withinMs), () => this.#buy(index))
+      this.#world.after(this.#random.below(withinMs), () => void this.buy(index, drawKind(this.#random)))
     }
   }
 
-  #buy(index: number): void {
+  /** Asks for something, and does from then on what terminals do. */
+  buy(index: number, kind: SimulatedKind = purchase): Told {
     const rrn = String(index + 1).padStart(12, '0')
-    const kind = drawKind(this.#random)
     const amountMinor = kind.amountMinor(this.#random)
     const transmittedAt = this.#transmittedAt()
     const told: Told = {
@@ -104,9 +105,9 @@ export class SimulatedTerminals {
     const { mismatch, repeat, reverseEarly } = this.#rates()
     if (this.#chance(mismatch)) this.#world.after(this.#random.below(5_000), () => this.#askOther(told))
     if (this.#chance(repeat)) this.#world.after(this.#random.below(9_000), () => this.#ask(told))
-    if (this.#chance(reverseEarly))
-      return void this.#world.after(this.#random.below(100), () => this.#reverse(told))
-    this.#world.after(source.terminalTimeoutMs, () => this.#judge(told))
+    if (this.#chance(reverseEarly)) this.#world.after(this.#random.below(100), () => this.#reverse(told))
+    else this.#world.after(source.terminalTimeoutMs, () => this.#judge(told))
+    return told
   }
 
   /** The time to wait is over: ask once more, or have it undone. */

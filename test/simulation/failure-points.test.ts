@@ -1,0 +1,254 @@
+import { expect, test } from 'vitest'
+import type { Connector, LegOutcome } from '../../connectors/connector.ts'
+import type { CommitOutcome, JournalUnit } from '../../switch/journal.ts'
+import type { Bug } from './bugs/bug.ts'
+import { type Stage, stage } from './stage.ts'
+import type { Told } from './terminals.ts'
+
+test('F08: a request whose first commit is refused is declined, and no network hears of it', async () => {
+  const scene = await stage({ around: commits('request', refused) })
+  const told = scene.buy()
+  await scene.pass(1_000)
+  expect(codes(told)).toEqual(['91'])
+  expect(scene.networks[0]!.issuer.originalsOf.size).toBe(0)
+  expect(scene.violations()).toEqual([])
+})
+
+test('F13: a request of whose first commit nothing is heard is sent only when the journal has it after all', async () => {
+  for (const isMade of [false, true]) {
+    const scene = await stage({ around: commits('request', unheard(isMade), 1) })
+    const told = scene.buy()
+    await scene.pass(3_900)
+    expect(scene.networks[0]!.issuer.originalsOf.size).toBe(0)
+    await scene.pass(5_000)
+    expect(scene.networks[0]!.issuer.originalsOf.size).toBe(isMade ? 1 : 0)
+    expect(codes(told)).toEqual([isMade ? '00' : '91'])
+    expect(scene.violations()).toEqual([])
+  }
+})
+
+test('F13: a first commit that takes longer than the source waits lets nothing out', async () => {
+  const scene = await stage({ around: commits('request', late(9_000)) })
+  const told = scene.buy()
+  await scene.pass(100_000)
+  expect(scene.booksOf(told)).toEqual({ ledger: 0n, issuer: 0n })
+  expect(scene.violations()).toEqual([])
+})
+
+test('F25: an approval that the books will not have is declined and reversed', async () => {
+  const around = commits('legEnded', () => Promise.resolve({ kind: 'refused', reason: 'books' }), 1)
+  const scene = await stage({ around })
+  const told = scene.buy()
+  await scene.pass(20_000)
+  expect(codes(told)).toEqual(['96'])
+  expect(scene.booksOf(told)).toEqual({ ledger: 0n, issuer: 0n })
+  expect(scene.violations()).toEqual([])
+})
+
+test('F25: when nobody knows whether an approval was committed nothing is said, and the books decide', async () => {
+  for (const isMade of [false, true]) {
+    const scene = await stage({ around: commits('legEnded', unheard(isMade), 1) })
+    const told = scene.buy()
+    await scene.pass(7_000)
+    expect(codes(told)).toEqual([])
+    await scene.pass(100_000)
+    const { ledger, issuer } = scene.booksOf(told)
+    expect(ledger).toBe(issuer)
+    expect(scene.violations()).toEqual([])
+  }
+})
+
+test('F26: a crash between an approval and its commit leaves a reversal for the next life', async () => {
+  const { scene, told } = await crashedAround('legEnded', 'before')
+  expect(causes(scene)).toContain('recovered')
+  expect(scene.booksOf(told)).toEqual({ ledger: 0n, issuer: 0n })
+  expect(scene.violations()).toEqual([])
+})
+
+test('F27: a crash between the commit of an approval and its answer leaves it standing, for a repeat or a reversal to find', async () => {
+  const { scene, told } = await crashedAround('legEnded', 'after')
+  expect(causes(scene)).not.toContain('recovered')
+  expect(scene.database.events.some(({ kind }) => kind === 'delivery')).toBe(true)
+  const [only] = scene.database.transactions.values()
+  expect(only!.transaction.delivery).toBe('unproven')
+  expect(codes(told).includes('00') || told.reversalAcknowledged).toBe(true)
+  expect(scene.violations()).toEqual([])
+})
+
+test('F28: a crash between an answer and the evidence of it leaves the approval standing', async () => {
+  const { scene, told } = await crashedAround('delivery', 'before')
+  expect(codes(told)).toEqual(['00'])
+  expect(scene.booksOf(told).ledger).toBe(told.amountMinor)
+  expect(scene.violations()).toEqual([])
+})
+
+test('F30: an approval that was given to the line and lost on it stands until its terminal says otherwise', async () => {
+  const scene = await stage({
+    around: {
+      door: (door) => ({ ...door, request: (sent) => door.request(sent, () => Promise.resolve('written')) }),
+    },
+  })
+  const told = scene.buy()
+  await scene.pass(5_000)
+  expect(scene.booksOf(told).ledger).toBe(told.amountMinor)
+  await scene.pass(100_000)
+  expect(told.reversalAcknowledged).toBe(true)
+  expect(scene.booksOf(told)).toEqual({ ledger: 0n, issuer: 0n })
+})
+
+test('F35, F36: what is owed to a network that is away is delivered when it is back, once, however often it was said', async () => {
+  const scene = await stage()
+  const told = scene.buy()
+  // The request is under way, and its answer will not come through.
+  await scene.pass(30)
+  scene.networks[0]!.goAway(40_000)
+  await scene.pass(60_000)
+  const [owed] = scene.database.obligations.values()
+  expect(owed).toMatchObject({ state: 'acknowledged' })
+  expect(scene.booksOf(told)).toEqual({ ledger: 0n, issuer: 0n })
+  expect(scene.violations()).toEqual([])
+})
+
+test('F44: what a dead node left open is taken up by another, after its time is over and without the first coming back', async () => {
+  const scene = await stage({ size: { nodes: 2 }, around: neverAnswered })
+  const told = scene.buy()
+  await scene.pass(500)
+  for (const node of scene.nodes.filter((one) => one === scene.nodes[told.line])) node.crash()
+  const [before] = scene.database.transactions.values()
+  expect(before!.transaction.state).toBe('intent')
+  await scene.pass(60_000)
+  const [after] = scene.database.transactions.values()
+  expect(after!.transaction.state).toBe('unknown')
+  expect(scene.booksOf(told)).toEqual({ ledger: 0n, issuer: 0n })
+})
+
+test('F45: while the database is away a new request is refused fast and nothing is sent for it', async () => {
+  const scene = await stage()
+  scene.database.goAway(20_000)
+  await scene.pass(2_000)
+  const told = scene.buy()
+  await scene.pass(1_000)
+  expect(codes(told)).toEqual(['91'])
+  expect(scene.networks[0]!.issuer.originalsOf.size).toBe(0)
+  await scene.pass(60_000)
+  expect(scene.violations()).toEqual([])
+})
+
+test('F47: a wall clock that jumps by an hour either way moves no deadline and doubles nothing', async () => {
+  for (const byMs of [3_600_000, -3_600_000]) {
+    const scene = await stage({ around: neverAnswered })
+    const told = scene.buy()
+    await scene.pass(1_000)
+    scene.nodes[0]!.turnClock(byMs)
+    await scene.pass(2_000)
+    expect(codes(told)).toEqual([])
+    await scene.pass(3_000)
+    expect(codes(told)).toEqual(['91'])
+  }
+})
+
+test('F48: what waited in the sockets of a node that stood still is not begun', async () => {
+  const scene = await stage()
+  scene.nodes[0]!.freeze(15_000)
+  const told = scene.buy()
+  await scene.pass(15_500)
+  expect(scene.networks[0]!.issuer.originalsOf.size).toBe(0)
+  await scene.pass(60_000)
+  expect(scene.booksOf(told).ledger).toBe(scene.booksOf(told).issuer)
+  expect(scene.violations()).toEqual([])
+})
+
+test('F48: an answer that came while its node stood still past the deadline is late, and never posted', async () => {
+  const scene = await stage()
+  const told = scene.buy()
+  await scene.pass(25)
+  scene.nodes[0]!.freeze(15_000)
+  await scene.pass(90_000)
+  const { ledger, issuer } = scene.booksOf(told)
+  expect(ledger).toBe(issuer)
+  expect(scene.violations()).toEqual([])
+})
+
+/** Of the events of this kind, the first so many commits go another way. */
+function commits(
+  kind: string,
+  otherwise: (commit: () => Promise<CommitOutcome>, clock: Ticking) => Promise<CommitOutcome>,
+  times = Infinity,
+): Bug {
+  let left = times
+  return {
+    journal: (journal, clock) => ({
+      ...journal,
+      get available() {
+        return journal.available
+      },
+      commit: (unit: JournalUnit) =>
+        unit.event.kind === kind && left-- > 0
+          ? otherwise(() => journal.commit(unit), clock)
+          : journal.commit(unit),
+    }),
+  }
+}
+
+interface Ticking {
+  after(delayMs: number, run: () => void): unknown
+}
+
+const refused = (): Promise<CommitOutcome> => Promise.resolve({ kind: 'refused', reason: 'overloaded' })
+
+function unheard(isMade: boolean) {
+  return async (commit: () => Promise<CommitOutcome>, clock: Ticking): Promise<CommitOutcome> => {
+    if (isMade) await commit()
+    return new Promise((resolve) => clock.after(4_000, () => resolve({ kind: 'unknown' })))
+  }
+}
+
+function late(ms: number) {
+  return async (commit: () => Promise<CommitOutcome>, clock: Ticking): Promise<CommitOutcome> => {
+    await new Promise<void>((resolve) => clock.after(ms, resolve))
+    return commit()
+  }
+}
+
+/** A network that takes everything and says nothing, until the deadline. */
+const neverAnswered: Bug = {
+  connector: (connector, clock): Connector => ({
+    ...connector,
+    send: (prepared, deadline) =>
+      prepared.leg.mti.startsWith('04')
+        ? connector.send(prepared, deadline)
+        : new Promise<LegOutcome>((resolve) => {
+            const end = (): void => resolve({ kind: 'maybeSent', reason: 'deadline', sent: prepared.leg.mti })
+            clock.after(deadline - clock.monotonicMs(), end)
+          }),
+  }),
+}
+
+/** One purchase, during which the node dies around one commit; three seconds later it is back. */
+async function crashedAround(kind: string, when: 'before' | 'after'): Promise<{ scene: Stage; told: Told }> {
+  const die = (): Promise<CommitOutcome> => {
+    scene.nodes[0]!.crash()
+    scene.world.after(3_000, () => scene.nodes[0]!.startIfDown())
+    return new Promise(() => undefined)
+  }
+  const around = commits(
+    kind,
+    async (commit) => {
+      if (when === 'after') await commit()
+      return die()
+    },
+    1,
+  )
+  const scene = await stage({ around })
+  const told = scene.buy()
+  await scene.pass(100_000)
+  return { scene, told }
+}
+
+function codes({ answers }: Told): string[] {
+  return answers.map(({ responseCode }) => responseCode)
+}
+
+function causes({ database }: Stage): string[] {
+  return database.events.map(({ kind }) => kind)
+}
