@@ -5,10 +5,24 @@ import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
 import type { NetworkProfile } from '../connectors/network.ts'
-import { type NetworkConnector, openConnector } from '../connectors/network-connector.ts'
+import {
+  type ConnectorOptions,
+  type NetworkConnector,
+  openConnector,
+} from '../connectors/network-connector.ts'
 import { openFront } from '../front/front.ts'
 import { type HsmOptions, openHsm, registerHsmMetrics } from '../hsm/hsm.ts'
-import { ascii4Frame, binary2Frame, bundledDialects, compile } from '../iso8583/iso8583.ts'
+import {
+  ascii4Frame,
+  binary2Frame,
+  bundledDialects,
+  type ClientTls,
+  compile,
+  type Peer,
+  type PlaintextConsent,
+  type ServerTls,
+  type TlsFiles,
+} from '../iso8583/iso8583.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { openPool } from '../kernel/database.ts'
 import { systemRandom } from '../kernel/random.ts'
@@ -22,7 +36,9 @@ import {
   postgresStanBlocks,
   sealerOf,
   type SourceConfig,
+  type SourceDoor,
 } from '../switch/switch.ts'
+import { Certificates } from './environment/certificates.ts'
 import { type MemberFile, memberNetwork, networkNamed } from './networks.ts'
 
 /** `node bin/switch.ts --config FILE`: one node of the switch, until SIGTERM. */
@@ -55,6 +71,11 @@ interface Configuration {
     readonly terminalTimeoutMs: number
     /** Amounts are minor units in digits. */
     readonly takesPartialApprovals?: boolean
+    /** Files in PEM. Needs `peers`. */
+    readonly tls?: TlsFiles & Pick<ServerTls, 'tls12'>
+    readonly peers?: readonly Peer[]
+    readonly plaintext?: PlaintextConsent
+    readonly connectionsMax?: number
     readonly limits?: readonly (Omit<AmountLimit, 'amountMinorMax'> & { readonly amountMinorMax: string })[]
   }[]
   readonly destinations: readonly {
@@ -64,6 +85,10 @@ interface Configuration {
     readonly member?: MemberFile
     readonly host: string
     readonly port: number
+    readonly alternates?: ConnectorOptions['alternates']
+    readonly sessions?: number
+    readonly tls?: TlsFiles & Omit<ClientTls, 'credentials'>
+    readonly plaintext?: PlaintextConsent
     readonly keys: { readonly pin: string; readonly mac: string }
     readonly timeoutMs: number
     readonly acquirerId: string
@@ -118,6 +143,7 @@ const hsm = await openHsm({
   log,
 })
 const stanBlocks = postgresStanBlocks(pool)
+const certificates = new Certificates(clock, log)
 const connectors = new Map<string, NetworkConnector>(
   config.destinations.map((destination) => [destination.name, connectorOf(destination)]),
 )
@@ -162,6 +188,7 @@ process.stdout.write(
   `READY ${JSON.stringify({ http: front.port, sources: Object.fromEntries(opened.ports), recovered: opened.recovered })}\n`,
 )
 
+process.on('SIGHUP', () => certificates.reload())
 closeWithGrace({ delay: drainMs + 14_000, logger: false }, async ({ err }) => {
   // What the process can't explain it must not survive: the journal says what to finish after the restart.
   if (err !== undefined) {
@@ -173,6 +200,7 @@ closeWithGrace({ delay: drainMs + 14_000, logger: false }, async ({ err }) => {
   await keeping.close()
   await ledger.close()
   await hsm.close()
+  certificates.close()
   await Promise.all([pool.end(), front.close()])
   log.info('drained')
 })
@@ -186,8 +214,38 @@ function connectorOf(destination: Configuration['destinations'][number]): Networ
   const remainingMinMs = Math.min(profile.rules.remainingMinMs, Math.floor(timeoutMs / 4))
   return openConnector(
     { ...profile, name, rules: { ...profile.rules, timeoutMs, acquirerId, remainingMinMs, ...retries } },
-    { host, port, clock, random, stanBlocks, sealer: sealerOf(hsm, keys.mac), log, ...paced },
+    {
+      ...{ host, port, clock, random, stanBlocks, sealer: sealerOf(hsm, keys.mac), log, ...paced },
+      ...lineOf(destination),
+    },
   )
+}
+
+/** How a destination is connected to, beside its address. */
+function lineOf({ alternates, sessions, tls, plaintext }: Configuration['destinations'][number]) {
+  return {
+    ...(alternates && { alternates }),
+    ...(sessions !== undefined && { sessions }),
+    ...(tls && { tls: { ...tls, credentials: certificates.open(tls) } }),
+    ...(plaintext && { plaintext }),
+  } satisfies Partial<ConnectorOptions>
+}
+
+/** Who may come in at a source, and how. */
+function doorOf({
+  name,
+  tls,
+  peers,
+  plaintext,
+  connectionsMax,
+}: Configuration['sources'][number]): SourceDoor {
+  return {
+    ...(tls && { tls: { ...tls, credentials: certificates.open(tls) } }),
+    ...(peers && { peers }),
+    ...(plaintext && { plaintext }),
+    ...(connectionsMax !== undefined && { limits: { connectionsMax } }),
+    onRefused: (refusal) => log.warn({ source: name, ...refusal }, 'connection refused'),
+  }
 }
 
 async function anchorOf(
@@ -213,5 +271,6 @@ function sourceOf(source: Configuration['sources'][number]): SourceConfig {
     port,
     codec: compile(spec),
     frame: frames[frame],
+    door: doorOf(source),
   }
 }

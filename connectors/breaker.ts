@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../kernel/clock.ts'
 
-/** `rampNarrow` and `rampWide` let a few legs through at a time, and go back to `open` at the first that fails. */
+/** `rampNarrow` and `rampWide` let a few legs through at a time, and go back to `open` when too many of them fail. */
 export type BreakerState = 'closed' | 'open' | 'halfOpen' | 'rampNarrow' | 'rampWide'
 
 export type BreakerCause =
@@ -46,7 +46,11 @@ export interface BreakerLimits {
   readonly rampNarrowMax: number
   /** The share of the destination's window in the second step. */
   readonly rampWideShare: number
+  /** How long a step lasts at least: it is also not over before a leg of its own was answered, if any was sent. */
   readonly rampStepMs: number
+  /** A step of the ramp fails with so many failures, if they are this share of its legs. */
+  readonly rampFailuresMin: number
+  readonly rampFailedShare: number
 }
 
 const breakerLimits: BreakerLimits = {
@@ -59,6 +63,8 @@ const breakerLimits: BreakerLimits = {
   rampNarrowMax: 5,
   rampWideShare: 0.25,
   rampStepMs: 10_000,
+  rampFailuresMin: 3,
+  rampFailedShare: 0.2,
 }
 
 export interface BreakerOptions {
@@ -91,6 +97,8 @@ export class Breaker {
   #openings = 0
   #probesAnswered = 0
   #inFlight = 0
+  /** Of this step of the ramp. */
+  #ramping = { legs: 0, failures: 0, entered: 0, elapsed: false }
   /** Legs that entered before the last opening say nothing about what came after it. */
   #era = 0
   #timer: Timer | undefined
@@ -129,6 +137,7 @@ export class Breaker {
     if (!this.admits) return undefined
     const era = this.#era
     this.#inFlight++
+    this.#ramping.entered++
     let over = false
     return {
       done: (health) => {
@@ -202,7 +211,7 @@ export class Breaker {
       }
       case 'rampNarrow':
       case 'rampWide':
-        if (failed) this.#open('rampFailed', this.#nextOpenMs())
+        this.#recordInRamp(failed)
         break
       case 'open':
       case 'halfOpen':
@@ -235,10 +244,33 @@ export class Breaker {
     this.#options.onProbe()
   }
 
+  /** One silence in a hundred is a good network's; and a silence is known only when its deadline has come. */
+  #recordInRamp(failed: boolean): void {
+    const ramping = this.#ramping
+    const { rampFailedShare, rampFailuresMin } = this.#limits
+    ramping.legs++
+    if (failed) ramping.failures++
+    const isMany = ramping.failures >= rampFailuresMin
+    if (failed && isMany && ramping.failures >= ramping.legs * rampFailedShare) {
+      this.#open('rampFailed', this.#nextOpenMs())
+    } else this.#stepOn()
+  }
+
   #ramp(step: 'rampNarrow' | 'rampWide', cause: BreakerCause): void {
+    this.#ramping = { legs: 0, failures: 0, entered: 0, elapsed: false }
     this.#change(step, cause)
-    const next = () => (step === 'rampNarrow' ? this.#ramp('rampWide', 'rampStep') : this.#close('rampStep'))
-    this.#timer = this.#clock.after(this.#limits.rampStepMs, next)
+    this.#timer = this.#clock.after(this.#limits.rampStepMs, () => {
+      this.#ramping.elapsed = true
+      this.#stepOn()
+    })
+  }
+
+  /** On to the next step, when this one's time is over and what was sent in it has shown something. */
+  #stepOn(): void {
+    const { elapsed, entered, failures, legs } = this.#ramping
+    if (!elapsed || (entered > 0 && legs - failures === 0)) return
+    if (this.#state === 'rampNarrow') this.#ramp('rampWide', 'rampStep')
+    else this.#close('rampStep')
   }
 
   #rampWideMax(): number {

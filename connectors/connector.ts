@@ -178,9 +178,21 @@ export interface HoldRules {
 export interface ConnectorStatus {
   readonly name: string
   readonly dialect: string
+  /** Of the session that is furthest: with one online, the destination is. */
   readonly session: string
+  readonly sessions: readonly SessionStatus[]
   readonly breaker: string
   readonly inFlight: number
+  readonly credits: { readonly window: number; readonly borrowed: number; readonly waiting: number }
+}
+
+export interface SessionStatus {
+  readonly state: string
+  /** `address:port` of the other end, while there is a connection. */
+  readonly peer?: string
+  readonly inFlight: number
+  /** How long the last echo took. */
+  readonly echoMs?: number
 }
 
 /** How a connector seals and checks messages: the switch hands it the HSM's MAC under this destination's key. */

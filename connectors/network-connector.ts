@@ -1,18 +1,10 @@
 import {
   type Anomaly,
-  type Codec,
-  compile,
-  connectLink,
-  encodeSealed,
-  type ExchangeOutcome,
-  type FieldValue,
-  IsoCodecError,
-  type Link,
-  type LinkHandlers,
+  type ClientTls,
   type Message,
   type MessageBody,
   Multiplexer,
-  sealedPart,
+  type PlaintextConsent,
 } from '../iso8583/iso8583.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
@@ -24,7 +16,6 @@ import type {
   LegAnswer,
   LegIdentity,
   LegOutcome,
-  MaybeSentReason,
   NetworkQuestion,
   NetworkRequestHandler,
   NetworkRequestKind,
@@ -34,32 +25,41 @@ import type {
   Sealer,
   StanBlocks,
 } from './connector.ts'
-import { codeElementOf, type Log, type NetworkProfile } from './network.ts'
+import { Credits } from './credits.ts'
+import type { Endpoint, ServerDoorOptions } from './doors.ts'
+import type { Line } from './line.ts'
+import { Management } from './management.ts'
+import type { Log, NetworkProfile } from './network.ts'
 import { NetworkRequests } from './network-requests.ts'
-import { Session } from './session.ts'
+import { openLine } from './open-line.ts'
+import { answerOf, healthOf, legOutcome, logAnomaly, needOf } from './outcomes.ts'
+import { Speech } from './speech.ts'
 import { StanSource } from './stans.ts'
-import { traceOf } from './trace.ts'
 
 export interface ConnectorOptions {
+  /** Where we connect to, or listen for the network's own connections when `serve` is there. */
   readonly host: string
   readonly port: number
+  /** Tried in this order when the first can't be had. */
+  readonly alternates?: readonly Endpoint[]
+  /** Connections held at once; 1 where nothing is stated. */
+  readonly sessions?: number
+  readonly tls?: ClientTls
+  readonly plaintext?: PlaintextConsent
+  /** The network connects to us. */
+  readonly serve?: Omit<ServerDoorOptions, keyof Endpoint>
   readonly clock: Clock
   readonly random: Random
   readonly stanBlocks: StanBlocks
   readonly sealer: Sealer
   readonly log: Log
   readonly breaker?: Partial<BreakerLimits>
-  /** Where a connection comes from, else `connectLink` to host and port. For the simulation. */
-  readonly dial?: (handlers: (link: Link) => LinkHandlers) => Promise<Link>
 }
 
 /** Opens the connector to one network and starts to connect. It is there at once, and available later. */
 export function openConnector(network: NetworkProfile, options: ConnectorOptions): NetworkConnector {
   return new NetworkConnector(network, options)
 }
-
-/** After so many wrong seals in a row it is not one bad message: the two ends no longer have the same key. */
-const badSealsToAlarm = 3
 
 type LateListener = (identity: LegIdentity, answer: LegAnswer) => void
 
@@ -70,72 +70,51 @@ export class NetworkConnector implements Connector {
   /** Open to operators: its state can be forced, with an expiry. */
   readonly breaker: Breaker
   readonly #network: NetworkProfile
-  readonly #codec: Codec
   readonly #clock: Clock
-  readonly #sealer: Sealer
   readonly #log: Log
+  readonly #speech: Speech
   readonly #multiplexer: Multiplexer
   readonly #stans: StanSource
   readonly #networkRequests: NetworkRequests
-  readonly #session: Session
+  readonly #credits: Credits
+  readonly #line: Line
   readonly #lateListeners: LateListener[] = []
   readonly #availableListeners: (() => void)[] = []
   #legs = 0
   #draining = false
   #started = false
   #wasAvailable = false
-  #badSeals = 0
   #idle: (() => void) | undefined
 
   constructor(network: NetworkProfile, options: ConnectorOptions) {
-    const { clock, random, sealer } = options
+    const { clock } = options
     const log = named(options.log, network.name)
     this.name = network.name
     this.rules = network.rules
     this.#network = network
-    this.#codec = compile(network.dialect)
     this.#clock = clock
-    this.#sealer = sealer
     this.#log = log
-    this.#multiplexer = new Multiplexer({
-      codec: this.#codec,
-      clock,
-      correlation: network.correlation,
-      limits: { lateMs: network.lateMs },
-      checkSeal: (message) => this.#checkSeal(message),
-      events: {
-        onLate: (identity, message) => this.#onLate(identity, message),
-        onAnomaly: (anomaly) => this.#onAnomaly(anomaly),
-      },
-    })
+    this.#speech = new Speech(network, options.sealer, log)
+    this.#multiplexer = this.#newMultiplexer()
     this.#networkRequests = new NetworkRequests({
       profile: network.session,
       clock,
       log,
-      describe: (message) => this.#codec.describe(message),
+      describe: (message) => this.#speech.codec.describe(message),
     })
-    this.#session = new Session({
-      profile: network.session,
-      dialect: network.dialect,
-      multiplexer: this.#multiplexer,
-      dial: options.dial ?? dialler(network, options),
+    const { inFlightMax } = network
+    this.#credits = new Credits({
+      window: inFlightMax,
+      reserve: Math.max(2, Math.ceil(inFlightMax / 10)),
       clock,
-      random,
-      identify: () => this.identify(),
-      encode: (body) => this.#management(body),
-      networkRequests: this.#networkRequests,
-      log,
-      onState: (state) => {
-        if (state === 'online') this.breaker.online()
-        else this.breaker.offline()
-        this.#announce()
-      },
+      onFault: (error) => log.error({ fault: nameOf(error) }, 'the pool of credits'),
     })
+    this.#line = this.#openLine(options)
     this.breaker = new Breaker({
       clock,
-      inFlightMax: network.inFlightMax,
+      inFlightMax,
       ...(options.breaker && { limits: options.breaker }),
-      onProbe: () => void this.#session.echo().then((answered) => this.breaker.probed(answered)),
+      onProbe: () => void this.#line.echo().then((answered) => this.breaker.probed(answered)),
       onChange: (change) => {
         log.warn(change, 'breaker changes')
         this.#announce()
@@ -152,12 +131,10 @@ export class NetworkConnector implements Connector {
   }
 
   availability(): 'available' | NotSentReason {
-    if (this.#draining) return 'draining'
-    if (this.#session.state !== 'online') return 'offline'
-    if (!this.breaker.admits) return 'breakerOpen'
-    if (this.#legs >= this.#liveMax()) return 'congested'
-    if (this.#stans.dry) return 'noStan'
-    return 'available'
+    const refused = this.#refusal()
+    if (refused !== undefined) return refused
+    if (this.#credits.full) return 'congested'
+    return this.#stans.dry ? 'noStan' : 'available'
   }
 
   identify(): LegIdentity | undefined {
@@ -166,33 +143,18 @@ export class NetworkConnector implements Connector {
   }
 
   async prepare(leg: OutboundLeg): Promise<PreparedLeg> {
-    const body = this.#bodyOf(leg)
-    try {
-      return { leg, message: await this.#encode(body) }
-    } catch (error) {
-      if (error instanceof SealError) return { leg, message: 'hsm' }
-      if (!(error instanceof IsoCodecError)) throw error
-      const { code, path } = error
-      this.#log.error({ code, path, mti: leg.mti }, 'our own message cannot be encoded')
-      return { leg, message: 'malformed' }
-    }
+    return { leg, message: await this.#speech.encode(this.#bodyOf(leg)) }
   }
 
   async send({ leg, message }: PreparedLeg, deadlineMonotonicMs: number): Promise<LegOutcome> {
-    const refused = this.#refusal(leg, deadlineMonotonicMs)
+    const refused = this.#refusal(deadlineMonotonicMs)
     if (refused !== undefined) return { kind: 'notSent', reason: refused }
     if (typeof message === 'string') return { kind: 'notSent', reason: message }
-    const permit = this.breaker.enter()
-    if (permit === undefined) return { kind: 'notSent', reason: 'breakerOpen' }
     this.#legs++
-    let health: LegHealth = 'neutral'
     try {
-      const outcome = await this.#session.exchange(message, deadlineMonotonicMs)
-      health = healthOf(outcome)
-      return this.#outcome(outcome, this.#codec.describe(this.#bodyOf(leg)))
+      return await this.#sendOnCredit(leg, message, deadlineMonotonicMs)
     } finally {
       this.#legs--
-      permit.done(health)
       if (this.#legs === 0) this.#idle?.()
       this.#announce()
     }
@@ -211,16 +173,18 @@ export class NetworkConnector implements Connector {
   }
 
   askNetwork(question: NetworkQuestion): Promise<Message | undefined> {
-    return this.#session.ask(question)
+    return this.#line.ask(question)
   }
 
   status(): ConnectorStatus {
     return {
       name: this.name,
-      dialect: this.#codec.name,
-      session: this.#session.state,
+      dialect: this.#speech.codec.name,
+      session: this.#line.state,
+      sessions: this.#line.sessions,
       breaker: this.breaker.state,
       inFlight: this.#legs,
+      credits: this.#credits.status,
     }
   }
 
@@ -228,9 +192,77 @@ export class NetworkConnector implements Connector {
     this.#draining = true
     if (this.#legs > 0) await this.#idleUntil(deadlineMonotonicMs)
     this.#multiplexer.abandon()
-    await this.#session.end()
+    await this.#line.end()
+    await this.#credits.drain(0)
     this.#stans.stop()
     this.breaker.stop()
+  }
+
+  async #sendOnCredit(leg: OutboundLeg, message: Buffer, deadlineMonotonicMs: number): Promise<LegOutcome> {
+    const credit = await this.#credits.acquire(needOf(leg.mti), this.#sparedMs(deadlineMonotonicMs))
+    if (credit === undefined) return { kind: 'notSent', reason: 'congested' }
+    let health: LegHealth = 'neutral'
+    // Much may have happened while it waited for the credit.
+    const refused = this.#refusal(deadlineMonotonicMs)
+    const permit = refused === undefined ? this.breaker.enter() : undefined
+    try {
+      if (permit === undefined) return { kind: 'notSent', reason: refused ?? 'breakerOpen' }
+      const outcome = await this.#line.exchange(message, deadlineMonotonicMs)
+      health = healthOf(outcome)
+      return legOutcome(
+        outcome,
+        () => this.#speech.codec.describe(this.#bodyOf(leg)),
+        (answer) => this.#answer(answer),
+      )
+    } finally {
+      credit.release()
+      permit?.done(health)
+    }
+  }
+
+  #newMultiplexer(): Multiplexer {
+    const { correlation, lateMs, responseAffinity } = this.#network
+    return new Multiplexer({
+      codec: this.#speech.codec,
+      clock: this.#clock,
+      correlation,
+      anyLink: responseAffinity === 'group',
+      limits: { lateMs },
+      checkSeal: (message) => this.#speech.checkSeal(message),
+      events: {
+        onLate: (identity, message) => this.#onLate(identity, message),
+        onAnomaly: (anomaly) => this.#onAnomaly(anomaly),
+      },
+    })
+  }
+
+  #openLine(options: ConnectorOptions): Line {
+    const { clock } = options
+    const management = new Management({
+      profile: this.#network.session,
+      dialect: this.#network.dialect,
+      multiplexer: this.#multiplexer,
+      clock,
+      identify: () => this.identify(),
+      encode: async (body) => {
+        const bytes = await this.#speech.encode(body)
+        return typeof bytes === 'string' ? undefined : bytes
+      },
+      requests: this.#networkRequests,
+      log: this.#log,
+    })
+    return openLine(this.#network, options, {
+      multiplexer: this.#multiplexer,
+      management,
+      clock,
+      random: options.random,
+      log: this.#log,
+      onState: () => {
+        if (this.#line.state === 'online') this.breaker.online()
+        else this.breaker.offline()
+        this.#announce()
+      },
+    })
   }
 
   #idleUntil(deadlineMonotonicMs: number): Promise<void> {
@@ -243,22 +275,16 @@ export class NetworkConnector implements Connector {
     })
   }
 
-  #refusal(leg: OutboundLeg, deadlineMonotonicMs: number): NotSentReason | undefined {
+  #refusal(deadlineMonotonicMs = Number.POSITIVE_INFINITY): NotSentReason | undefined {
     if (this.#draining) return 'draining'
-    if (this.#session.state !== 'online') return 'offline'
-    if (this.#lacksTime(deadlineMonotonicMs)) return 'noTime'
-    // What is stored and forwarded has a reserve of its own, which live traffic can't use up.
-    if (this.#legs >= (isStored(leg.mti) ? this.#network.inFlightMax : this.#liveMax())) return 'congested'
-    return undefined
+    if (this.#line.state !== 'online') return 'offline'
+    if (this.#sparedMs(deadlineMonotonicMs) < 0) return 'noTime'
+    return this.breaker.admits ? undefined : 'breakerOpen'
   }
 
-  #lacksTime(deadlineMonotonicMs: number): boolean {
-    return deadlineMonotonicMs - this.#clock.monotonicMs() < this.rules.remainingMinMs
-  }
-
-  #liveMax(): number {
-    const { inFlightMax } = this.#network
-    return inFlightMax - Math.max(2, Math.ceil(inFlightMax / 10))
+  /** How long it may still wait before it is sent. */
+  #sparedMs(deadlineMonotonicMs: number): number {
+    return deadlineMonotonicMs - this.#clock.monotonicMs() - this.rules.remainingMinMs
   }
 
   #bodyOf({ mti, identity, fields }: OutboundLeg): MessageBody {
@@ -267,75 +293,8 @@ export class NetworkConnector implements Connector {
     return this.#network.wording?.say(body, this.#clock.wallMs()) ?? body
   }
 
-  async #seal(data: Uint8Array): Promise<Uint8Array> {
-    try {
-      return await this.#sealer.seal(data)
-    } catch (error) {
-      throw new SealError(nameOf(error))
-    }
-  }
-
-  async #encode(body: MessageBody): Promise<Buffer> {
-    return this.#isSealed(body.mti, body.fields[codeElementOf(this.#network.session)])
-      ? encodeSealed(this.#codec, body, (data) => this.#seal(data))
-      : this.#codec.encode(body)
-  }
-
-  /** Network management goes without where it can't be written or sealed: both ends try again later. */
-  async #management(body: MessageBody): Promise<Buffer | undefined> {
-    try {
-      return await this.#encode(body)
-    } catch (error) {
-      if (!(error instanceof SealError || error instanceof IsoCodecError)) throw error
-      this.#log.error({ mti: body.mti, fault: error.name }, 'network management that cannot be sent')
-      return undefined
-    }
-  }
-
-  #isSealed(mti: string, code: FieldValue | undefined): boolean {
-    const { sealedClasses, session } = this.#network
-    if (sealedClasses.includes(mti[1]!)) return true
-    if (mti[1] !== '8') return false
-    return typeof code === 'string' && session.sealedCodes?.includes(code) === true
-  }
-
-  async #checkSeal(message: Message): Promise<boolean> {
-    const sealed = sealedPart(this.#codec, message)
-    if (sealed === undefined)
-      return !this.#isSealed(message.mti, message.get(codeElementOf(this.#network.session)))
-    const good = await this.#sealer.verify(sealed.data, sealed.mac)
-    if (good) this.#badSeals = 0
-    return good
-  }
-
-  #outcome(outcome: ExchangeOutcome, sent: string): LegOutcome {
-    switch (outcome.kind) {
-      case 'answered':
-        return { kind: 'answered', answer: this.#answer(outcome.message), sent }
-      case 'notSent':
-        return { kind: 'notSent', reason: outcome.reason === 'closed' ? 'offline' : outcome.reason }
-      case 'maybeSent':
-        return { kind: 'maybeSent', reason: maybeSentReasons[outcome.reason], sent }
-    }
-  }
-
   #answer(message: Message): LegAnswer {
-    const authId = message.text(38)
-    const amountMinor = message.amount(4)
-    const currencyNumeric = message.text(49)
-    const additionalAmounts = message.text(54)
-    const settlementDate = message.text(15)
-    return {
-      mti: message.mti,
-      responseCode: message.text(39) ?? '',
-      ...(authId !== undefined && { authId }),
-      ...(amountMinor !== undefined && { amountMinor }),
-      ...(currencyNumeric !== undefined && { currencyNumeric }),
-      ...(additionalAmounts !== undefined && { additionalAmounts }),
-      ...traceOf(message, this.rules.traceElements ?? []),
-      ...(settlementDate !== undefined && { settlementDate }),
-      described: this.#codec.describe(message),
-    }
+    return answerOf(message, this.rules, this.#speech.codec.describe(message))
   }
 
   #onLate(identity: LegIdentity & { readonly mti: string }, message: Message): void {
@@ -347,26 +306,14 @@ export class NetworkConnector implements Connector {
   }
 
   #onAnomaly(anomaly: Anomaly): void {
-    const { kind, link } = anomaly
-    if (kind === 'unparseable') {
-      const { code, path, offset } = anomaly.error
-      this.#log.warn({ kind, link: link.id, code, path, offset }, 'anomaly')
-      return
-    }
-    const { message } = anomaly
-    const details = { kind, link: link.id, mti: message.mti, stan: message.text(11) }
-    if (kind === 'crossMatch') this.#log.error({ ...details, de: anomaly.de }, 'anomaly')
-    else if (kind === 'contradictory') this.#log.error(details, 'anomaly')
-    else this.#log.warn(details, 'anomaly')
-    if (kind === 'badSeal' && ++this.#badSeals >= badSealsToAlarm) {
-      this.#log.error({ badSeals: this.#badSeals }, 'seals are wrong again and again: key out of step')
-    }
+    logAnomaly(this.#log, anomaly)
+    if (anomaly.kind === 'badSeal') this.#speech.badSeal()
   }
 
   #onStans(): void {
     if (!this.#started) {
       this.#started = true
-      this.#session.start()
+      this.#line.start()
     }
     this.#announce()
   }
@@ -377,38 +324,6 @@ export class NetworkConnector implements Connector {
     this.#wasAvailable = available
     if (became) for (const listener of this.#availableListeners) listener()
   }
-}
-
-/** The sealer failed, whatever its reason: nothing was sent. */
-class SealError extends Error {}
-
-const maybeSentReasons: Readonly<
-  Record<(ExchangeOutcome & { readonly kind: 'maybeSent' })['reason'], MaybeSentReason>
-> = {
-  deadline: 'deadline',
-  linkLost: 'linkLost',
-  badSeal: 'badMac',
-  // The HSM's silence, not the network's: to the transaction there was no answer by the deadline.
-  sealUnchecked: 'deadline',
-  unparseable: 'unparseable',
-  abandoned: 'draining',
-}
-
-/** Any well-formed answer is good health, a decline too: it is the issuer that declines, and the network that works. */
-function healthOf(outcome: ExchangeOutcome): LegHealth {
-  switch (outcome.kind) {
-    case 'answered':
-      return 'success'
-    case 'notSent':
-      return 'neutral'
-    case 'maybeSent':
-      return outcome.reason === 'sealUnchecked' || outcome.reason === 'abandoned' ? 'neutral' : 'failure'
-  }
-}
-
-/** Advices and reversals: what is stored and forwarded. */
-function isStored(mti: string): boolean {
-  return mti[1] === '4' || mti[2] === '2'
 }
 
 /** DE7: MMDDhhmmss in UTC. */
@@ -426,13 +341,4 @@ function named(log: Log, destination: string): Log {
 
 function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error
-}
-
-function dialler(
-  { frame, session }: NetworkProfile,
-  { host, port, clock }: ConnectorOptions,
-): NonNullable<ConnectorOptions['dial']> {
-  // A peer that has let three echo times pass without a word is gone, whatever TCP says.
-  const limits = { idleMs: session.echoAfterMs * 3 }
-  return (handlers) => connectLink({ host, port, frame, clock, limits }, handlers)
 }

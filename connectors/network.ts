@@ -14,6 +14,13 @@ export interface NetworkProfile {
   /** Where the network says things otherwise than in the messages and elements of ISO 8583:1987. */
   readonly wording?: Wording
   readonly session: SessionProfile
+  /**
+   * Sessions with many requests each, where nothing is stated. `halfDuplex`: one request at a time on a connection, which
+   * then takes the next; `oneShot`: each request has a connection to itself.
+   */
+  readonly connections?: 'sessions' | 'halfDuplex' | 'oneShot'
+  /** Whether an answer may come over another session than its request went. `session` where nothing is stated. */
+  readonly responseAffinity?: 'session' | 'group'
   /** The most requests at once, live and stored ones together. */
   readonly inFlightMax: number
   /** How long a request is remembered after its waiter has gone, so that a late answer finds it. */
@@ -40,9 +47,11 @@ export interface SessionProfile {
   readonly approved: readonly string[]
   /** DE39 of one that doesn't: 05, 12 and 96 where nothing else is stated. */
   readonly refusals?: { readonly refused: string; readonly unsupported: string; readonly malfunction: string }
+  /** Who signs on: we, where nothing is stated; or the peer; or nobody, and a connection is enough. */
+  readonly signOn?: 'ours' | 'peer' | 'none'
   /** How long an 0810 may take. */
   readonly answerMs: number
-  /** An echo goes out after so long without traffic in either direction. */
+  /** An echo goes out after so long without a word from the peer, however much is sent to it. */
   readonly echoAfterMs: number
   /** So many echoes in a row without an answer, and the connection is given up. */
   readonly unansweredMax: number

@@ -44,7 +44,8 @@ export class Peers {
     )
     if (named.length === 0) return 'unknownPeer'
     const found = named.find(({ addresses }) => addresses === undefined || isListed(addresses, address))
-    return found === undefined ? 'addressOfPeer' : found.peer
+    if (found !== undefined) return found.peer
+    return certificate === undefined ? 'unknownPeer' : 'addressOfPeer'
   }
 }
 

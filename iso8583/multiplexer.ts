@@ -28,6 +28,8 @@ export interface MultiplexerOptions {
   readonly codec: { decode(bytes: Uint8Array): Message }
   readonly clock: Clock
   readonly correlation: Correlation
+  /** An answer may come over any link; else only over that of its request. */
+  readonly anyLink?: boolean
   readonly limits?: Partial<TombstoneLimits>
   /** Whether a message that came is sealed as it must be. A rejection means that nobody could say. */
   readonly checkSeal: (message: Message) => Promise<boolean>
@@ -210,7 +212,8 @@ export class Multiplexer {
 
   /** The first element that shows the answer to be another request's; 0 is the message type. */
   #difference(waiting: Waiting, link: Link, answer: Message): number | undefined {
-    if (waiting.link !== link || answer.mti !== answerMti(waiting.mti)) return 0
+    if (waiting.link !== link && this.#options.anyLink !== true) return 0
+    if (answer.mti !== answerMti(waiting.mti)) return 0
     return this.#options.correlation.echoCheck.find((de) => {
       const [ours, theirs] = [waiting.sent.raw(de), answer.raw(de)]
       return ours !== undefined && theirs !== undefined && Buffer.compare(ours, theirs) !== 0

@@ -8,6 +8,7 @@ import {
   type Link,
   type LinkServer,
   listenLinks,
+  type ListenOptions,
   type Message,
   sealedPart,
 } from '../iso8583/iso8583.ts'
@@ -31,6 +32,7 @@ export interface SourceOptions {
   readonly port: number
   readonly codec: Codec
   readonly frame: FrameFormat
+  readonly door?: SourceDoor
   readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise' | 'generateMac'>
   /** The destination for a card number, by its range. */
   readonly route: (pan: string) => string | undefined
@@ -38,6 +40,12 @@ export interface SourceOptions {
   readonly clock: Clock
   readonly observer: Observer
 }
+
+/** Who may come in, and how. */
+export type SourceDoor = Pick<
+  ListenOptions,
+  'tls' | 'peers' | 'plaintext' | 'budget' | 'limits' | 'onRefused'
+>
 
 export interface Source {
   readonly port: number
@@ -54,8 +62,8 @@ const echoed = [3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49] as const
 
 export async function openSource(options: SourceOptions): Promise<Source> {
   const desk = new Desk(options)
-  const { host, port, frame, clock } = options
-  const server: LinkServer = await listenLinks({ host, port, frame, clock }, (link) => {
+  const { host, port, frame, clock, door } = options
+  const server: LinkServer = await listenLinks({ host, port, frame, clock, ...door }, (link) => {
     const line = { link, inFlight: 0 }
     return { onMessage: (body) => desk.receive(line, body), onClose: () => undefined }
   })

@@ -15,7 +15,7 @@ import { postgresDayBook } from './ports/postgres-days.ts'
 import { postgresJournal } from './ports/postgres-journal.ts'
 import { type Route, routingTable } from './routing.ts'
 import { Shell } from './shell.ts'
-import { openSource, type Source } from './source.ts'
+import { openSource, type Source, type SourceDoor } from './source.ts'
 import { Sweeper } from './sweeper.ts'
 
 /**
@@ -50,6 +50,7 @@ export interface SourceConfig {
   readonly port: number
   readonly codec: Codec
   readonly frame: FrameFormat
+  readonly door?: SourceDoor
 }
 
 export interface Switch {
@@ -69,6 +70,7 @@ export { transactionLife } from './life.ts'
 export type { Life, LifeEvent } from './life.ts'
 export type { AmountLimit } from './arrivals.ts'
 export type { CutoverSchedule } from './business-date.ts'
+export type { SourceDoor } from './source.ts'
 export { postingReferences } from './transaction/postings.ts'
 
 /** Takes up what an earlier life left open, then listens: in that order (§4.22). */

@@ -191,17 +191,64 @@ describe('the ramp', () => {
     expect(enterAll()).toHaveLength(1)
     clock.advance(10_000)
     expect(breaker.state).toBe('rampWide')
-    expect(enterAll()).toHaveLength(20)
+    const wide = enterAll()
+    expect(wide).toHaveLength(20)
+    wide[0]!.done('success')
     clock.advance(10_000)
     expect(breaker.state).toBe('closed')
     expect(breaker.enter()).toBeDefined()
   })
 
-  test.each([0, 10_000])('one failure %i ms into it opens again, for twice as long', (intoMs) => {
-    const { breaker, clock, toRamp, leg, changes } = world()
+  test('goes on by itself when there is nothing to send', () => {
+    const { breaker, clock, toRamp } = world()
+    toRamp()
+    clock.advance(20_000)
+    expect(breaker.state).toBe('closed')
+  })
+
+  test('is not over before a leg of its own was answered: a network may echo and do no business', () => {
+    const { breaker, clock, toRamp, enterAll, changes } = world()
+    toRamp()
+    const silent = enterAll()
+    clock.advance(25_000)
+    expect(breaker.state).toBe('rampNarrow')
+    expect(enterAll()).toEqual([])
+    for (const permit of silent) permit.done('failure')
+    expect(changes.at(-1)).toMatchObject({ from: 'rampNarrow', to: 'open', cause: 'rampFailed' })
+  })
+
+  test('takes its step late when its first answer comes late', () => {
+    const { breaker, clock, toRamp, enterAll } = world()
+    toRamp()
+    const slow = enterAll()
+    clock.advance(15_000)
+    slow[0]!.done('failure')
+    expect(breaker.state).toBe('rampNarrow')
+    slow[1]!.done('success')
+    expect(breaker.state).toBe('rampWide')
+  })
+
+  test('is passed by a network of which one answer in a hundred is missing', () => {
+    for (let first = 0; first < 100; first++) {
+      const { breaker, clock, toRamp, leg } = world()
+      toRamp()
+      for (let n = 0; n < 1_000; n++) {
+        if (n === 500) clock.advance(10_000)
+        leg((n + first) % 100 === 0 ? 'failure' : 'success')
+      }
+      clock.advance(10_000)
+      expect(breaker.state).toBe('closed')
+    }
+  })
+
+  test.each([0, 10_000])('three failures %i ms into it open again, for twice as long', (intoMs) => {
+    const { breaker, clock, toRamp, legs, changes } = world()
     toRamp()
     clock.advance(intoMs)
-    leg('failure')
+    legs(12, 'success')
+    legs(2, 'failure')
+    expect(breaker.state).not.toBe('open')
+    legs(1, 'failure')
     expect(changes.at(-1)).toMatchObject({ to: 'open', cause: 'rampFailed' })
     clock.advance(9_999)
     expect(breaker.state).toBe('open')

@@ -30,8 +30,10 @@ describe('a leg', () => {
       name: 'knet',
       dialect: 'knet-placeholder',
       session: 'online',
+      sessions: [{ state: 'online', peer: `127.0.0.1:${peer.port}`, inFlight: 0 }],
       breaker: 'closed',
       inFlight: 0,
+      credits: { window: 300, borrowed: 0, waiting: 0 },
     })
   })
 
@@ -130,27 +132,57 @@ describe('a leg', () => {
     expect(peer.of('0200')).toEqual([])
   })
 
-  test('F12: is not sent beyond the window, of which a part is kept for reversals', async () => {
-    const { online, send, purchase, peer, connector, heard, available } = await world({
+  test('F12: waits a second at most for a place in the window, of which a part is kept for reversals', async () => {
+    const { online, send, purchase, peer, connector, heard, available, clock } = await world({
       profile: { inFlightMax: 6 },
     })
     await online()
     peer.script = silence
     const live = Array.from({ length: 4 }, () => send())
     await heard(4, '0200')
-    expect(connector.availability()).toBe('congested')
-    expect(await send().settled).toEqual(notSent('congested'))
     const reversals = [1, 2].map(() => send(purchase({ mti: '0420' })))
     await heard(2, '0420')
-    expect(await send(purchase({ mti: '0420' })).settled).toEqual(notSent('congested'))
-    expect(connector.status().inFlight).toBe(6)
 
+    const waiting = Array.from({ length: 4 }, () => send())
+    await clock.pass(999)
+    expect(waiting.map(({ outcome }) => outcome)).toEqual([undefined, undefined, undefined, undefined])
+    // As many wait as may be in flight: whoever comes now is turned away at once.
+    expect(connector.availability()).toBe('congested')
+    expect(await send().settled).toEqual(notSent('congested'))
+    expect(connector.status()).toMatchObject({ inFlight: 10, credits: { borrowed: 6, waiting: 4 } })
     const before = available()
+    await clock.pass(1)
+    for (const { settled } of waiting) expect(await settled).toEqual(notSent('congested'))
+    expect(peer.of('0200')).toHaveLength(4)
+
     for (const request of [...peer.of('0200'), ...peer.of('0420')]) await request.answer({ 39: '00' })
     for (const { settled } of [...live, ...reversals])
       expect(await settled).toMatchObject({ kind: 'answered' })
     expect(connector.availability()).toBe('available')
     expect(available()).toBe(before + 1)
+  })
+
+  test('that waited for its place is sent when there is one, if the session is still there', async () => {
+    const { online, send, peer, heard, state } = await world({ profile: { inFlightMax: 4 } })
+    await online()
+    peer.script = silence
+    for (const count of [1, 2]) {
+      void send()
+      await heard(count, '0200')
+    }
+    const third = send()
+    await peer.of('0200')[0]!.answer({ 39: '00' })
+    await heard(3, '0200')
+    await peer.of('0200')[2]!.answer({ 39: '51' })
+    expect(await third.settled).toMatchObject({ kind: 'answered', answer: { responseCode: '51' } })
+    const fourth = send()
+    await heard(4, '0200')
+    const fifth = send()
+    peer.link.close('test')
+    await state('down')
+    expect(await fourth.settled).toEqual(maybeSent('linkLost'))
+    expect(await fifth.settled).toEqual(notSent('offline'))
+    expect(peer.of('0200')).toHaveLength(4)
   })
 })
 
@@ -321,19 +353,28 @@ describe('the session', () => {
     await online()
   })
 
-  test('of a peer that takes and never speaks is given up, however much is sent', async () => {
-    const { online, peer, clock, send, heard, state } = await world()
+  test('of a peer that takes and never speaks is found out in two echo times and ten seconds, however much is sent', async () => {
+    const { online, peer, clock, send, heard, state, connector } = await world()
     await online()
     peer.script = silence
-    for (let turn = 0; turn < 4; turn++) {
+    peer.networkManagement = undefined
+    for (const second of [10, 20, 29]) {
+      await clock.pass(second * 1_000 - clock.monotonicMs())
       void send()
-      await heard(turn + 1, '0200')
-      await clock.pass(turn === 0 ? 19_000 : 20_000)
+      await heard(peer.of('0200').length + 1, '0200')
     }
-    expect(peer.of('0800', '301')).toEqual([])
-    void send()
-    await clock.pass(11_000)
+    await clock.pass(1_000)
+    await heard(1, '0800', '301')
+    await clock.pass(10_000)
+    await state('suspect')
+    expect(await send().settled).toEqual(notSent('offline'))
+    await heard(2, '0800', '301')
+    await clock.pass(10_000)
+    await heard(3, '0800', '301')
+    await clock.pass(10_000)
     await state('down')
+    expect(clock.monotonicMs()).toBeLessThanOrEqual(2 * 30_000 + 10_000)
+    expect(connector.status().breaker).toBe('open')
   })
 
   test('connects when the peer comes up later', async () => {
@@ -348,7 +389,7 @@ describe('the session', () => {
   })
 
   test('that is lost comes back, is probed, and takes traffic by steps', async () => {
-    const { online, peer, clock, connector, send, state, purchase } = await world()
+    const { online, peer, clock, connector, send, state, purchase, heard } = await world()
     await online()
     peer.link.close('test')
     await state('down')
@@ -362,7 +403,16 @@ describe('the session', () => {
     for (let n = 0; n < 4; n++) void send()
     expect(await send().settled).toEqual(notSent('breakerOpen'))
     expect(reversal.outcome).toBeUndefined()
+    await heard(4, '0200')
     await clock.pass(20_000)
+    expect(connector.status().breaker).toBe('rampNarrow')
+    await heard(1, '0420')
+    await peer.of('0420')[0]!.answer({ 39: '00' })
+    await reversal.settled
+    expect(connector.status().breaker).toBe('rampWide')
+    peer.script = (request) => request.answer({ 39: '00' })
+    expect(await send().settled).toMatchObject({ kind: 'answered' })
+    await clock.pass(10_000)
     expect(connector.status().breaker).toBe('closed')
   })
 

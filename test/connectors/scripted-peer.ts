@@ -8,6 +8,7 @@ import {
   type FieldValue,
   type Link,
   listenLinks,
+  type ListenOptions,
   type Message,
   sealedPart,
 } from '../../iso8583/iso8583.ts'
@@ -31,7 +32,7 @@ export interface PeerRequest {
   /** Answers, echoing what an answer echoes. A null takes an element away. */
   answer(
     changes?: Readonly<Record<number, FieldValue | null>>,
-    how?: { readonly mti?: string; readonly sealer?: Sealer | 'none' },
+    how?: { readonly mti?: string; readonly sealer?: Sealer | 'none'; readonly link?: Link },
   ): Promise<void>
 }
 
@@ -57,9 +58,9 @@ export class ScriptedPeer {
     this.codec = compile(profile.dialect)
   }
 
-  async listen(): Promise<this> {
+  async listen(options: Partial<ListenOptions> = {}): Promise<this> {
     const server = await listenLinks(
-      { host: '127.0.0.1', port: this.port, frame: this.#profile.frame, clock: systemClock },
+      { host: '127.0.0.1', port: this.port, frame: this.#profile.frame, clock: systemClock, ...options },
       (link) => {
         this.links.push(link)
         return { onMessage: (body) => void this.#receive(link, body), onClose: () => undefined }
@@ -103,7 +104,10 @@ export class ScriptedPeer {
       bytes,
       link,
       sealed,
-      answer: async (changes = {}, { mti = answerMti(message.mti), sealer = this.#sealer } = {}) => {
+      answer: async (
+        changes = {},
+        { mti = answerMti(message.mti), sealer = this.#sealer, link: over = link } = {},
+      ) => {
         const said = { ...Object.fromEntries(echoed.map((de) => [de, message.reveal(de)])), ...changes }
         const present = Object.entries(said).filter(([, value]) => value !== undefined && value !== null)
         const body = { mti, fields: Object.fromEntries(present) as Record<number, FieldValue> }
@@ -111,7 +115,7 @@ export class ScriptedPeer {
           mti.startsWith('08') || sealer === 'none'
             ? this.codec.encode(body)
             : await encodeSealed(this.codec, body, (data) => sealer.seal(data))
-        await link.send(answer)
+        await over.send(answer)
       },
     }
     this.requests.push(request)

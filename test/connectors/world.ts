@@ -2,7 +2,11 @@ import { afterEach, expect, vi } from 'vitest'
 import type { LegAnswer, LegOutcome, OutboundLeg, Sealer, StanBlocks } from '../../connectors/connector.ts'
 import { network as knet } from '../../connectors/knet/network.ts'
 import type { NetworkProfile } from '../../connectors/network.ts'
-import { type NetworkConnector, openConnector } from '../../connectors/network-connector.ts'
+import {
+  type ConnectorOptions,
+  type NetworkConnector,
+  openConnector,
+} from '../../connectors/network-connector.ts'
 import { type Random, seededRandom } from '../../kernel/random.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { ScriptedPeer, testSealer } from './scripted-peer.ts'
@@ -18,9 +22,11 @@ interface WorldOptions {
   readonly sealer?: Sealer
   readonly stanBlocks?: StanBlocks
   readonly random?: Random
+  readonly connect?: Partial<ConnectorOptions>
   /** Before the connector is opened. */
   readonly peer?: (peer: ScriptedPeer) => unknown
   readonly listening?: boolean
+  readonly listen?: Parameters<ScriptedPeer['listen']>[0]
 }
 
 /** A connector on a clock that the test moves, and a real peer at the other end of a real socket. */
@@ -28,11 +34,13 @@ export async function world({
   profile = {},
   peer: prepare,
   listening = true,
+  connect,
+  listen,
   ...options
 }: WorldOptions = {}) {
   const network = { ...knet, ...profile }
   const clock = new ManualClock()
-  const peer = await new ScriptedPeer(network, testSealer('word')).listen()
+  const peer = await new ScriptedPeer(network, testSealer('word')).listen(listen)
   cleanups.push(() => peer.close())
   if (!listening) await peer.close()
   prepare?.(peer)
@@ -53,6 +61,7 @@ export async function world({
     },
     log: { info: at('info'), warn: at('warn'), error: at('error') },
     ...options,
+    ...connect,
   })
   cleanups.push(async () => {
     peer.networkManagement = '00'

@@ -328,7 +328,7 @@ describe('a client', () => {
     })
     const failed = expect(connecting).rejects.toMatchObject({ fault: { kind: 'handshakeTimeout' } })
     await vi.waitFor(() => expect(sockets).toHaveLength(1))
-    await clock.pass(0)
+    await clock.pass(1)
     clock.advance(10_000)
     await failed
     expect(clock.waiting).toBe(0)

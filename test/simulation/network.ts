@@ -140,7 +140,10 @@ export class SimulatedNetwork {
         if (kind === 'cutover') this.#cutoverHandlers.set(life, handler)
       },
       askNetwork: () => Promise.resolve(undefined),
-      status: () => ({ name, dialect: 'simulated', session: 'ONLINE', breaker: 'closed', inFlight: 0 }),
+      status: () => ({
+        ...{ name, dialect: 'simulated', session: 'online', sessions: [], breaker: 'closed', inFlight: 0 },
+        credits: { window: 1, borrowed: 0, waiting: 0 },
+      }),
       drain: () => Promise.resolve(),
     }
   }

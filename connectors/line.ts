@@ -1,0 +1,29 @@
+import type { ExchangeOutcome, Message } from '../iso8583/iso8583.ts'
+import type { NetworkQuestion, SessionStatus } from './connector.ts'
+
+export type SessionState =
+  | 'down'
+  | 'connecting'
+  | 'signingOn'
+  | 'online'
+  /** An echo was not answered: nothing new is sent until one is. */
+  | 'suspect'
+  /** The peer signed off: nothing new is sent until it signs on again. */
+  | 'signedOff'
+  | 'draining'
+  | 'closed'
+
+/** How requests get to a destination and answers back, whatever connections that takes. */
+export interface Line {
+  readonly state: SessionState
+  readonly sessions: readonly SessionStatus[]
+  start(): void
+  /** Sends a request, over one of its connections, and waits for the answer. Never rejects. */
+  exchange(bytes: Buffer, deadlineMs: number): Promise<ExchangeOutcome>
+  /** Whether the peer answers an echo. It proves the peer's front end, not the issuers behind it. */
+  echo(): Promise<boolean>
+  /** Asks something of network management's. undefined: no answer. */
+  ask(question: NetworkQuestion): Promise<Message | undefined>
+  /** Signs off and closes; `start` does not bring it back. */
+  end(): Promise<void>
+}

@@ -1,0 +1,91 @@
+import type { ExchangeOutcome, Link, Message } from '../iso8583/iso8583.ts'
+import type { NetworkQuestion, SessionStatus } from './connector.ts'
+import type { Door } from './doors.ts'
+import type { Line, SessionState } from './line.ts'
+import { Session, type SessionOptions } from './session.ts'
+
+export interface SessionGroupOptions extends Omit<SessionOptions, 'door'> {
+  readonly door: Door
+  /** Connections held at once. */
+  readonly sessions: number
+}
+
+/** From the best to the worst: what a group with several sessions is. */
+const states: readonly SessionState[] = [
+  'online',
+  'suspect',
+  'signedOff',
+  'signingOn',
+  'connecting',
+  'draining',
+  'down',
+  'closed',
+]
+
+/** Several sessions with one destination; each request goes over the one that has least in flight. */
+export class SessionGroup implements Line {
+  readonly #members: readonly Session[]
+  readonly #door: Door
+  #turn = 0
+
+  constructor({ sessions, ...options }: SessionGroupOptions) {
+    this.#door = options.door
+    this.#members = Array.from({ length: sessions }, () => new Session(options))
+  }
+
+  get state(): SessionState {
+    return states.find((state) => this.#members.some((session) => session.state === state)) ?? 'down'
+  }
+
+  get sessions(): readonly SessionStatus[] {
+    return this.#members.map(({ status }) => status)
+  }
+
+  /** Whether a new connection of the peer's may take this one's place: it is not answering, or nobody's. */
+  isSuspect(link: Link): boolean {
+    const session = this.#members.find((member) => member.link === link)
+    return session === undefined || session.state === 'suspect'
+  }
+
+  start(): void {
+    for (const session of this.#members) session.start()
+  }
+
+  /** What one session could not take, the next may: nothing of it has left. */
+  async exchange(bytes: Buffer, deadlineMs: number): Promise<ExchangeOutcome> {
+    let outcome: ExchangeOutcome = { kind: 'notSent', reason: 'closed' }
+    for (const session of this.#byLoad()) {
+      outcome = await session.exchange(bytes, deadlineMs)
+      const isTaken = outcome.kind !== 'notSent' || !retried.includes(outcome.reason)
+      if (isTaken) return outcome
+    }
+    return outcome
+  }
+
+  /** Any session that answers proves the peer. */
+  async echo(): Promise<boolean> {
+    for (const session of this.#byLoad()) if (await session.echo()) return true
+    return false
+  }
+
+  ask(question: NetworkQuestion): Promise<Message | undefined> {
+    const connected = this.#byLoad()[0] ?? this.#members.find(({ link }) => link !== undefined)
+    return connected === undefined ? Promise.resolve(undefined) : connected.ask(question)
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#members.map((session) => session.end()))
+    await this.#door.close()
+  }
+
+  /** Those online, the least loaded first; among equals each has its turn. */
+  #byLoad(): readonly Session[] {
+    const online = this.#members.filter(({ state }) => state === 'online')
+    if (online.length < 2) return online
+    const turn = this.#turn++ % online.length
+    const inTurn = [...online.slice(turn), ...online.slice(0, turn)]
+    return inTurn.sort((one, other) => one.inFlight - other.inFlight)
+  }
+}
+
+const retried: readonly string[] = ['closed', 'congested']
