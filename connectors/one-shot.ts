@@ -162,10 +162,16 @@ export class OneShotLine implements Line {
   async #connect(): Promise<Link> {
     const { clock, door, log, management, multiplexer } = this.#options
     try {
-      const link = await door.dial(
-        (dialled) => multiplexer.attach(dialled, (message) => void management.receive(dialled, message)),
-        this.#patience.endpoint,
-      )
+      const link = await door.dial((dialled) => {
+        const exchanges = multiplexer.attach(dialled, (message) => void management.receive(dialled, message))
+        return {
+          onMessage: (body) => exchanges.onMessage(body),
+          onClose(reason) {
+            log.info({ reason }, 'connection closed')
+            exchanges.onClose(reason)
+          },
+        }
+      }, this.#patience.endpoint)
       this.#patience.steady()
       this.#become('online')
       return link

@@ -229,12 +229,12 @@ describe('the ramp', () => {
   })
 
   test('is passed by a network of which one answer in a hundred is missing', () => {
-    for (let first = 0; first < 100; first++) {
-      const { breaker, clock, toRamp, leg } = world()
+    for (let first = 0; first < 100; first += 10) {
+      const { breaker, clock, toRamp } = world()
       toRamp()
       for (let n = 0; n < 1_000; n++) {
         if (n === 500) clock.advance(10_000)
-        leg((n + first) % 100 === 0 ? 'failure' : 'success')
+        breaker.enter()!.done((n + first) % 100 === 0 ? 'failure' : 'success')
       }
       clock.advance(10_000)
       expect(breaker.state).toBe('closed')

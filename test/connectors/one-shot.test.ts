@@ -23,13 +23,12 @@ describe('a peer that takes one request on a connection at a time', () => {
   })
 
   test('and has closed an idle connection gets its next request over another', async () => {
-    const { online, peer, send, connector } = await world({ profile })
+    const { online, peer, send, connector, texts } = await world({ profile })
     await online()
     expect(await send().settled).toMatchObject({ kind: 'answered' })
     const { link } = peer
-    // Our end has seen it when the peer's end is gone.
     link.close('idle for too long')
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await until(() => expect(texts('info')).toContain('connection closed'))
     expect(await send().settled).toMatchObject({ kind: 'answered' })
     expect(peer.of('0200').map((request) => request.link === link)).toEqual([true, false])
     expect(connector.status().breaker).toBe('closed')
