@@ -53,7 +53,7 @@ export function encodeQuickly(
     if (next < 0) {
       const de = elements[nth]!
       writer.at = at
-      writer.row(de, value!, paths[de]!)
+      writer.row(de, value, paths[de]!)
       next = writer.at
     }
     at = next

@@ -51,16 +51,16 @@ export class Encoder {
     return slab.buffer.subarray(start, slab.at)
   }
 
-  #write(slab: RowWriter, body: MessageBody): void {
+  #write(slab: RowWriter, body: Partial<MessageBody> | undefined | null): void {
     const start = slab.at
     // A body may come from outside, through `~standard` for one.
-    const { mti, fields } = (body as MessageBody | undefined | null) ?? noBody
+    const { mti, fields } = body ?? noBody
     const kind = typeof mti === 'string' && isObject(fields) ? this.#kinds.find(mti, fields) : undefined
     const hasRoom = kind !== undefined && kind.bytesMax <= slab.buffer.length - start
     if (hasRoom && encodeQuickly(slab, kind, fields!)) return
     slab.at = start
     const beginning = writeCarefully(this.#table, slab, mti, fields)
-    if (kind === undefined || hasRoom) this.#kinds.keep(beginning, Object.keys(fields!).length)
+    if (kind === undefined || hasRoom) this.#kinds.keep(beginning, Object.keys(fields).length)
   }
 }
 

@@ -255,9 +255,11 @@ test('a key without a value is as if it were not there, whatever its name, also 
 test.each<Dialect>([iso87Ascii, iso87AsciiHex, iso87Bcd, iso87Ebcdic, iso93Bcd] as readonly Dialect[])(
   '$name writes a message of a known kind as it wrote the first of the kind, and refuses the same values',
   (dialect) => {
-    const fields = { ...purchase().fields }
-    if (dialect.version !== '1987')
-      for (const de of [12, 22, 25, 43, 55]) delete (fields as Record<number, unknown>)[de]
+    // In 1993 these have other formats.
+    const others = dialect.version === '1987' ? [] : ['12', '22', '25', '43', '55']
+    const fields = Object.fromEntries(
+      Object.entries(purchase().fields).filter(([de]) => !others.includes(de)),
+    )
     const codec = compile(dialect)
     const body = { mti: '0200', fields }
     const first = codec.encode(body)
@@ -301,7 +303,7 @@ test("a dialect's own rule may encode another message while one is being encoded
   } as const
   const nested: Codec = compile(
     extend(iso87Ascii, { name: 'asks-itself', fields: { 3: digits(6, { refine }) } }),
-  ) as unknown as Codec
+  )
   const body = { mti: '0200', fields: { 3: '000000', 11: '000002', 41: 'TERM0001', 102: '1' } }
   for (let turn = 0; turn < 2; turn++) expect(bodyOf(ascii.decode(nested.encode(body)))).toEqual(body)
 })
