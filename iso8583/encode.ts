@@ -60,7 +60,7 @@ export class Encoder {
     if (hasRoom && encodeQuickly(slab, kind, fields!)) return
     slab.at = start
     const beginning = writeCarefully(this.#table, slab, mti, fields)
-    if (kind === undefined || hasRoom) this.#kinds.keep(beginning, Object.keys(fields).length)
+    if (kind === undefined || hasRoom) this.#kinds.keep(beginning, Object.keys(fields!).length)
   }
 }
 
