@@ -83,8 +83,8 @@ describe('several sessions', () => {
     expect(sending.outcome).toBeUndefined()
 
     const kind = await two({ responseAffinity: 'group' })
-    kind.peer.script = ({ link, answer }) =>
-      answer({ 39: '00' }, { link: link === kind.one ? kind.other : kind.one })
+    kind.peer.script = (request) =>
+      request.answer({ 39: '00' }, { link: request.link === kind.one ? kind.other : kind.one })
     expect(await kind.send().settled).toMatchObject({ kind: 'answered' })
   })
 
