@@ -28,7 +28,7 @@ export class TestAuthority {
   constructor(name = 'test authority', untilDays = 3_650) {
     this.#name = name
     const own = { name, dnsNames: [], fromDays: -1_000, untilDays }
-    this.certificate = pem('CERTIFICATE', this.#certificate(own, this.#keys.publicKey, randomBytes(8), true))
+    this.certificate = pem('CERTIFICATE', this.#certificate(own, this.#keys.publicKey, newSerial(), true))
   }
 
   issue(wanted: Wanted): Issued {
@@ -36,7 +36,7 @@ export class TestAuthority {
       wanted.key === 'rsa1024'
         ? generateKeyPairSync('rsa', { modulusLength: 1_024 })
         : generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    const serial = randomBytes(8)
+    const serial = newSerial()
     const certificate = pem('CERTIFICATE', this.#certificate(wanted, keys.publicKey, serial, false))
     return {
       key: keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
@@ -112,6 +112,13 @@ function sequence(...contents: readonly Uint8Array[]): Buffer {
 
 function oid(hex: string): Buffer {
   return tlv(0x06, Buffer.from(hex, 'hex'))
+}
+
+/** Its first byte is neither zero, which DER would not write, nor that of a negative number. */
+function newSerial(): Buffer {
+  const serial = randomBytes(8)
+  serial[0] = (serial[0]! & 0x3f) | 0x40
+  return serial
 }
 
 /** Positive: a zero stands before a first bit that would make it negative. */
