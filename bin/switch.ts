@@ -30,6 +30,7 @@ import { type KeepingOptions, keepBooks, openLedger, publicKeyPem } from '../led
 import {
   type AmountLimit,
   type CutoverSchedule,
+  expiryRows,
   Failpoints,
   journalRows,
   openSwitch,
@@ -71,6 +72,7 @@ interface Configuration {
     readonly terminalTimeoutMs: number
     /** Amounts are minor units in digits. */
     readonly takesPartialApprovals?: boolean
+    readonly forcedPost?: 'flag' | 'refuse'
     /** Files in PEM. Needs `peers`. */
     readonly tls?: TlsFiles & Pick<ServerTls, 'tls12'>
     readonly peers?: readonly Peer[]
@@ -92,6 +94,8 @@ interface Configuration {
     readonly keys: { readonly pin: string; readonly mac: string }
     readonly timeoutMs: number
     readonly acquirerId: string
+    /** By DE18, beside the network's own: how long an authorization stands. */
+    readonly holdMsByMerchantType?: Readonly<Record<string, number>>
     /** In the place of the network's own: how long the breaker stays open, and when a reversal is tried again. */
     readonly breaker?: { readonly openMs: number; readonly openMsMax: number; readonly rampStepMs: number }
     readonly retryAfterMs?: readonly number[]
@@ -172,6 +176,7 @@ const keeping = keepBooks({
   clock,
   log,
   closeDatesAfterMs,
+  expiryRows,
   ...(anchor === undefined ? {} : { anchor }),
 })
 registerHsmMetrics(opened.metrics, hsm)
@@ -213,7 +218,18 @@ function connectorOf(destination: Configuration['destinations'][number]): Networ
   const paced = breaker === undefined ? {} : { breaker }
   const remainingMinMs = Math.min(profile.rules.remainingMinMs, Math.floor(timeoutMs / 4))
   return openConnector(
-    { ...profile, name, rules: { ...profile.rules, timeoutMs, acquirerId, remainingMinMs, ...retries } },
+    {
+      ...profile,
+      name,
+      rules: {
+        ...profile.rules,
+        timeoutMs,
+        acquirerId,
+        remainingMinMs,
+        ...retries,
+        ...holdsOf(profile, destination),
+      },
+    },
     {
       ...{ host, port, clock, random, stanBlocks, sealer: sealerOf(hsm, keys.mac), log, ...paced },
       ...lineOf(destination),
@@ -256,8 +272,17 @@ async function anchorOf(
   return { ...more, sign: async (data) => ({ keyId: key, signature: await hsm.sign({ key, data }) }) }
 }
 
+function holdsOf(
+  { rules: { holds } }: NetworkProfile,
+  { holdMsByMerchantType: own }: Configuration['destinations'][number],
+): Pick<NetworkProfile['rules'], 'holds'> {
+  if (holds === undefined || own === undefined) return {}
+  return { holds: { ...holds, byMerchantType: { ...holds.byMerchantType, ...own } } }
+}
+
 function sourceOf(source: Configuration['sources'][number]): SourceConfig {
   const { name, host, port, dialect, frame, keys, timeoutMs, terminalTimeoutMs } = source
+  const forcedPost = source.forcedPost ?? 'refuse'
   const takesPartialApprovals = source.takesPartialApprovals === true
   const limits = (source.limits ?? []).map((limit) => ({
     ...limit,
@@ -266,7 +291,7 @@ function sourceOf(source: Configuration['sources'][number]): SourceConfig {
   const spec = bundledDialects[dialect]
   if (spec === undefined) throw new Error(`source ${name}: no dialect is called ${dialect}`)
   return {
-    rules: { name, keys, timeoutMs, terminalTimeoutMs, takesPartialApprovals, limits },
+    rules: { name, keys, timeoutMs, terminalTimeoutMs, takesPartialApprovals, forcedPost, limits },
     host,
     port,
     codec: compile(spec),

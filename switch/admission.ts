@@ -1,5 +1,5 @@
 import { type Hsm, HsmError } from '../hsm/hsm.ts'
-import type { InboundRequest, InboundReversal, Unserved } from './arrivals.ts'
+import type { Arrived } from './arrivals.ts'
 import type { StoredCard } from './transaction/transaction.ts'
 
 /** The card as it may be stored; `untokenised` when its number will be needed and could not be put into the vault. */
@@ -27,12 +27,13 @@ export interface Seal {
 export type Admission = 'unsealed' | 'unknown' | { readonly kind: 'sealed'; readonly file?: CardOnFile }
 
 export async function admit(
-  arrival: InboundRequest | InboundReversal | Unserved,
+  arrival: Arrived,
   seal: Seal,
   { hsm, route }: AdmissionPorts,
 ): Promise<Admission> {
   try {
-    if (arrival.kind !== 'request') return (await hsm.verifyMac(seal)) ? { kind: 'sealed' } : 'unsealed'
+    if (arrival.kind !== 'request' && arrival.kind !== 'completion')
+      return (await hsm.verifyMac(seal)) ? { kind: 'sealed' } : 'unsealed'
     const { cardMask: mask, secrets } = arrival
     const { pan, expiry } = secrets.reveal()
     // A card that goes nowhere is no business of the vault's.

@@ -8,7 +8,8 @@ import { type Asked, type Live, type LiveRequests, type Stored, storedOf, tell }
 import type { KeyedLocks } from './locks.ts'
 import type { Observer } from './observer.ts'
 import type { Effect, LegEnd, Profile, Step, TransactionEvent } from './transaction/events.ts'
-import { datedAccountsOf } from './transaction/postings.ts'
+import { kinds } from './transaction/kinds.ts'
+import { datedAccountsOf, holdOf } from './transaction/postings.ts'
 import { step } from './transaction/step.ts'
 import type { Answer, CardRequest, Leg, Transaction } from './transaction/transaction.ts'
 
@@ -18,6 +19,8 @@ export interface AdvancePorts extends DispatchPorts {
   readonly observer: Observer
   /** Called when an obligation of the destination became due. */
   readonly wake: (destination: string) => void
+  /** What a source's rules say about completions that nothing covers. */
+  readonly forcedPostOf: (source: string) => 'flag' | 'refuse'
 }
 
 /** What became of an event of a transaction. */
@@ -63,6 +66,7 @@ export class Advance {
   async advance(live: Live | Stored, first: TransactionEvent, asked?: Asked): Promise<Advanced> {
     let event = first
     for (let attempt = 1; attempt <= 10; attempt++) {
+      event = await this.#withHold(live.transaction, event)
       const result = step(live.transaction, event, this.#profileOf(live, event))
       // Of a date that an answer named, or that began since: whose accounts nobody may have needed yet.
       const accounts = datedAccountsOf(result.unit.commands)
@@ -96,6 +100,8 @@ export class Advance {
           break
         case 'late':
         case 'books': {
+          // What is set aside was another when it was looked at: look again.
+          if ('hold' in event && attempt < 5) break
           const refused = this.#refusedOutcome(event, reason)
           if (refused === undefined) return this.#refusedByBooks(live, event)
           event = refused
@@ -111,6 +117,17 @@ export class Advance {
     }
     this.#ports.observer.alarm('a transaction could not be moved on', live.transaction?.id ?? '')
     return this.#leave(live)
+  }
+
+  /** What the books have set aside, beside an event that must know. */
+  async #withHold(transaction: Transaction | undefined, event: TransactionEvent): Promise<TransactionEvent> {
+    const asks =
+      event.kind === 'cancel' ||
+      event.kind === 'complete' ||
+      (event.kind === 'delivery' && event.outcome === 'failed')
+    const isHold = transaction?.request !== undefined && kinds[transaction.request.kind].books === 'hold'
+    if (!asks || !isHold || transaction.state !== 'approved') return event
+    return { ...event, hold: await this.#ports.journal.holdOf(holdOf(transaction)) }
   }
 
   /** Acts on what was committed. */
@@ -266,6 +283,9 @@ export class Advance {
       approvals: connector?.rules.approvals ?? [],
       partialApprovals: connector?.rules.partialApprovals ?? [],
       takesPartialApprovals: inbound?.source.takesPartialApprovals ?? false,
+      tolerancePercent:
+        connector?.rules.holds?.tolerancePercent?.[transaction?.request?.merchantType ?? ''] ?? 0,
+      forcedPost: this.#ports.forcedPostOf(transaction?.source ?? ''),
       holdForMs: holdForMs(connector?.rules.holds, transaction?.request),
       days: this.#ports.days.postingDays(leg?.destination ?? switchItself),
     }

@@ -18,6 +18,8 @@ export interface SourceRules {
   readonly limits?: readonly AmountLimit[]
   /** Its terminals can do with a part of what they asked for. */
   readonly takesPartialApprovals?: boolean
+  /** A completion that no authorization covers is taken and flagged, or refused before anybody is told; refused when absent. */
+  readonly forcedPost?: 'flag' | 'refuse'
 }
 
 export interface AmountLimit {
@@ -64,6 +66,25 @@ export interface InboundReversal {
   /** DE95: what is to remain; zero where everything is undone. */
   readonly actualMinor: bigint
   readonly rrn: string
+  /** It tells, and does not ask (M3). */
+  readonly isAdvice: boolean
+  /** DE39 17: the customer cancelled. */
+  readonly isVoid: boolean
+  readonly described: string
+}
+
+/** A completion (0220, or 0120 where clearing follows): what a source says has become of an authorization. */
+export interface InboundCompletion {
+  readonly kind: 'completion'
+  readonly source: SourceRules
+  readonly sourceKey: string
+  readonly fingerprint: string
+  /** The source key of the authorization, where DE90 says it. */
+  readonly originalKey: string | undefined
+  readonly cardMask: string
+  /** As if it were a transaction of its own; of a forced post it is. */
+  readonly request: CardRequest
+  readonly secrets: Secret<CardSecrets>
   readonly described: string
 }
 
@@ -82,8 +103,10 @@ export interface Receipt {
   readonly described: string
 }
 
+export type Arrived = InboundRequest | InboundReversal | InboundCompletion | Unserved
+
 /** A class 1, 2 or 4 message as the switch understands it. Pure: the same message gives the same arrival. */
-export function arrivalOf(message: Message, receipt: Receipt): InboundRequest | InboundReversal | Unserved {
+export function arrivalOf(message: Message, receipt: Receipt): Arrived {
   try {
     switch (message.mti) {
       case '0100':
@@ -91,6 +114,11 @@ export function arrivalOf(message: Message, receipt: Receipt): InboundRequest | 
       case '0200':
       case '0201':
         return requestOf(message, receipt)
+      case '0120':
+      case '0121':
+      case '0220':
+      case '0221':
+        return completionOf(message, receipt)
       case '0400':
       case '0401':
       case '0420':
@@ -110,14 +138,38 @@ function requestOf(message: Message, receipt: Receipt): InboundRequest {
   const [processingCode, conditionCode] = [need(message, 3), need(message, 25)]
   const kind = kindOf({ mti, processingCode, conditionCode, amountMinor: message.amount(4) })
   if (kind === undefined) throw new Refused('12', 3)
+  const read = readRequest(message, receipt, kind)
+  const { receivedMonotonicMs } = receipt
+  return { kind: 'request', repeat: message.mti !== mti, receivedMonotonicMs, ...read }
+}
+
+/** A completion of nothing that is named is as good as one of something that nobody knows. */
+function completionOf(message: Message, receipt: Receipt): InboundCompletion {
+  if (!need(message, 3).startsWith('00')) throw new Refused('12', 3)
+  const original = message.has(90) ? originalDataOf(message) : undefined
+  const read = readRequest(message, receipt, 'completion')
+  const { terminalId } = read.request
+  return {
+    kind: 'completion',
+    originalKey: original === undefined ? undefined : sourceKeyOf(receipt, { ...original, terminalId }),
+    ...read,
+  }
+}
+
+type Read = Pick<
+  InboundRequest,
+  'source' | 'sourceKey' | 'fingerprint' | 'cardMask' | 'request' | 'secrets' | 'described'
+>
+
+function readRequest(message: Message, receipt: Receipt, kind: Kind): Read {
   const currency = currencyOfNumeric(need(message, 49))
   if (currency === undefined) throw new Refused('12', 49)
   const amountMinor = amountOf(message, kind)
   const secrets = secretsOf(message)
   const request: CardRequest = {
     kind,
-    mti,
-    processingCode,
+    mti: withoutRepeat(message.mti),
+    processingCode: need(message, 3),
     amountMinor,
     currency,
     transmittedAt: need(message, 7),
@@ -126,24 +178,22 @@ function requestOf(message: Message, receipt: Receipt): InboundRequest {
     localDate: need(message, 13),
     ...optional('merchantType', message.text(18)),
     entryMode: need(message, 22),
-    conditionCode,
+    conditionCode: need(message, 25),
     ...optional('acquirerId', message.text(32)),
     rrn: need(message, 37),
+    ...optional('authId', message.text(38)),
     terminalId: need(message, 41),
     merchantId: need(message, 42),
     ...partsOf(message, { kind, amountMinor, currency }),
   }
   const cardMask = maskOf(secrets.pan)
   return {
-    kind: 'request',
-    repeat: message.mti !== request.mti,
     source: receipt.source,
     sourceKey: sourceKeyOf(receipt, request),
     fingerprint: [cardMask, kind, amountMinor, currency, request.merchantId.trim()].join('|'),
     cardMask,
     request,
     secrets: new Secret(secrets),
-    receivedMonotonicMs: receipt.receivedMonotonicMs,
     described: receipt.described,
   }
 }
@@ -170,6 +220,8 @@ function reversalOf(message: Message, receipt: Receipt): InboundReversal {
     amountMinor,
     actualMinor,
     rrn: need(message, 37),
+    isAdvice: message.mti[2] === '2',
+    isVoid: message.text(39) === '17',
     described: receipt.described,
   }
 }
@@ -182,7 +234,8 @@ function amountOf(message: Message, kind: Kind): bigint {
     return 0n
   }
   if (amountMinor === undefined) throw new Refused('30', 4)
-  if (amountMinor === 0n) throw new Refused('13', 4)
+  // A completion of nothing lets go of everything.
+  if (amountMinor === 0n && kind !== 'completion') throw new Refused('13', 4)
   return amountMinor
 }
 

@@ -11,7 +11,7 @@ import { type BusinessDays, switchItself } from './business-days.ts'
 import { requestLeg } from './outbound.ts'
 import { accountsOf } from './transaction/postings.ts'
 import type { LegEnd, Verdict } from './transaction/events.ts'
-import type { Leg } from './transaction/transaction.ts'
+import type { CardRequest, Leg } from './transaction/transaction.ts'
 
 /** What must be at hand to send a request somewhere. */
 export interface DispatchPorts {
@@ -100,6 +100,18 @@ export class Dispatch {
     if ('kind' in prepared) return prepared
     const connector = this.#connector(leg)
     return connector.send(prepared, this.#ports.clock.monotonicMs() + this.#legTimeMs(inbound, connector))
+  }
+
+  /** The destination for a card number, by its range. */
+  destinationOf(pan: string): string | undefined {
+    const destination = this.#ports.route(pan)
+    return destination !== undefined && this.#ports.connectors.has(destination) ? destination : undefined
+  }
+
+  /** Opens what a completion is posted to; false: the books can't be reached. */
+  openFor(request: CardRequest, destination: string): Promise<boolean> {
+    const businessDate = this.#ports.days.today(destination)
+    return this.ensureOpen(accountsOf({ ...request, kind: 'completion', destination, businessDate }))
   }
 
   /** How long an answer is still of use to the source. */

@@ -1,4 +1,5 @@
 import type { Command } from '../ledger/ledger.ts'
+import type { HoldNow } from './transaction/events.ts'
 import type {
   Advice,
   Leg,
@@ -21,6 +22,14 @@ export interface Journal {
   transactionByKey(sourceKey: string): Promise<Transaction | undefined>
   transactionById(id: string): Promise<Transaction | undefined>
   sourceAct(sourceKey: string): Promise<SourceAct | undefined>
+  /** The authorization that a source names by DE37 and DE38. */
+  authorization(named: {
+    readonly source: string
+    readonly rrn: string
+    readonly authId: string
+  }): Promise<Transaction | undefined>
+  /** What the books have set aside under this name. */
+  holdOf(reference: string): Promise<HoldNow | undefined>
   /**
    * Transactions that wait for an outcome nobody will bring: those of `node` from an earlier life when `ownPast`, and
    * those of any node whose time to be approved has passed.

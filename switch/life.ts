@@ -22,8 +22,14 @@ export interface Life {
   readonly approvableUntil: Date
   readonly responseCode: string | null
   readonly authId: string | null
+  /** What its completion made of an authorization; null: none came. */
+  readonly completedMinor: bigint | null
+  readonly parentId: string | null
+  /** Taken although a rule speaks against it. */
+  readonly flag: string | null
   readonly delivery: string
   readonly reversal: string
+  readonly advice: string
   readonly legs: readonly Record<string, string | null>[]
   readonly events: readonly LifeEvent[]
   readonly obligations: readonly Record<string, unknown>[]
@@ -43,8 +49,9 @@ export interface LifeEvent {
 export async function transactionLife(pool: DatabasePool, name: string): Promise<Life[]> {
   const byId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(name)
   const { rows } = await pool.query<LifeRow>(
-    `SELECT id, state, source, rrn, terminal_id, card_mask, amount_minor, approved_minor, actual_minor, currency, business_date::text, received_at,
-       approvable_until, kind, response_code, auth_id, delivery, reversal
+    `SELECT id, state, source, rrn, terminal_id, card_mask, amount_minor, approved_minor, actual_minor,
+       completed_minor, parent_id, flag, currency, business_date::text, received_at, approvable_until, kind, response_code,
+       auth_id, delivery, reversal, advice
      FROM switch.transaction WHERE ${byId ? 'id = $1' : 'rrn = $1'} ORDER BY received_at`,
     [name],
   )
@@ -66,6 +73,10 @@ interface LifeRow {
   received_at: Date
   approvable_until: Date
   kind: Kind | null
+  completed_minor: bigint | null
+  parent_id: string | null
+  flag: string | null
+  advice: string
   response_code: string | null
   auth_id: string | null
   delivery: string
@@ -92,8 +103,12 @@ async function lifeOf(pool: DatabasePool, row: LifeRow): Promise<Life> {
     approvableUntil: row.approvable_until,
     responseCode: row.response_code,
     authId: row.auth_id,
+    completedMinor: row.completed_minor,
+    parentId: row.parent_id,
+    flag: row.flag,
     delivery: row.delivery,
     reversal: row.reversal,
+    advice: row.advice,
     legs: await ask(
       `SELECT id, destination, stan, transmitted_at, state, response_code, auth_id
          FROM switch.leg WHERE transaction_id = $1 ORDER BY id`,

@@ -1,4 +1,4 @@
-import type { InboundRequest, InboundReversal } from './arrivals.ts'
+import type { InboundRequest } from './arrivals.ts'
 import type { Prepared } from './dispatch.ts'
 import type { Answer, StoredCard, Transaction } from './transaction/transaction.ts'
 
@@ -31,9 +31,8 @@ export interface Stored {
   answered: boolean
 }
 
-/** Who asked for a reversal, while it is being recorded. */
+/** Who said something about an earlier transaction, while it is being recorded. */
 export interface Asked {
-  readonly reversal: InboundReversal
   readonly waiter: Waiter
 }
 

@@ -59,6 +59,8 @@ function adviceLeg(claimed: ClaimedObligation, pan: string): OutboundLeg {
       4: advice.amountMinor,
       38: advice.authId ?? leg?.authId,
       39: advice.responseCode,
+      // A completion names its authorization as it was asked for there.
+      90: claimed.cause === 'completion' && leg !== undefined ? originalOf(request, leg) : undefined,
     }),
   }
 }
@@ -90,13 +92,7 @@ function reversalLeg(
       4: claimed.transaction.approvedMinor ?? request.amountMinor,
       38: leg.authId,
       39: reasonOf[claimed.cause] ?? '68',
-      90: {
-        mti: request.mti,
-        stan: leg.stan,
-        transmittedAt: leg.transmittedAt,
-        acquirerId: leg.acquirerId.padStart(11, '0'),
-        forwarderId: '0'.repeat(11),
-      },
+      90: originalOf(request, leg),
       95: actualMinor === undefined ? undefined : replacementAmounts(actualMinor),
     }),
   }
@@ -117,6 +113,17 @@ const reasonOf: Readonly<Record<string, string>> = {
   badAnswer: '22',
   wrongAmount: '22',
   postingRefused: '22',
+}
+
+/** DE90: the leg as its destination knows it. */
+function originalOf({ mti }: CardRequest, leg: Leg): FieldValue {
+  return {
+    mti,
+    stan: leg.stan,
+    transmittedAt: leg.transmittedAt,
+    acquirerId: leg.acquirerId.padStart(11, '0'),
+    forwarderId: '0'.repeat(11),
+  }
 }
 
 /** DE95: what the transaction is to be from now on. Settlement amount and fees are not ours to say. */

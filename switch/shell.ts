@@ -2,13 +2,13 @@ import assert from 'node:assert'
 import { uuidv7 } from '../kernel/ids.ts'
 import type { CardOnFile } from './admission.ts'
 import { Advance, type Advanced, type AdvancePorts } from './advance.ts'
-import type { InboundRequest, InboundReversal } from './arrivals.ts'
+import type { InboundCompletion, InboundRequest, InboundReversal } from './arrivals.ts'
 import { switchItself } from './business-days.ts'
 import { JournalUnavailable } from './journal.ts'
 import { type Live, LiveRequests, tell, type Waiter } from './live.ts'
 import { KeyedLocks } from './locks.ts'
 import { Refusals } from './refusals.ts'
-import type { ReversalRequest, Step, TransactionEvent } from './transaction/events.ts'
+import type { CompletionRequest, ReversalRequest, Step, TransactionEvent } from './transaction/events.ts'
 import type { StoredCard, Transaction } from './transaction/transaction.ts'
 
 /** What recovery would also say of a commit 1 that shows up after all: a request hears one answer only. */
@@ -59,6 +59,21 @@ export class Shell {
       const same = stored.fingerprint === reversal.fingerprint
       this.#ports.observer.duplicate(same ? 'replayed' : 'mismatch')
       void tell([waiter], same ? stored.answer : { responseCode: '94' })
+    })
+  }
+
+  /** What a source says has become of an authorization, or a repeat of it. */
+  async completion(inbound: InboundCompletion, file: CardOnFile, waiter: Waiter): Promise<void> {
+    await this.#advance.unlessJournalIsAway(async () => {
+      const named = await this.#authorizationOf(inbound)
+      const key = named?.sourceKey ?? inbound.originalKey ?? inbound.sourceKey
+      await this.#locked(key, async () => {
+        const stored = await this.#ports.journal.sourceAct(inbound.sourceKey)
+        if (stored === undefined) return this.#complete(inbound, file, waiter)
+        const same = stored.fingerprint === inbound.fingerprint
+        this.#ports.observer.duplicate(same ? 'replayed' : 'mismatch')
+        void tell([waiter], same ? stored.answer : { responseCode: '94' })
+      })
     })
   }
 
@@ -208,10 +223,10 @@ export class Shell {
     const { clock, journal, node } = this.#ports
     const live = this.#live.get(reversal.originalKey)
     const original = live?.transaction ?? (await journal.transactionByKey(reversal.originalKey))
-    const asked = { reversal, waiter }
+    const asked = { waiter }
     if (original === undefined) {
       const advanced = await this.#advance.stored(undefined, this.#cancelUnknown(reversal), asked)
-      return this.#cancelled(asked, advanced)
+      return this.#cancelled(reversal, waiter, advanced)
     }
     const refusal = mismatchOf(reversal, original)
     if (refusal !== undefined) {
@@ -220,22 +235,112 @@ export class Shell {
     }
     const at = clock.wallMs()
     const detail = { message: reversal.described }
-    const event = { kind: 'cancel', reversal: entryOf(reversal), at, node, detail } as const
+    const today = this.#ports.days.today(original.leg?.destination ?? switchItself)
+    const isLateVoid = reversal.isVoid && original.businessDate < today
+    const asks = { ...entryOf(reversal), isLateVoid }
+    const event = { kind: 'cancel', reversal: asks, at, node, detail } as const
     const advanced = await (live === undefined
       ? this.#advance.stored(original, event, asked)
       : this.#advance.advance(live, event, asked))
-    return this.#cancelled(asked, advanced)
+    return this.#cancelled(reversal, waiter, advanced)
   }
 
   /** The original came in between, or another copy of this reversal did: look again. */
-  async #cancelled(
-    { reversal, waiter }: { readonly reversal: InboundReversal; readonly waiter: Waiter },
-    advanced: Advanced,
-  ): Promise<void> {
+  async #cancelled(reversal: InboundReversal, waiter: Waiter, advanced: Advanced): Promise<void> {
     if (advanced.kind !== 'exists') return
     const stored = await this.#ports.journal.sourceAct(reversal.sourceKey)
     if (stored !== undefined) return void tell([waiter], stored.answer)
     return this.#cancel(reversal, waiter)
+  }
+
+  async #authorizationOf({
+    originalKey,
+    request,
+    source,
+  }: InboundCompletion): Promise<Transaction | undefined> {
+    const { journal } = this.#ports
+    if (originalKey !== undefined) return journal.transactionByKey(originalKey)
+    const { authId, rrn } = request
+    return authId === undefined ? undefined : journal.authorization({ source: source.name, rrn, authId })
+  }
+
+  async #complete(inbound: InboundCompletion, file: CardOnFile, waiter: Waiter): Promise<void> {
+    const original = await this.#authorizationOf(inbound)
+    const live = original === undefined ? undefined : this.#live.get(original.sourceKey)
+    // Whether it was given is still open: the source tells us again, and then it is known.
+    if (original?.state === 'intent') return
+    if (original === undefined || original.state === 'tombstone')
+      return this.#forcePost(inbound, file, waiter)
+    if (!isOfSame(original, inbound, file.card)) {
+      this.#ports.observer.alarm('a completion does not fit its authorization', original.id)
+      return void tell([waiter], { responseCode: '12' })
+    }
+    const { at, node } = this.#advance.now()
+    const completion = this.#completionOf(inbound)
+    const { destination } = original.leg ?? {}
+    if (destination !== undefined && !(await this.#advance.dispatch.openFor(inbound.request, destination)))
+      return
+    const event = { kind: 'complete', completion, at, node, detail: { message: inbound.described } } as const
+    const asked = { waiter }
+    const advanced = await (live === undefined
+      ? this.#advance.stored(original, event, asked)
+      : this.#advance.advance(live, event, asked))
+    // A copy of it was faster.
+    if (advanced.kind === 'exists') await this.#retell(inbound.sourceKey, waiter)
+  }
+
+  /** Of no authorization that we know: its source's rules say whether it is taken all the same. */
+  async #forcePost(inbound: InboundCompletion, file: CardOnFile, waiter: Waiter): Promise<void> {
+    const { clock, node, random } = this.#ports
+    const { dispatch } = this.#advance
+    const { request, secrets, source } = inbound
+    const refuse = (responseCode: string): void => void tell([waiter], { responseCode })
+    if (source.forcedPost !== 'flag') return refuse('25')
+    if (request.amountMinor === 0n) return refuse('13')
+    const destination = dispatch.destinationOf(secrets.reveal().pan)
+    if (destination === undefined) return refuse('15')
+    const completion = this.#completionOf(inbound)
+    // Without its token nobody could be told of it; the source tells us again.
+    if (file.card.token === undefined || !(await dispatch.openFor(request, destination))) return
+    const { fingerprint, sourceKey } = completion
+    const businessDate = this.#ports.days.today(destination)
+    const arrival = {
+      id: uuidv7(clock, random),
+      source: source.name,
+      ...{ sourceKey, fingerprint, businessDate },
+      approvableForMs: 0,
+    }
+    const { card } = file
+    const at = clock.wallMs()
+    const detail = { message: inbound.described }
+    const event = {
+      kind: 'completeUnknown',
+      arrival,
+      card,
+      request,
+      completion,
+      destination,
+      at,
+      node,
+      detail,
+    } as const
+    this.#ports.observer.alarm('a completion of no known authorization was posted', arrival.id)
+    const advanced = await this.#advance.stored(undefined, event, { waiter })
+    if (advanced.kind === 'exists') await this.#retell(sourceKey, waiter)
+  }
+
+  #completionOf({ fingerprint, request, source, sourceKey }: InboundCompletion): CompletionRequest {
+    return {
+      source: source.name,
+      ...{ sourceKey, fingerprint },
+      mti: request.mti === '0120' ? '0120' : '0220',
+      amountMinor: request.amountMinor,
+    }
+  }
+
+  async #retell(sourceKey: string, waiter: Waiter): Promise<void> {
+    const stored = await this.#ports.journal.sourceAct(sourceKey)
+    if (stored !== undefined) void tell([waiter], stored.answer)
   }
 
   #cancelUnknown(reversal: InboundReversal): TransactionEvent {
@@ -294,8 +399,19 @@ function mismatchOf(reversal: InboundReversal, { request, approvedMinor }: Trans
   return fits ? undefined : '13'
 }
 
-function entryOf({ source, sourceKey, fingerprint, actualMinor }: InboundReversal): ReversalRequest {
-  return { source: source.name, sourceKey, fingerprint, actualMinor }
+function entryOf({
+  source,
+  sourceKey,
+  fingerprint,
+  actualMinor,
+  isAdvice,
+}: InboundReversal): ReversalRequest {
+  return { source: source.name, sourceKey, fingerprint, actualMinor, isAdvice }
+}
+
+function isOfSame(original: Transaction, { request }: InboundCompletion, card: StoredCard): boolean {
+  const isSameCard = original.card !== undefined && sameToken(original.card, card)
+  return isSameCard && original.request?.currency === request.currency
 }
 
 /** Two tokens that are both known must be the same; one that could not be made decides nothing. */

@@ -36,7 +36,7 @@ export interface SourceOptions {
   readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise' | 'generateMac'>
   /** The destination for a card number, by its range. */
   readonly route: (pan: string) => string | undefined
-  readonly shell: Pick<Shell, 'request' | 'reversal'>
+  readonly shell: Pick<Shell, 'request' | 'reversal' | 'completion'>
   readonly clock: Clock
   readonly observer: Observer
 }
@@ -125,13 +125,13 @@ class Desk {
   async #serve(line: Line, message: Message, receivedMonotonicMs: number): Promise<void> {
     const { observer, rules } = this.#options
     const busy = this.#draining || line.inFlight >= inFlightMax
-    if (busy && !isReversal(message.mti)) {
+    if (busy && !isReport(message.mti)) {
       observer.refused(rules.name, 'overload')
       // What is asked again may have been approved: only silence is true of it without looking.
       if (isRepeat(message.mti)) return
       return void (await this.#reply(line.link, message, { responseCode: '91' }))
     }
-    if (this.#pauses.mayBeStale && !isReversal(message.mti)) return observer.refused(rules.name, 'stale')
+    if (this.#pauses.mayBeStale && !isReport(message.mti)) return observer.refused(rules.name, 'stale')
     line.inFlight++
     try {
       await this.#admit(line, message, receivedMonotonicMs)
@@ -162,6 +162,8 @@ class Desk {
         return shell.request(arrival, admission.file!, waiter)
       case 'reversal':
         return shell.reversal(arrival, waiter)
+      case 'completion':
+        return shell.completion(arrival, admission.file!, waiter)
       case 'unserved':
         observer.refused(rules.name, arrival.why)
         return void (await waiter({ responseCode: arrival.responseCode }))
@@ -248,9 +250,9 @@ function isResponse(mti: string): boolean {
   return (mti.charCodeAt(2) - 48) % 2 === 1
 }
 
-/** Reversals are never turned away: each undoes something that may have happened. */
-function isReversal(mti: string): boolean {
-  return mti[1] === '4'
+/** Reversals and advices are never turned away: each tells of something that may have happened. */
+function isReport(mti: string): boolean {
+  return mti[1] === '4' || mti[2] === '2'
 }
 
 function isRepeat(mti: string): boolean {

@@ -64,7 +64,7 @@ export interface Switch {
 }
 
 export { FailpointError, failpointNames, Failpoints } from './ports/failpoints.ts'
-export { journalRows } from './ports/rows.ts'
+export { expiryRows, journalRows } from './ports/rows.ts'
 export { postgresStanBlocks } from './ports/stan-blocks.ts'
 export { transactionLife } from './life.ts'
 export type { Life, LifeEvent } from './life.ts'
@@ -105,6 +105,8 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     openAccounts: (accounts) => ledger.openAccounts(accounts),
     days,
     wake: (destination) => deliveries.wake(destination),
+    forcedPostOf: (source) =>
+      options.sources.find(({ rules }) => rules.name === source)?.rules.forcedPost ?? 'refuse',
   })
   const deliveries = new Deliveries({ clock, random, journal, hsm, connectors, shell, observer })
   const sweeper = new Sweeper({ clock, node, journal, shell, deliveries, days })

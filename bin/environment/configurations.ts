@@ -71,6 +71,7 @@ export function switchConfiguration(
         timeoutMs: timeouts.sourceMs,
         terminalTimeoutMs: timeouts.terminalMs,
         takesPartialApprovals: true,
+        forcedPost: 'flag',
         limits: [{ kind: 'refund', currency: 'KWD', amountMinorMax: '100000' }],
       },
     ],
@@ -78,6 +79,8 @@ export function switchConfiguration(
       {
         name: 'knet',
         network: 'knet',
+        // So that the end of an authorization can be watched: miscellaneous personal services.
+        holdMsByMerchantType: { '7299': 2_000 },
         host,
         port,
         keys: { pin: 'zpk.knet.out', mac: 'zak.knet.both' },

@@ -75,7 +75,8 @@ function comparePurchase(
   const ledger = booked.reduce((sum, { netMinor }) => sum + netMinor, 0n)
   if (booked.some(({ state }) => state === 'intent' || state === 'reversing')) found.stuck.push(key)
   if (booked.some(({ unsettled }) => unsettled)) found.reversalOwed.push(key)
-  else if (issuer !== ledger) found.lost.push(key)
+  // What nobody completed in time: the issuer keeps its own time.
+  else if (issuer !== ledger && !booked.some(({ state }) => state === 'expired')) found.lost.push(key)
   if ((held?.debits.size ?? 0) > 1 || booked.filter(({ netMinor }) => netMinor !== 0n).length > 1)
     found.double.push(key)
   if (told !== undefined && !agrees(told, ledger)) found.answerMismatch.push(key)

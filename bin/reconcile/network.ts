@@ -43,11 +43,22 @@ export async function readNetwork(path: string): Promise<Map<string, Held>> {
       case 'reversal':
         reverse(held, line)
         break
+      case 'completion':
+        complete(held, line)
+        break
       case 'reversalRefused':
         break
     }
   }
   return book
+}
+
+/** In the place of what was set aside, or, where nothing was, on its own. */
+function complete(held: Held, line: NetworkLine & { readonly event: 'completion' }): void {
+  const { amountMinor, applied, originalStan, originalTransmittedAt } = line
+  if (applied === 'forced') held.debits.set(original(line.stan, line.transmittedAt), BigInt(amountMinor))
+  if (applied !== 'taken' || originalStan === undefined || originalTransmittedAt === undefined) return
+  held.debits.set(original(originalStan, originalTransmittedAt), BigInt(amountMinor))
 }
 
 function reverse(held: Held, line: NetworkLine & { readonly event: 'reversal' }): void {

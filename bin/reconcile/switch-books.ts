@@ -55,6 +55,7 @@ interface Row {
   terminal: string
   state: string
   reversal: string
+  advice: string
   received_ms: bigint
   net: bigint
 }
@@ -62,19 +63,21 @@ interface Row {
 async function purchases(client: DatabaseClient): Promise<Map<string, Booked[]>> {
   const { rows } = await client.query<Row>(
     `WITH net AS (
-       SELECT split_part(p.reference, ':', 1) AS transaction_id,
+       -- The sweep of the books has names of its own for the end of what was set aside.
+       SELECT split_part(CASE WHEN p.kind = 'expire' THEN held.reference ELSE p.reference END, ':', 1) AS transaction_id,
          sum(e.amount)::bigint AS net
        FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
+         LEFT JOIN ledger.posting held ON held.id = p.hold_id
        WHERE a.path ~ '^(net|adjustment|authorized):' GROUP BY 1)
-     SELECT t.rrn, t.terminal_id AS terminal, t.state, t.reversal,
+     SELECT t.rrn, t.terminal_id AS terminal, t.state, t.reversal, t.advice,
        (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms, coalesce(net.net, 0) AS net
      FROM switch.transaction t LEFT JOIN net ON net.transaction_id = t.id::text
      WHERE t.state <> 'tombstone'`,
   )
   const books = new Map<string, Booked[]>()
-  for (const { rrn, terminal, state, reversal, received_ms, net } of rows) {
+  for (const { rrn, terminal, state, reversal, advice, received_ms, net } of rows) {
     const key = purchaseKey({ rrn, terminal })
-    const unsettled = state === 'intent' || state === 'reversing' || reversal === 'owed'
+    const unsettled = state === 'intent' || state === 'reversing' || reversal === 'owed' || advice === 'owed'
     const booked = { receivedAt: Number(received_ms), unsettled, state, netMinor: net }
     const known = books.get(key)
     if (known === undefined) books.set(key, [booked])

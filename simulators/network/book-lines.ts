@@ -70,6 +70,16 @@ interface ReversalLine extends Line {
   readonly actualMinor?: string
 }
 
+/** What was set aside is taken: so much of it. Of no authorization that is known, it is taken all the same. */
+interface CompletionLine extends Line {
+  readonly event: 'completion'
+  readonly card: string
+  readonly originalStan?: string
+  readonly originalTransmittedAt?: string
+  readonly originalAcquirer?: string
+  readonly applied: 'taken' | 'forced' | 'again' | 'released'
+}
+
 /** A reversal that was answered with a refusal and changed nothing. */
 interface RefusedReversalLine extends Omit<ReversalLine, 'event' | 'applied'> {
   readonly event: 'reversalRefused'
@@ -96,4 +106,5 @@ export type NetworkLine =
   | VerificationLine
   | DeclineLine
   | ReversalLine
+  | CompletionLine
   | RefusedReversalLine

@@ -1,4 +1,5 @@
 import type { Applied } from './book-lines.ts'
+import type { Completed } from './issuer.ts'
 
 /** What a network counts as it goes, for its status. The book is the record. */
 export interface Counts {
@@ -7,6 +8,7 @@ export interface Counts {
   /** By response code. */
   readonly declined: Record<string, number>
   readonly reversals: Record<Applied | 'refused', number>
+  readonly completions: Record<Completed, number>
   repeats: number
   conflicts: number
   lost: number
@@ -27,6 +29,7 @@ export function noCounts(): Counts {
     approved: 0,
     declined: {},
     reversals: { released: 0, reduced: 0, unknownOriginal: 0, again: 0, declinedOriginal: 0, refused: 0 },
+    completions: { taken: 0, forced: 0, again: 0, released: 0 },
     repeats: 0,
     conflicts: 0,
     lost: 0,

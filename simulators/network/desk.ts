@@ -66,6 +66,7 @@ export class Desk {
       this.#network.counts.badSeals++
       await this.#answer(message, { 39: '63' })
     } else if (/^0[12]0[01]$/.test(message.mti)) await this.#purchase(message)
+    else if (/^0[12]2[01]$/.test(message.mti)) await this.#completion(message)
     else if (/^04[02][01]$/.test(message.mti)) await this.#reversal(message)
     else await this.#answer(message, { 39: '12' })
   }
@@ -219,6 +220,34 @@ export class Desk {
       case 'otherReference':
         return this.#answer(message, { ...fields, 37: '999999999999' })
     }
+  }
+
+  /** An advice: it is done, or was done, and acknowledged. */
+  async #completion(message: Heard): Promise<void> {
+    const { counts, issuer, behaviour, name: network } = this.#network
+    const { silentReversals, delayMs } = behaviour()
+    const [name, pan] = [nameOf(message), panOf(message)]
+    if (name === undefined || pan === undefined) return this.#answer(message, { 39: '30' })
+    const original = message.has(90) ? originalOf(message, name) : undefined
+    const stamp = this.#stamp(message, name)
+    const asked = { name, original, pan, amountMinor: BigInt(stamp.amountMinor) }
+    const applied = issuer.complete(asked)
+    counts.completions[applied]++
+    const named =
+      original === undefined
+        ? {}
+        : {
+            originalStan: original.stan,
+            originalTransmittedAt: original.transmittedAt,
+            originalAcquirer: original.acquirer,
+          }
+    await this.#record({ ...stamp, ...named, network, card: maskedPan(pan), event: 'completion', applied })
+    if (delayMs > 0) await sleep(delayMs)
+    if (silentReversals) {
+      counts.unanswered++
+      return
+    }
+    return this.#answer(message, { 39: '00' })
   }
 
   async #reversal(message: Heard): Promise<void> {

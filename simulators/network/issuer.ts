@@ -66,7 +66,18 @@ interface Original {
   state: 'done' | 'declined' | 'released'
   /** How many reversals of it have come. */
   reversals: number
+  isCompleted?: boolean
 }
+
+export interface CompletionAsked {
+  readonly name: RequestName
+  /** The key of the authorization that DE90 names. */
+  readonly original: RequestName | undefined
+  readonly pan: string
+  readonly amountMinor: bigint
+}
+
+export type Completed = 'taken' | 'forced' | 'again' | 'released'
 
 /** The issuers behind the network: accounts, decisions, and the memory that makes every effect happen once. */
 export class Issuer {
@@ -79,6 +90,8 @@ export class Issuer {
   readonly #overtaken = new Set<string>()
   /** Answers of reversals, by the reversals' own keys. */
   readonly #reversals = new Map<string, string>()
+  /** What became of completions, by their own keys. */
+  readonly #completions = new Map<string, Completed>()
   #authIds: number
   #debitedMinor = 0n
 
@@ -144,6 +157,31 @@ export class Issuer {
     return { applied, responseCode, repeat: false }
   }
 
+  /** A completion of what was set aside: the account loses so much in the place of what was set aside. */
+  complete(asked: CompletionAsked): Completed {
+    const key = keyOf(asked.name)
+    const before = this.#completions.get(key)
+    if (before !== undefined) return 'again'
+    const known = asked.original === undefined ? undefined : this.#originals.get(keyOf(asked.original))
+    const applied = this.#take(known, asked)
+    this.#completions.set(key, applied)
+    return applied
+  }
+
+  #take(known: Original | undefined, { amountMinor, name, pan }: CompletionAsked): Completed {
+    if (known === undefined) {
+      const answered = { responseCode: '00' }
+      this.#keep(keyOf(name), { pan, amountMinor }, { fingerprint: '', answered, direction: 1n })
+      return 'forced'
+    }
+    // Undone in the meantime: a completion of it is late.
+    if (known.state !== 'done') return 'released'
+    this.#move(known.card, known.takenMinor - amountMinor)
+    known.takenMinor = amountMinor
+    known.isCompleted = true
+    return 'taken'
+  }
+
   /** A line of the book, after a restart. */
   replay(line: NetworkLine): void {
     switch (line.event) {
@@ -180,6 +218,17 @@ export class Issuer {
         if (known !== undefined) known.reversals++
         if (changing.includes(line.applied)) this.#undo(original, known, BigInt(line.actualMinor ?? '0'))
         this.#reversals.set(keyOf(line), line.responseCode)
+        break
+      }
+      case 'completion': {
+        if (line.applied === 'again') break
+        const { originalStan, originalTransmittedAt, originalAcquirer } = line
+        const original =
+          originalStan === undefined || originalTransmittedAt === undefined || originalAcquirer === undefined
+            ? undefined
+            : originalOf({ ...line, originalStan, originalTransmittedAt, originalAcquirer })
+        const pan = cardOfMask(line.card)?.pan ?? line.card
+        this.complete({ name: line, original, pan, amountMinor: BigInt(line.amountMinor) })
         break
       }
       case 'reversalRefused': {
@@ -253,6 +302,8 @@ export class Issuer {
 
   /** A part is undone; what would leave no less than is there already changes nothing. */
   #reduce(known: Original, actualMinor: bigint): Applied {
+    // A part of what was set aside is nothing to what was taken since.
+    if (known.isCompleted === true) return 'again'
     const remaining = known.takenMinor < 0n ? -actualMinor : actualMinor
     const backMinor = known.takenMinor - remaining
     if (known.takenMinor < 0n ? backMinor >= 0n : backMinor <= 0n) return 'again'

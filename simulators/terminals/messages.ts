@@ -100,6 +100,44 @@ export function reversalRequest({ purchase, mti, stan, madeAt, actualMinor }: Re
   }
 }
 
+/** What has become of an authorization: told, not asked. */
+export interface Completion {
+  readonly purchase: Purchase
+  readonly mti: '0120' | '0220'
+  readonly stan: string
+  readonly madeAt: number
+  readonly amountMinor: bigint
+  /** DE38 of the authorization; without it DE90 names it. */
+  readonly authId?: string
+}
+
+export function completionRequest({
+  purchase,
+  mti,
+  stan,
+  madeAt,
+  amountMinor,
+  authId,
+}: Completion): WireMessage {
+  const original = {
+    mti: purchase.mti ?? '0200',
+    stan: purchase.stan,
+    transmittedAt: transmittedAt(purchase.madeAt),
+  }
+  return {
+    mti,
+    fields: {
+      2: purchase.pan,
+      14: purchase.expiry,
+      ...commonFields(purchase),
+      4: amountMinor.toString().padStart(12, '0'),
+      7: transmittedAt(madeAt),
+      11: stan,
+      ...(authId === undefined ? { 90: originalData(original) } : { 38: authId }),
+    },
+  }
+}
+
 /** DE95: actual amount 12, settlement amount 12, two fees of a sign and 8. */
 function replacementAmounts(actualMinor: bigint): string {
   const fee = `D${'0'.repeat(8)}`

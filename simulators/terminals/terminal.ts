@@ -3,6 +3,7 @@ import type { TestCard } from '../cards.ts'
 import { encryptPin, type TestKey } from '../keys.ts'
 import { type AskOptions, Channel, type Reply } from './channel.ts'
 import {
+  completionRequest,
   kindMarks,
   processingCodes,
   type Purchase,
@@ -57,7 +58,18 @@ export interface ReversalOrder {
   readonly again?: WireMessage
   /** DE95: what is to remain. */
   readonly actualMinor?: bigint
+  /** DE39: why; 17 is the customer's cancellation. */
+  readonly reason?: string
   readonly timeoutMs?: number
+}
+
+export interface CompletionOrder {
+  readonly amountMinor: bigint
+  /** DE38 of the authorization; without it DE90 names it. */
+  readonly authId?: string
+  readonly mti?: '0120' | '0220'
+  readonly again?: WireMessage
+  readonly fields?: Readonly<Record<number, string | undefined>>
 }
 
 /** The layout that the switch's terminals speak. */
@@ -129,8 +141,23 @@ export class Terminal {
     const { mti = '0420', again, actualMinor } = order
     const base = mti.startsWith('040') ? '0400' : '0420'
     const fresh = again ?? this.#reversalOf(asked.purchase, base, actualMinor)
-    const message = { ...fresh, mti: again === undefined ? mti : repeatOf(fresh).mti }
+    const why = order.reason === undefined ? {} : { 39: order.reason }
+    const message = withFields({ ...fresh, mti: again === undefined ? mti : repeatOf(fresh).mti }, why)
     return { message, reply: this.ask(message, order) }
+  }
+
+  /** The completion of an authorization, or with `again` a repeat of that completion. */
+  complete(
+    asked: Pick<Asked, 'purchase'>,
+    order: CompletionOrder,
+  ): { message: WireMessage; reply: Promise<Reply> } {
+    const { again, amountMinor, authId, mti = '0220', fields } = order
+    const { purchase } = asked
+    const stan = this.#numbering.nextStan(purchase.terminalId)
+    const named = authId === undefined ? {} : { authId }
+    const fresh = completionRequest({ purchase, mti, stan, madeAt: Date.now(), amountMinor, ...named })
+    const message = again === undefined ? withFields(fresh, fields) : repeatOf(again)
+    return { message, reply: this.ask(message) }
   }
 
   echo(timeoutMs?: number): Promise<Reply> {

@@ -66,6 +66,8 @@ function parseFailpoint(text: string, environment: string): Failpoint {
   return { name, action, ms: Number(match[3] ?? 0), nth: Number(match[4] ?? 1) }
 }
 
+type Door = Pick<Shell, 'request' | 'reversal' | 'completion'>
+
 /** Ports with one failpoint in them. */
 export class Failpoints {
   readonly #failpoint: Failpoint
@@ -128,7 +130,7 @@ export class Failpoints {
     } satisfies Partial<Connector>)
   }
 
-  door(shell: Pick<Shell, 'request' | 'reversal'>): Pick<Shell, 'request' | 'reversal'> {
+  door(shell: Door): Door {
     const told = (waiter: Waiter): Waiter => {
       const wrapped: Waiter = async (answer) => {
         const outcome = await waiter(answer)
@@ -141,6 +143,7 @@ export class Failpoints {
     return {
       request: (inbound, file, waiter) => shell.request(inbound, file, told(waiter)),
       reversal: (reversal, waiter) => shell.reversal(reversal, waiter),
+      completion: (completion, file, waiter) => shell.completion(completion, file, waiter),
     }
   }
 

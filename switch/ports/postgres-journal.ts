@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { DatabasePool } from '../../kernel/database.ts'
+import { DatabaseError, type DatabasePool } from '../../kernel/database.ts'
 import type { CurrencyCode } from '../../kernel/money.ts'
-import type { Ledger } from '../../ledger/ledger.ts'
+import { holdOf, type Ledger } from '../../ledger/ledger.ts'
 import {
   type ClaimedObligation,
   type CommitOutcome,
@@ -55,6 +55,22 @@ export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
     async sourceAct(sourceKey) {
       const rows = await ask('SELECT * FROM switch.source_act WHERE source_key = $1', [sourceKey])
       return rows[0] === undefined ? undefined : sourceActOf(rows[0])
+    },
+    async authorization({ source, rrn, authId }) {
+      const found = await transactions(
+        `WHERE t.rrn = $1 AND t.source = $2 AND t.auth_id = $3 AND t.kind IN ('authorization', 'preauthorization')
+         ORDER BY t.received_at LIMIT 1`,
+        [rrn, source, authId],
+      )
+      return found[0]
+    },
+    async holdOf(reference) {
+      try {
+        return await holdOf(pool, reference)
+      } catch (error) {
+        if (!(error instanceof DatabaseError)) throw error
+        throw new JournalUnavailable()
+      }
     },
     stranded: ({ node, ownPast, limit }) =>
       transactions(
@@ -163,7 +179,7 @@ const selectTransaction = `
     (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms,
     greatest(0, ceil(extract(epoch FROM t.approvable_until - clock_timestamp()) * 1000))::int AS approvable_ms,
     t.card_token, t.card_mask, t.amount_minor, t.currency, t.request, t.response_code, t.auth_id,
-    t.kind, t.parent_id, t.additional_amounts, t.approved_minor, t.actual_minor, t.completed_minor, t.flag, t.delivery,
+    t.kind, t.parent_id, t.additional_amounts, t.approved_minor, t.actual_minor, t.completed_minor, t.captured_minor, t.flag, t.delivery,
     t.reversal, t.advice,
     ${legColumns}
   FROM switch.transaction t LEFT JOIN switch.leg l ON l.transaction_id = t.id`
@@ -214,6 +230,7 @@ function transactionOf(row: Row): Transaction {
     ...optionalOf(row, 'approved_minor', 'approvedMinor'),
     ...optionalOf(row, 'actual_minor', 'actualMinor'),
     ...optionalOf(row, 'completed_minor', 'completedMinor'),
+    ...optionalOf(row, 'captured_minor', 'capturedMinor'),
     ...optionalOf(row, 'flag', 'flag'),
     delivery: column('delivery') as Transaction['delivery'],
     reversal: column('reversal') as Transaction['reversal'],

@@ -26,6 +26,8 @@ export const journalRows: readonly RowKind[] = [
       ['amount_minor', 'bigint'],
       ['currency', 'text'],
       ['request', 'jsonb'],
+      ['completed_minor', 'bigint'],
+      ['flag', 'text'],
       ['response_code', 'text'],
       ['delivery', 'text'],
       ['reversal', 'text'],
@@ -37,11 +39,11 @@ export const journalRows: readonly RowKind[] = [
     write: {
       into: `switch.transaction (id, version, state, source, source_key, fingerprint, node, business_date,
         received_at, approvable_until, card_token, card_mask, rrn, terminal_id, kind, parent_id, amount_minor,
-        currency, request, response_code, delivery, reversal, advice)`,
+        currency, request, completed_minor, flag, response_code, delivery, reversal, advice)`,
       values: `id, version, state, source, source_key, fingerprint, node, business_date,
         to_timestamp(received_ms / 1000.0), clock_timestamp() + approvable_ms * interval '1 ms',
-        card_token, card_mask, rrn, terminal_id, kind, parent_id, amount_minor, currency, request, response_code, delivery,
-        reversal, advice`,
+        card_token, card_mask, rrn, terminal_id, kind, parent_id, amount_minor, currency, request, completed_minor,
+        flag, response_code, delivery, reversal, advice`,
     },
   },
   {
@@ -57,6 +59,7 @@ export const journalRows: readonly RowKind[] = [
       ['approved_minor', 'bigint'],
       ['actual_minor', 'bigint'],
       ['completed_minor', 'bigint'],
+      ['captured_minor', 'bigint'],
       ['flag', 'text'],
       ['business_date', 'date'],
       ['delivery', 'text'],
@@ -74,8 +77,8 @@ export const journalRows: readonly RowKind[] = [
     write: `UPDATE switch.transaction t
       SET version = i.version, state = i.state, response_code = i.response_code, auth_id = i.auth_id,
         additional_amounts = i.additional_amounts, approved_minor = i.approved_minor, actual_minor = i.actual_minor,
-        completed_minor = i.completed_minor, flag = i.flag, business_date = i.business_date,
-        delivery = i.delivery, reversal = i.reversal, advice = i.advice
+        completed_minor = i.completed_minor, captured_minor = i.captured_minor, flag = i.flag,
+        business_date = i.business_date, delivery = i.delivery, reversal = i.reversal, advice = i.advice
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
                                   WHERE id = input.id AND version = input.expected_version
@@ -130,6 +133,34 @@ export const journalRows: readonly RowKind[] = [
       into: `switch.event (transaction_id, sequence, kind, at, node, business_date, cause, detail)`,
       values: `transaction_id, sequence, kind, to_timestamp(at_ms / 1000.0), node, business_date, cause, detail`,
     },
+  },
+  {
+    // What was set aside is let go at its time, whatever version the transaction has come to by then.
+    name: 'switch.transaction.expire',
+    columns: [['id', 'uuid']],
+    claims: ['id'],
+    guard: `SELECT i.ordinal, 'moved' AS reason FROM input i
+      CROSS JOIN LATERAL (SELECT state FROM switch.transaction WHERE id = i.id OFFSET 0) t
+      WHERE t.state <> 'approved'`,
+    write: `UPDATE switch.transaction t SET version = t.version + 1, state = 'expired'
+      FROM (SELECT input.*, found.place FROM input
+             CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
+                                  WHERE id = input.id AND state = 'approved' OFFSET 0) found) i
+      WHERE t.ctid = i.place`,
+  },
+  {
+    // Behind the row above, which has counted the version.
+    name: 'switch.event.expired',
+    columns: [
+      ['transaction_id', 'uuid'],
+      ['at_ms', 'bigint'],
+    ],
+    write: `INSERT INTO switch.event (transaction_id, sequence, kind, at, node, business_date, cause, detail)
+      SELECT i.transaction_id, t.version, 'expired', to_timestamp(i.at_ms / 1000.0), t.node, t.business_date,
+        'nobody completed it in time',
+        '{"state": "expired"}'
+        FROM input i
+        CROSS JOIN LATERAL (SELECT version, node, business_date FROM switch.transaction WHERE id = i.transaction_id OFFSET 0) t`,
   },
   {
     name: 'switch.source_act',
@@ -215,6 +246,15 @@ export const journalRows: readonly RowKind[] = [
   },
 ]
 
+/** What the end of an authorization's time writes, in the commit that lets go of what it set aside. */
+export function expiryRows(hold: { readonly reference: string; readonly expiresAt: number }): UnitRow[] {
+  const id = hold.reference.slice(0, hold.reference.indexOf(':'))
+  return [
+    { kind: 'switch.transaction.expire', values: [id] },
+    { kind: 'switch.event.expired', values: [id, BigInt(hold.expiresAt)] },
+  ]
+}
+
 export function rowsOf(unit: JournalUnit): UnitRow[] {
   const { transaction } = unit
   const rows: UnitRow[] = []
@@ -263,6 +303,8 @@ function newTransaction(transaction: Transaction): UnitRow {
       amountMinor ?? null,
       currency ?? null,
       request === undefined ? null : JSON.stringify({ ...elements, ...cash }),
+      transaction.completedMinor ?? null,
+      transaction.flag ?? null,
       transaction.answer?.responseCode ?? null,
       transaction.delivery,
       transaction.reversal,
@@ -289,6 +331,7 @@ function changedTransaction(
       transaction.approvedMinor ?? null,
       transaction.actualMinor ?? null,
       transaction.completedMinor ?? null,
+      transaction.capturedMinor ?? null,
       transaction.flag ?? null,
       transaction.businessDate,
       transaction.delivery,

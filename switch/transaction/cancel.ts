@@ -54,8 +54,6 @@ export function cancel(
   switch (before.state) {
     case 'declined':
     case 'refused':
-    case 'expired':
-    case 'completed':
       return respond(profile.nothingToReverseResponseCode, {}, {})
     case 'intent':
       // Held back until the leg ends, or its time is over: a reversal must not overtake what it reverses.
@@ -64,18 +62,47 @@ export function cancel(
         { answer: { responseCode: profile.cancelledResponseCode }, reversal: 'owed' },
         { owe: [reversalOf(before, 'sourceReversal', before.approvableForMs)] },
       )
+    // The issuer may keep its own time: it is told of the end of what expired here, too.
+    case 'expired':
+    case 'completed':
     case 'approved':
-      return respond(
-        '00',
-        { reversal: 'owed' },
-        { owe: [reversalOf(before, 'sourceReversal', 0)], commands: unpost(before, event.at, profile.days) },
-      )
+      // A forced post had no leg that could be undone; a refund gives the money back.
+      if (before.leg === undefined) return respond('12', {}, { cause: 'no leg to undo' }, 'nothingToUndo')
+      if (event.reversal.isLateVoid) return lateVoid(before, event, { profile, respond })
+      return respond('00', { reversal: 'owed' }, undoing(before, event, profile))
     // One reversal a leg: this one joins the one that is owed already (R2).
     case 'reversing':
     case 'unknown':
     case 'reversed':
       return respond('00', {}, {})
   }
+}
+
+function undoing(
+  before: Transaction,
+  event: TransactionEvent & { kind: 'cancel' },
+  { days }: Profile,
+): Extra {
+  return {
+    owe: [reversalOf(before, 'sourceReversal', 0)],
+    commands: before.state === 'expired' ? [] : unpost(before, { at: event.at, days, hold: event.hold }),
+  }
+}
+
+/**
+ * A customer's cancellation after the cutover of its original (§4.10, void): the day is settled, so a request is told
+ * to refund instead. An advice reports a fact (M3): it is taken, and flagged.
+ */
+function lateVoid(
+  before: Transaction,
+  event: TransactionEvent & { kind: 'cancel' },
+  { profile, respond }: { readonly profile: Profile; readonly respond: CancelResponse },
+): Step {
+  if (!event.reversal.isAdvice) {
+    return respond('12', {}, { cause: 'void after the cutover: refund instead' }, 'nothingToUndo')
+  }
+  const extra = { ...undoing(before, event, profile), cause: 'source reversal after the cutover' }
+  return respond('00', { reversal: 'owed', flag: 'voidAfterCutover' }, extra)
 }
 
 /**
@@ -95,6 +122,7 @@ function partialCancel(
     'nothingToUndo',
   ]
   if (before.state === 'reversed') return nothing(profile.nothingToReverseResponseCode, 'undone already')
+  if (before.state === 'completed') return nothing('12', 'part of what was completed: refund instead')
   if (before.state !== 'approved') return nothing('12', 'part of what was not approved')
   if (actualMinor >= outstandingOf(before)) {
     return nothing(profile.nothingToReverseResponseCode, 'no more than that is left')
@@ -105,7 +133,11 @@ function partialCancel(
     {
       cause: 'partial reversal',
       owe: [{ ...reversalOf(before, 'partialReversal', 0), actualMinor }],
-      commands: postPartialReversal(before, actualMinor, event.at, profile.days),
+      commands: postPartialReversal(before, actualMinor, {
+        at: event.at,
+        days: profile.days,
+        hold: event.hold,
+      }),
     },
     'reduce',
   ]

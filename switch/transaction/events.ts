@@ -21,6 +21,10 @@ export interface Profile {
   readonly partialApprovals: readonly string[]
   /** Whether the source can do with a part of what it asked for. */
   readonly takesPartialApprovals: boolean
+  /** How much more than is set aside a completion may take, in percent. */
+  readonly tolerancePercent: number
+  /** What becomes of a completion that no authorization covers: taken and flagged, or refused. */
+  readonly forcedPost: 'flag' | 'refuse'
   /** How long the destination keeps money set aside for an authorization such as this. */
   readonly holdForMs: number
   /** The business dates of the destination, or of the switch where there is none. */
@@ -58,9 +62,27 @@ export type TransactionEvent = Occurrence &
     | { readonly kind: 'legEnded'; readonly outcome: LegEnd }
     /** The approval's commit was refused: its time had passed, or the books would not have it. */
     | { readonly kind: 'notCommitted'; readonly reason: 'late' | 'books'; readonly answer: LegAnswer }
-    | { readonly kind: 'cancel'; readonly reversal: ReversalRequest }
+    | { readonly kind: 'cancel'; readonly reversal: ReversalRequest; readonly hold?: HoldNow | undefined }
+    | {
+        readonly kind: 'complete'
+        readonly completion: CompletionRequest
+        readonly hold?: HoldNow | undefined
+      }
+    /** A completion of what we never saw. `verdict`: where it would go, or why it can't. */
+    | {
+        readonly kind: 'completeUnknown'
+        readonly arrival: Arrival
+        readonly card: StoredCard
+        readonly request: CardRequest
+        readonly completion: CompletionRequest
+        readonly destination: string
+      }
     | { readonly kind: 'late'; readonly answer: LegAnswer }
-    | { readonly kind: 'delivery'; readonly outcome: 'delivered' | 'failed' | 'unproven' }
+    | {
+        readonly kind: 'delivery'
+        readonly outcome: 'delivered' | 'failed' | 'unproven'
+        readonly hold?: HoldNow | undefined
+      }
     | { readonly kind: 'recovered' }
     | {
         readonly kind: 'obligationAnswered'
@@ -86,6 +108,25 @@ export interface ReversalRequest {
   readonly fingerprint: string
   /** What is to remain of the amount (DE95): nothing, unless the source reverses a part. */
   readonly actualMinor: bigint
+  /** It tells, and does not ask (M3). */
+  readonly isAdvice?: boolean
+  /** The customer cancelled, and the business day of the original is over. */
+  readonly isLateVoid?: boolean
+}
+
+/** What the books have set aside for an authorization when its event is judged. A commit sees to it that it still is so. */
+export interface HoldNow {
+  readonly state: 'open' | 'captured' | 'voided' | 'expired'
+  readonly openMinor: bigint
+}
+
+/** What a source says has become of an authorization. */
+export interface CompletionRequest {
+  readonly source: string
+  readonly sourceKey: string
+  readonly fingerprint: string
+  readonly mti: '0120' | '0220'
+  readonly amountMinor: bigint
 }
 
 export interface Step {

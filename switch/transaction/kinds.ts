@@ -13,6 +13,7 @@ export type Kind =
   | 'verification'
   | 'authorization'
   | 'preauthorization'
+  | 'completion'
 
 export interface KindRules {
   /**
@@ -52,6 +53,8 @@ export const kinds: Readonly<Record<Kind, KindRules>> = {
   // The two differ in how long their money stays set aside.
   authorization: { books: 'hold', ...pays },
   preauthorization: { books: 'hold', ...pays },
+  // Of an authorization that we know, it is an act on that; only one of none is a transaction of its own (forced post).
+  completion: { books: 'post', ...pays },
 }
 
 export interface Asking {

@@ -13,6 +13,7 @@ export type Move =
   | 'undelivered'
   | 'unheard'
   | 'reduce'
+  | 'complete'
   | 'nothingToUndo'
   | 'unproven'
   | 'reversalAcknowledged'
@@ -22,12 +23,12 @@ export type Move =
 
 /**
  * Every move a transaction can make. `lose` is every way of not knowing what the destination did; `cancel` is the
- * source's own reversal, `reduce` the same of a part, `nothingToUndo` one that has nothing to do, and `unheard` an
- * answer to such a thing that did not arrive. An absent pair is a bug of ours: what peers send out of turn is sorted out
- * before.
+ * source's own reversal, `reduce` the same of a part, `complete` the taking of what was set aside, `nothingToUndo` any of
+ * these that has nothing to do, and `unheard` an answer to such a thing that did not arrive. An absent pair is a bug of
+ * ours: what peers send out of turn is sorted out before.
  */
 export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
-  tombstone: { overtake: 'tombstone', cancel: 'tombstone' },
+  tombstone: { overtake: 'tombstone', cancel: 'tombstone', nothingToUndo: 'tombstone' },
   intent: {
     approve: 'approved',
     decline: 'declined',
@@ -55,6 +56,7 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     unproven: 'approved',
     unheard: 'approved',
     reduce: 'approved',
+    complete: 'completed',
     reversalAcknowledged: 'approved',
     reversalParked: 'approved',
     adviceAcknowledged: 'approved',
@@ -71,11 +73,14 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     reduce: 'completed',
     reversalAcknowledged: 'completed',
     reversalParked: 'completed',
+    adviceAcknowledged: 'completed',
+    adviceParked: 'completed',
     nothingToUndo: 'completed',
     late: 'completed',
   },
   expired: {
-    cancel: 'expired',
+    cancel: 'reversed',
+    complete: 'completed',
     delivered: 'expired',
     unproven: 'expired',
     nothingToUndo: 'expired',

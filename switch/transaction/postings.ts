@@ -1,6 +1,7 @@
 import assert from 'node:assert'
 import type { AccountSpec, Command, Leg as Side } from '../../ledger/ledger.ts'
 import { effectiveOn, type PostingDays } from '../business-date.ts'
+import type { CompletionRequest, HoldNow } from './events.ts'
 import { type Kind, kinds, movesMoney } from './kinds.ts'
 import type { CardRequest, Transaction } from './transaction.ts'
 
@@ -38,10 +39,16 @@ export function post(
 }
 
 /**
+/**
  * The opposite entries of what is left; what was posted stays. They are today's (B3): the date of the original may have
- * been settled. What was set aside is let go.
+ * been settled. What was set aside is let go, and where a completion took it already, first the completion is undone
+ * (R7): the books closed what was set aside with it.
  */
-export function unpost(transaction: Transaction, at: number, days: PostingDays): Command[] {
+export function unpost(
+  transaction: Transaction,
+  undoing: { readonly at: number; readonly days: PostingDays; readonly hold: HoldNow | undefined },
+): Command[] {
+  const { at, days, hold } = undoing
   const { actualMinor, businessDate, id } = transaction
   const effectiveAt = effectiveOn(days.today, at)
   const { kind } = requestOf(transaction)
@@ -53,18 +60,123 @@ export function unpost(transaction: Transaction, at: number, days: PostingDays):
         return [giveBack(transaction, 'reversal', { leftMinor: 0n, at, days })]
       return [{ kind: 'reverse', id: `${id}:reversal`, reverses: `${id}:${kind}`, effectiveAt }]
     case 'hold':
+      if (transaction.state === 'completed') return uncomplete(transaction, { at, days })
+      if (hold !== undefined && hold.state !== 'open') return []
       return [{ kind: 'void', id: `${id}:void`, holdId: holdOf(transaction), effectiveAt }]
   }
+}
+
+/**
+ * A completion takes what was set aside, as far as it goes, and lets the rest go; from then on the network answers for
+ * all of it, on the day of the completion.
+ */
+export function complete(
+  transaction: Transaction,
+  { amountMinor }: CompletionRequest,
+  { at, days, openMinor }: { readonly at: number; readonly days: PostingDays; readonly openMinor: bigint },
+): Command[] {
+  const { id } = transaction
+  const heldMinor = least(amountMinor, openMinor)
+  const holdId = holdOf(transaction)
+  const effectiveAt = effectiveOn(days.today, at)
+  const post = answeredFor(transaction, 'completion', { at, days, amountMinor, heldMinor })
+  if (openMinor === 0n) return post
+  if (heldMinor === 0n) return [{ kind: 'void', id: `${id}:void`, holdId, effectiveAt }, ...post]
+  const amounts = { amountMinor: heldMinor, final: true }
+  return [{ kind: 'capture', id: `${id}:capture`, holdId, ...amounts, effectiveAt }, ...post]
+}
+
+/** Today's (B3), whatever the day of the completion was. */
+function uncomplete(
+  transaction: Transaction,
+  { at, days }: { readonly at: number; readonly days: PostingDays },
+): Command[] {
+  const { id, completedMinor: amountMinor = 0n, capturedMinor: heldMinor = 0n } = transaction
+  const undone = answeredFor(transaction, 'undo-completion', { at, days, amountMinor, heldMinor })
+  const effectiveAt = effectiveOn(days.today, at)
+  const reverse = {
+    kind: 'reverse',
+    id: `${id}:undo-capture`,
+    reverses: `${id}:capture`,
+    effectiveAt,
+  } as const
+  return [...undone.map(mirrored), ...(heldMinor === 0n ? [] : [reverse])]
+}
+
+/** The network answers for what a completion took: what had been set aside, and what it took beyond that. */
+function answeredFor(
+  transaction: Transaction,
+  name: string,
+  taken: {
+    readonly at: number
+    readonly days: PostingDays
+    readonly amountMinor: bigint
+    readonly heldMinor: bigint
+  },
+): (Command & { kind: 'post' })[] {
+  const { at, days, amountMinor, heldMinor } = taken
+  const { id, leg } = transaction
+  const { currency, merchantId, rrn, terminalId } = requestOf(transaction)
+  assert(leg !== undefined)
+  if (amountMinor === 0n) return []
+  const dated = isOpen(days.today, days) ? networkAccount : adjustmentAccount
+  const side = (account: string, which: Side['side'], minor: bigint): Side[] =>
+    minor === 0n ? [] : [{ account, side: which, amountMinor: minor, currency }]
+  return [
+    {
+      kind: 'post',
+      id: `${id}:${name}`,
+      legs: [
+        ...side(dated(leg.destination, days.today, currency), 'debit', amountMinor),
+        ...side(authorizedAccount(leg.destination, currency), 'credit', heldMinor),
+        ...side(merchantAccount(merchantId, currency), 'credit', amountMinor - heldMinor),
+      ],
+      effectiveAt: effectiveOn(days.today, at),
+      meta: { transaction: id, rrn, terminal: terminalId },
+    },
+  ]
+}
+
+function mirrored(command: Command & { kind: 'post' }): Command {
+  const legs = command.legs.map((leg): Side => ({ ...leg, side: leg.side === 'debit' ? 'credit' : 'debit' }))
+  return { ...command, legs: legs.sort(debitsFirst) }
+}
+
+/** A completion of nothing that we know: the whole of it is owed to the merchant, and the network answers for it. */
+export function force(transaction: Transaction, destination: string, at: number): Command[] {
+  const { id, businessDate } = transaction
+  const { amountMinor, currency, kind, merchantId, rrn, terminalId } = requestOf(transaction)
+  const { network, counter } = places({ kind, destination, businessDate, merchantId, currency })
+  return [
+    {
+      kind: 'post',
+      id: `${id}:${kind}`,
+      legs: [
+        { account: network, side: 'debit', amountMinor, currency },
+        { account: counter, side: 'credit', amountMinor, currency },
+      ],
+      effectiveAt: effectiveOn(businessDate, at),
+      meta: { transaction: id, rrn, terminal: terminalId },
+    },
+  ]
 }
 
 /** The opposite entries of a part, so that `actualMinor` is left. */
 export function postPartialReversal(
   transaction: Transaction,
   actualMinor: bigint,
-  at: number,
-  days: PostingDays,
+  { at, days, hold }: { readonly at: number; readonly days: PostingDays; readonly hold: HoldNow | undefined },
 ): Command[] {
-  assert(actualMinor < outstandingOf(transaction))
+  const backMinor = outstandingOf(transaction) - actualMinor
+  assert(backMinor > 0n)
+  if (kinds[requestOf(transaction).kind].books === 'hold') {
+    const amountMinor = least(backMinor, hold?.state === 'open' ? hold.openMinor : 0n)
+    const id = `${transaction.id}:${partialName(transaction.version + 1)}`
+    const effectiveAt = effectiveOn(days.today, at)
+    return amountMinor === 0n
+      ? []
+      : [{ kind: 'release', id, holdId: holdOf(transaction), amountMinor, effectiveAt }]
+  }
   return [giveBack(transaction, partialName(transaction.version + 1), { leftMinor: actualMinor, at, days })]
 }
 
@@ -86,7 +198,17 @@ export function holdOf({ id }: Transaction): string {
 /** What the postings of a transaction may be called, up to this version of it. */
 export function postingReferences(id: string, version: number): readonly string[] {
   const partials = Array.from({ length: version }, (_, index) => partialName(index + 1))
-  return [...Object.keys(kinds), 'hold', 'void', 'reversal', ...partials].map((name) => `${id}:${name}`)
+  return [
+    ...Object.keys(kinds),
+    'hold',
+    'void',
+    'capture',
+    'completion',
+    'undo-completion',
+    'undo-capture',
+    'reversal',
+    ...partials,
+  ].map((name) => `${id}:${name}`)
 }
 
 /** Entries in the other direction, of as much as is given back. */

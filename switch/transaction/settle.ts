@@ -8,6 +8,7 @@ export interface Change {
   readonly approvedMinor?: bigint
   readonly actualMinor?: bigint
   readonly completedMinor?: bigint
+  readonly capturedMinor?: bigint
   readonly flag?: string
   readonly answer?: Answer
   readonly delivery?: Transaction['delivery']

@@ -1,5 +1,6 @@
 import assert from 'node:assert'
 import { cancel, entomb } from './cancel.ts'
+import { completeAuthorization, forcePost } from './complete.ts'
 import type { Effect, Profile, Step, TransactionEvent } from './events.ts'
 import { movesMoney } from './kinds.ts'
 import { codes, endLeg, lose } from './leg-end.ts'
@@ -43,6 +44,11 @@ function moved(before: Transaction | undefined, event: TransactionEvent, profile
       })
     case 'cancel':
       return cancel(known(before), event, profile)
+    case 'complete':
+      return completeAuthorization(known(before), event, profile)
+    case 'completeUnknown':
+      assert(before === undefined)
+      return forcePost(event)
     case 'late':
       return settle(known(before), event, 'late', {})
     case 'delivery':
@@ -125,7 +131,7 @@ function deliver(
     { delivery: 'failed', answer: { responseCode: '91' }, reversal: 'owed' },
     {
       owe: [reversalOf(before, 'undelivered', 0)],
-      commands: unpost(before, event.at, days),
+      commands: unpost(before, { at: event.at, days, hold: event.hold }),
       silent: true,
     },
   )

@@ -31,8 +31,9 @@ export interface Transaction {
   readonly approvedMinor?: bigint
   /** What is left of what was approved after partial reversals; absent: all of it. */
   readonly actualMinor?: bigint
-  /** What its completion made of an authorization. */
+  /** What its completion made of an authorization, and how much of that had been set aside. */
   readonly completedMinor?: bigint
+  readonly capturedMinor?: bigint
   /** The earlier transaction that this one is about. */
   readonly parentId?: string
   /** Taken although a rule speaks against it; for people to look at. */
@@ -111,6 +112,8 @@ export interface CardRequest {
   readonly rrn: string
   readonly terminalId: string
   readonly merchantId: string
+  /** DE38 of a message about an earlier one: the authorization that it names. */
+  readonly authId?: string
   /** Of a purchase with cash, the part that is cash (DE54). */
   readonly cashMinor?: bigint
   /** DE102 and DE103: accounts of the cardholder by the names that the parties use, never card numbers. */

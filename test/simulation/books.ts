@@ -2,6 +2,7 @@ import { fingerprintOf } from '../../ledger/canonical.ts'
 import { apply, type Books, decide, emptyBooks, newAccount } from '../../ledger/decide.ts'
 import type { AccountSpec, Command } from '../../ledger/ledger.ts'
 import { isOfClosedDate } from '../../ledger/periods.ts'
+import type { HoldNow } from '../../switch/transaction/events.ts'
 
 interface NetworkEntry {
   readonly reference: string
@@ -36,7 +37,7 @@ export class SimulatedBooks {
     if (decision.kind === 'refused' && /^closed/.test(decision.reason)) return 'closed'
     if (decision.kind !== 'accepted') return 'refused'
     for (const posting of decision.postings) {
-      const transaction = posting.reference.split(':')[0]!
+      const transaction = posting.reference.replace('expire:', '').split(':')[0]!
       for (const entry of posting.entries) {
         const path = this.#networkAccounts.get(entry.accountId)
         if (path === undefined) continue
@@ -83,6 +84,13 @@ export class SimulatedBooks {
 
   isClosed(destination: string, date: string): boolean {
     return date <= (this.#books.periods.get(destination) ?? '')
+  }
+
+  holdOf(reference: string): HoldNow | undefined {
+    const hold = this.#books.holds.get(reference)
+    if (hold === undefined) return undefined
+    const openMinor = hold.legs.reduce((sum, leg) => (leg.side === 'debit' ? sum + leg.openMinor : sum), 0n)
+    return { state: hold.state, openMinor }
   }
 
   /** What the network owes us for a transaction by the books: its amount, less than nothing, or nothing. */

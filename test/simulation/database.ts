@@ -97,6 +97,16 @@ export class SimulatedDatabase {
       transactionByKey: (key) => read(() => this.#read(this.#byKey.get(key))),
       transactionById: (id) => read(() => this.#read(id)),
       sourceAct: (key) => read(() => this.#acts.get(key)),
+      authorization: ({ source, rrn, authId }) =>
+        read(() => {
+          const [found] = this.#select(
+            1,
+            ({ transaction: { answer, request, ...known } }) =>
+              known.source === source && request?.rrn === rrn && answer?.authId === authId,
+          )
+          return found
+        }),
+      holdOf: (reference) => read(() => this.books.holdOf(reference)),
       stranded: ({ node, ownPast, limit }) =>
         read(() =>
           this.#select(limit, ({ transaction, approvableUntil }) => {
@@ -208,6 +218,14 @@ export class SimulatedDatabase {
       return { kind: 'refused', reason: refusal }
     }
     this.#write(unit)
+    for (const command of unit.commands) {
+      if (command.kind !== 'authorize') continue
+      // The books are swept now and then for what has come to its time.
+      const sweptInMs = this.#random.below(5_000)
+      const { id, expiresAt } = command
+      const inMs = expiresAt - this.#world.wallMs() + sweptInMs
+      this.#world.afterUnnoticed(inMs, () => this.#expire(unit.transaction.id, id))
+    }
     return { kind: 'committed' }
   }
 
@@ -215,6 +233,33 @@ export class SimulatedDatabase {
     const posted = this.books.post(key, unit.commands)
     if (posted === 'taken') return undefined
     return posted === 'closed' ? 'closed' : 'books'
+  }
+
+  /** As the books' sweep does, with the switch's rows in the same commit. */
+  #expire(transactionId: string, holdId: string): void {
+    const stored = this.transactions.get(transactionId)
+    if (stored?.transaction.state !== 'approved') return
+    const at = this.#world.wallMs()
+    const command = { kind: 'expire', id: `expire:${holdId}`, holdId, effectiveAt: at } as const
+    if (this.books.post(`expire:${holdId}`, [command]) !== 'taken') return
+    const version = stored.transaction.version + 1
+    this.transactions.set(transactionId, {
+      ...stored,
+      transaction: { ...stored.transaction, version, state: 'expired' },
+    })
+    this.events.push({
+      sequence: version,
+      kind: 'expired',
+      at,
+      node: '',
+      cause: '',
+      detail: {},
+      businessDate: stored.transaction.businessDate,
+      transactionId,
+      postings: [command.id],
+      committedAtMs: this.#world.monotonicMs(),
+    })
+    this.#world.note(`committed expired -> expired ${stored.transaction.sourceKey}`)
   }
 
   #guard(unit: JournalUnit): CommitRefusal | undefined {

@@ -1,7 +1,7 @@
 import type { Hsm } from '../../hsm/hsm.ts'
 import { admit } from '../../switch/admission.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import type { InboundRequest, InboundReversal } from '../../switch/arrivals.ts'
+import type { InboundCompletion, InboundRequest, InboundReversal } from '../../switch/arrivals.ts'
 import type { Waiter } from '../../switch/live.ts'
 import { Pauses } from '../../switch/pauses.ts'
 import type { Shell } from '../../switch/shell.ts'
@@ -10,6 +10,7 @@ import type { Shell } from '../../switch/shell.ts'
 export interface Door {
   request(request: InboundRequest, waiter: Waiter): Promise<void>
   reversal(reversal: InboundReversal, waiter: Waiter): Promise<void>
+  completion(completion: InboundCompletion, waiter: Waiter): Promise<void>
 }
 
 /** The way in behind the listener's codec: what is sealed reaches the shell. */
@@ -29,6 +30,10 @@ export function doorOf(
       const request = { ...sent, receivedMonotonicMs: ports.clock.monotonicMs() }
       const admission = await admit(request, seal, ports)
       if (typeof admission === 'object') await shell.request(request, admission.file!, waiter)
+    },
+    async completion(completion, waiter) {
+      const admission = await admit(completion, seal, ports)
+      if (typeof admission === 'object') await shell.completion(completion, admission.file!, waiter)
     },
     async reversal(reversal, waiter) {
       const admission = await admit(reversal, seal, ports)

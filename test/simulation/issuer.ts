@@ -20,6 +20,7 @@ interface Held {
   reversed: boolean
   /** The issuer will not have it reversed, ever. */
   readonly stubborn: boolean
+  completed: boolean
 }
 
 /**
@@ -32,6 +33,9 @@ export class SimulatedIssuer {
   readonly #rates: () => FaultRates
   readonly #originals = new Map<string, Held>()
   readonly #overtaken = new Set<string>()
+  readonly #completions = new Set<string>()
+  /** What was taken under two different completions. */
+  readonly completedTwice: string[] = []
   /** How many different originals were sent for one request of a terminal. */
   readonly originalsOf = new Map<string, number>()
   /** Questions for a balance that somebody saw fit to reverse. */
@@ -63,6 +67,7 @@ export class SimulatedIssuer {
 
   /** `tellsDate`: the answer carries DE15. */
   decide(leg: OutboundLeg, tellsDate: boolean): LegAnswer {
+    if (/^0[12]2[01]$/.test(leg.mti)) return this.#complete(leg)
     return /^0[12]00$/.test(leg.mti) ? this.#authorize(leg, tellsDate) : this.#reverse(leg)
   }
 
@@ -92,6 +97,7 @@ export class SimulatedIssuer {
         date: this.#random.fraction() < rates.oldDate ? dateAfter(this.#today(), -1) : this.#today(),
         reversed: false,
         stubborn: this.#random.fraction() < rates.reversalRefused,
+        completed: false,
       }
       this.#originals.set(key, held)
       this.originalsOf.set(rrn, (this.originalsOf.get(rrn) ?? 0) + 1)
@@ -109,6 +115,21 @@ export class SimulatedIssuer {
     }
   }
 
+  /** What was set aside is taken: so much of it, once. */
+  #complete(leg: OutboundLeg): LegAnswer {
+    const original = leg.fields[90] as { stan: string; transmittedAt: string }
+    const held = this.#originals.get(`${original.transmittedAt}|${original.stan}`)
+    const key = `${leg.identity.transmittedAt}|${leg.identity.stan}`
+    if (held !== undefined && !this.#completions.has(key)) {
+      this.#completions.add(key)
+      if (held.completed) this.completedTwice.push(held.rrn)
+      held.completed = true
+      held.leftMinor = leg.fields[4] as bigint
+    }
+    this.#world.note(`issuer completes ${leg.fields[37] as string} with ${leg.fields[4] as bigint}`)
+    return { mti: '0230', responseCode: held === undefined ? '25' : '00', described: '0230' }
+  }
+
   #reverse(leg: OutboundLeg): LegAnswer {
     const original = leg.fields[90] as { stan: string; transmittedAt: string }
     const key = `${original.transmittedAt}|${original.stan}`
@@ -118,6 +139,8 @@ export class SimulatedIssuer {
     else {
       const part = leg.fields[95] as { readonly transaction: bigint } | undefined
       if (part === undefined) held.reversed = true
+      // A part of what was set aside is nothing to what was taken since.
+      else if (held.completed) return { mti: '0430', responseCode: '21', described: '0430' }
       else if (part.transaction < held.leftMinor) held.leftMinor = part.transaction
       if (held.kind.taken === 0n) this.reversedInquiries.push(held.rrn)
     }

@@ -22,6 +22,8 @@ const rules: DestinationRules = {
   acquirerId: '12345678901',
   approvals: ['00'],
   partialApprovals: ['10'],
+  // Short, so that some are over before anybody completes them.
+  holds: { authorizationMs: 600_000, preauthorizationMs: 40_000, tolerancePercent: { '5812': 10 } },
   reversalAnswers: { acknowledged: ['00', '21', '25', '94'], retry: ['19', '90', '91', '96'] },
   retryAfterMs: [2_000, 5_000, 10_000],
 }

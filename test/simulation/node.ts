@@ -103,6 +103,7 @@ export class SimulatedNode {
       openAccounts: (accounts) => connection.openAccounts(accounts),
       days: bug?.days?.(days) ?? days,
       wake: (destination) => deliveries.wake(destination),
+      forcedPostOf: () => 'flag',
     })
     this.#shell = shell
     const deliveries = new Deliveries({ clock, random, journal, hsm, connectors, shell, observer })
@@ -160,6 +161,8 @@ function entering(door: Door, life: Life): Door {
   return {
     request: (request, waiter) => Promise.resolve(life.enter(() => void door.request(request, waiter))),
     reversal: (reversal, waiter) => Promise.resolve(life.enter(() => void door.reversal(reversal, waiter))),
+    completion: (completion, waiter) =>
+      Promise.resolve(life.enter(() => void door.completion(completion, waiter))),
   }
 }
 

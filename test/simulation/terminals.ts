@@ -1,6 +1,11 @@
 import { Secret } from '../../kernel/secret.ts'
 import type { Random } from '../../kernel/random.ts'
-import type { InboundRequest, InboundReversal, SourceRules } from '../../switch/arrivals.ts'
+import type {
+  InboundCompletion,
+  InboundRequest,
+  InboundReversal,
+  SourceRules,
+} from '../../switch/arrivals.ts'
 import type { Waiter } from '../../switch/live.ts'
 import type { Answer } from '../../switch/transaction/transaction.ts'
 import type { Door } from './door.ts'
@@ -43,6 +48,10 @@ export interface Told {
   /** What each partial reversal wanted left, and whether it was acknowledged. */
   readonly parts: { readonly actualMinor: bigint; acknowledged: boolean }[]
   gaveUp: boolean
+  /** What it says has become of an authorization, and what it was told. */
+  completion:
+    | { readonly amountMinor: bigint; readonly byAuthId: boolean; answer: string | undefined }
+    | undefined
 }
 
 const approvals = ['00', '10', '85']
@@ -99,6 +108,7 @@ export class SimulatedTerminals {
       mismatchApproved: false,
       parts: [],
       gaveUp: false,
+      completion: undefined,
     }
     this.book.push(told)
     this.#ask(told)
@@ -115,8 +125,9 @@ export class SimulatedTerminals {
     const approval = told.answers.find(({ responseCode }) => approvals.includes(responseCode))
     if (approval !== undefined) {
       told.approvedMinor = approval.amountMinor ?? told.amountMinor
-      if (told.kind.taken !== 0n && told.kind.mti === '0200' && this.#chance(this.#rates().partial))
-        this.#reduce(told)
+      if (told.kind.taken !== 0n && this.#chance(this.#rates().partial)) this.#reduce(told)
+      if (told.kind.taken !== 0n && told.kind.mti === '0100' && this.#chance(0.6))
+        this.#world.after(this.#random.below(45_000), () => this.#complete(told))
       if (this.#chance(this.#rates().reverseAfter))
         this.#world.after(this.#random.below(50), () => this.#reverse(told))
       return
@@ -206,7 +217,9 @@ export class SimulatedTerminals {
     if (!this.#chance(this.#rates().drop)) {
       this.#world.after(1 + this.#random.below(20), () => {
         const waiter = this.#waiter((answer) => {
-          if (['00', '21'].includes(answer.responseCode)) part.acknowledged = true
+          // Of what was taken or let go in between there is no part any more.
+          const ends = told.kind.mti === '0100' ? ['00', '12', '21'] : ['00', '21']
+          if (ends.includes(answer.responseCode)) part.acknowledged = true
         })
         const sourceKey = `${told.sourceKey}|part ${index}`
         const reversal = { ...this.#reversal(told), sourceKey, actualMinor: part.actualMinor }
@@ -214,6 +227,29 @@ export class SimulatedTerminals {
       })
     }
     this.#world.after(5_000, () => this.#askPart(told, index))
+  }
+
+  /** So much of it was used: a little less than was set aside, or more, within what is tolerated or beyond. */
+  #complete(told: Told): void {
+    if (told.reversalAsked) return
+    const leftMinor = told.parts.at(-1)?.actualMinor ?? told.approvedMinor
+    const amountMinor = (leftMinor * BigInt(80 + this.#random.below(40))) / 100n
+    told.completion = { amountMinor, byAuthId: this.#chance(0.5), answer: undefined }
+    this.#askCompletion(told, told.completion)
+  }
+
+  #askCompletion(told: Told, completion: NonNullable<Told['completion']>): void {
+    if (completion.answer !== undefined) return
+    this.#world.note(`terminal ${told.rrn} completes with ${completion.amountMinor}`)
+    if (!this.#chance(this.#rates().drop)) {
+      this.#world.after(1 + this.#random.below(20), () => {
+        const waiter = this.#waiter(({ responseCode }) => {
+          completion.answer ??= responseCode
+        })
+        void this.#door()?.completion(this.#completion(told, completion), waiter)
+      })
+    }
+    this.#world.after(5_000, () => this.#askCompletion(told, completion))
   }
 
   #waiter(hear: (answer: Answer) => void): Waiter {
@@ -273,6 +309,18 @@ export class SimulatedTerminals {
     }
   }
 
+  #completion(told: Told, { amountMinor, byAuthId }: NonNullable<Told['completion']>): InboundCompletion {
+    const { repeat: _repeat, receivedMonotonicMs: _at, ...asked } = this.#purchase(told, amountMinor, false)
+    const authId = told.answers.find((answer) => answer.authId !== undefined)?.authId ?? ''
+    return {
+      ...asked,
+      kind: 'completion',
+      sourceKey: `${told.sourceKey}|completion`,
+      originalKey: byAuthId ? undefined : told.sourceKey,
+      request: { ...asked.request, kind: 'completion', mti: '0220', ...(byAuthId ? { authId } : {}) },
+    }
+  }
+
   #reversal(told: Told): InboundReversal {
     return {
       kind: 'reversal',
@@ -283,6 +331,8 @@ export class SimulatedTerminals {
       amountMinor: told.amountMinor,
       actualMinor: 0n,
       rrn: told.rrn,
+      isAdvice: true,
+      isVoid: false,
       described: '0420',
     }
   }

@@ -60,6 +60,94 @@ describe('of every kind', () => {
     }
   })
 
+  test('a completion takes what was set aside, and the issuer hears of it; undone, nothing is left anywhere', async () => {
+    const terminal = await world.terminal()
+    const order = { card: knet, amountMinor: 20_000n, kind: 'preauthorization' } as const
+    const asked = await terminal.purchase(order)
+    const authId = element(asked.answer, 38)!
+    const completed = terminal.complete(asked, { amountMinor: 18_000n, authId })
+    const answer = await completed.reply
+    expect(answer).toMatchObject({ message: { mti: '0230', fields: { 39: '00' } } })
+    const life = await world.lifeUntil(asked.purchase.rrn, (one) => one.advice === 'acknowledged')
+    expect(life).toMatchObject({ state: 'completed', completedMinor: 18_000n, flag: null })
+    expect(await entries(life.id)).toEqual([
+      'authorized pending debit 20000',
+      'merchant pending credit 20000',
+      'authorized pending credit 20000',
+      'authorized debit 18000',
+      'merchant pending debit 20000',
+      'merchant credit 18000',
+      'net debit 18000',
+      'authorized credit 18000',
+    ])
+    expect(
+      code(await terminal.complete(asked, { amountMinor: 18_000n, again: completed.message }).reply),
+    ).toBe('00')
+    expect(code(await terminal.complete(asked, { amountMinor: 1n }).reply)).toBe('12')
+    expect(code(await terminal.reverse(asked).reply)).toBe('00')
+    const undone = await world.lifeUntil(asked.purchase.rrn, (one) => one.reversal === 'acknowledged')
+    expect(undone.state).toBe('reversed')
+  })
+
+  test('a completion above what was set aside is within its trade, or flagged; one of nothing known is flagged', async () => {
+    const terminal = await world.terminal()
+    const restaurant = {
+      card: knet,
+      amountMinor: 10_000n,
+      kind: 'preauthorization',
+      fields: { 18: '5812' },
+    } as const
+    const dinner = await terminal.purchase(restaurant)
+    expect(code(await terminal.complete(dinner, { amountMinor: 12_000n }).reply)).toBe('00')
+    expect(await world.life(dinner.purchase.rrn)).toMatchObject({ state: 'completed', flag: null })
+    const supper = await terminal.purchase(restaurant)
+    expect(code(await terminal.complete(supper, { amountMinor: 12_001n }).reply)).toBe('00')
+    expect(await world.life(supper.purchase.rrn)).toMatchObject({
+      flag: 'overTolerance',
+      completedMinor: 12_001n,
+    })
+    const ghost = terminal.begin({ card: knet, amountMinor: 5_000n, kind: 'preauthorization', seal: 'wrong' })
+    await ghost.reply
+    const forced = terminal.complete(ghost, { amountMinor: 5_000n })
+    expect(code(await forced.reply)).toBe('00')
+    expect(code(await terminal.complete(ghost, { amountMinor: 5_000n, again: forced.message }).reply)).toBe(
+      '00',
+    )
+    const life = await world.lifeUntil(ghost.purchase.rrn, (one) => one.advice === 'acknowledged')
+    expect(life).toMatchObject({ kind: 'completion', state: 'completed', flag: 'unknownAuthorization' })
+    expect(await entries(life.id)).toEqual(['net debit 5000', 'merchant credit 5000'])
+  })
+
+  test('a part of what is set aside can be let go before the rest is taken', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 20_000n, kind: 'authorization' })
+    expect(code(await terminal.reverse(asked, { actualMinor: 15_000n }).reply)).toBe('00')
+    const { id } = await world.lifeUntil(asked.purchase.rrn, (one) => one.reversal === 'acknowledged')
+    expect((await entries(id)).slice(2)).toEqual([
+      'authorized pending credit 5000',
+      'merchant pending debit 5000',
+    ])
+    expect(code(await terminal.complete(asked, { amountMinor: 15_000n }).reply)).toBe('00')
+    expect(await world.life(asked.purchase.rrn)).toMatchObject({ state: 'completed', flag: null })
+  })
+
+  test('what nobody completes in time is let go, which is an event; a completion after that is flagged', async () => {
+    const terminal = await world.terminal()
+    const order = {
+      card: knet,
+      amountMinor: 3_000n,
+      kind: 'preauthorization',
+      fields: { 18: '7299' },
+    } as const
+    const asked = await terminal.purchase(order)
+    const life = await world.lifeUntil(asked.purchase.rrn, ({ state }) => state === 'expired')
+    expect(life.events.at(-1)).toMatchObject({ kind: 'expired', sequence: life.events.length })
+    expect((await entries(life.id)).length).toBe(2)
+    expect(code(await terminal.complete(asked, { amountMinor: 3_000n }).reply)).toBe('00')
+    const later = await world.lifeUntil(asked.purchase.rrn, (one) => one.advice === 'acknowledged')
+    expect(later).toMatchObject({ state: 'completed', flag: 'afterExpiry' })
+  }, 30_000)
+
   test('a hotel has its money set aside for longer', async () => {
     const terminal = await world.terminal()
     const order = {

@@ -14,6 +14,8 @@ const profile: Profile = {
   approvals: ['00'],
   partialApprovals: ['10'],
   takesPartialApprovals: false,
+  tolerancePercent: 0,
+  forcedPost: 'refuse',
   holdForMs: 1_000_000,
   days: { today: '2026-11-22', open: ['2026-11-22'] },
 }
@@ -362,6 +364,170 @@ describe('an authorization', () => {
       expect(unit.commands).toMatchObject([{ kind: 'void', holdId: `${arrival.id}:hold` }])
       expect(unit.owe[0]?.key).toBe(`reversal:${leg.id}`)
     }
+  })
+
+  test('of which a part is given back lets go of that part', () => {
+    const part: TransactionEvent = {
+      kind: 'cancel',
+      reversal: { source: 'acq1', sourceKey: 'p', fingerprint: 'p', actualMinor: 12_000n },
+      hold: { state: 'open', openMinor: 12_500n },
+      ...when,
+    }
+    expect(after(intent(held), answered('00'), part).unit.commands).toMatchObject([
+      { kind: 'release', holdId: `${arrival.id}:hold`, amountMinor: 500n },
+    ])
+  })
+})
+
+describe('a completion', () => {
+  const held = { ...request, kind: 'preauthorization', mti: '0100', conditionCode: '06' } as const
+  const approved = after(intent(held), answered('00', { authId: 'A1B2C3' })).transaction
+  const completing = (
+    amountMinor: bigint,
+    hold: { state: 'open' | 'captured' | 'voided' | 'expired'; openMinor: bigint } = {
+      state: 'open',
+      openMinor: 12_500n,
+    },
+  ): TransactionEvent => ({
+    kind: 'complete',
+    completion: {
+      source: 'acq1',
+      sourceKey: 'c',
+      fingerprint: 'c',
+      mti: '0220',
+      amountMinor,
+    },
+    hold,
+    ...when,
+  })
+
+  test('takes what was set aside, lets the rest go, and owes the destination an advice, in one commit', () => {
+    const { transaction, unit, effects } = step(approved, completing(10_000n), profile)
+    expect(transaction).toMatchObject({ state: 'completed', completedMinor: 10_000n, advice: 'owed' })
+    expect(transaction.flag).toBeUndefined()
+    expect(unit.commands).toMatchObject([
+      { kind: 'capture', holdId: `${arrival.id}:hold`, amountMinor: 10_000n, final: true },
+      {
+        kind: 'post',
+        legs: [
+          { account: 'net:knet:2026-11-22:KWD', side: 'debit', amountMinor: 10_000n },
+          { account: 'authorized:knet:KWD', side: 'credit', amountMinor: 10_000n },
+        ],
+      },
+    ])
+    expect(unit.owe).toMatchObject([
+      {
+        kind: 'advice',
+        cause: 'completion',
+        advice: { mti: '0220', amountMinor: 10_000n, authId: 'A1B2C3' },
+      },
+    ])
+    expect(unit.sourceAct).toMatchObject({ kind: 'completion', answer: { responseCode: '00' } })
+    expect(effects).toContainEqual({ kind: 'answerReversal', answer: { responseCode: '00' } })
+  })
+
+  test('may take more within the tolerance of its trade', () => {
+    const { transaction, unit } = step(approved, completing(15_000n), { ...profile, tolerancePercent: 20 })
+    expect(transaction).toMatchObject({ state: 'completed', completedMinor: 15_000n, capturedMinor: 12_500n })
+    expect(transaction.flag).toBeUndefined()
+    expect(unit.commands).toMatchObject([
+      { kind: 'capture', amountMinor: 12_500n },
+      {
+        legs: [
+          { amountMinor: 15_000n },
+          { amountMinor: 12_500n },
+          { account: 'merchant:000000000000001:KWD', amountMinor: 2_500n },
+        ],
+      },
+    ])
+  })
+
+  test('beyond it, or after the time has ended, is a forced post with a flag, or refused and forwarded to nobody', () => {
+    const flagging: Profile = { ...profile, forcedPost: 'flag' }
+    const expired = { ...approved, state: 'expired' } as const
+    const gone = { state: 'expired', openMinor: 0n } as const
+    for (const [before, event, flag, code] of [
+      [approved, completing(12_501n), 'overTolerance', '13'],
+      [approved, completing(5n, gone), 'afterExpiry', '12'],
+      [expired, completing(5n), 'afterExpiry', '12'],
+    ] as const) {
+      const forced = step(before, event, flagging)
+      expect(forced.transaction).toMatchObject({ state: 'completed', flag })
+      expect(forced.unit.owe).toMatchObject([{ kind: 'advice' }])
+      const refused = step(before, event, profile)
+      expect(refused.transaction.state).toBe(before.state)
+      expect([refused.unit.owe, refused.unit.commands]).toEqual([[], []])
+      expect(refused.effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: code } }])
+    }
+  })
+
+  test('of what was taken already, undone, declined, or sets nothing aside is refused', () => {
+    const taken = step(approved, completing(10_000n), profile).transaction
+    const declined = after(intent(held), answered('51')).transaction
+    const purchase = after(intent(), answered('00')).transaction
+    const undone = after(approved, cancelled).transaction
+    for (const before of [taken, declined, purchase, undone]) {
+      const { transaction, unit, effects } = step(before, completing(1_000n), {
+        ...profile,
+        forcedPost: 'flag',
+      })
+      expect(transaction.state).toBe(before.state)
+      expect([unit.owe, unit.commands]).toEqual([[], []])
+      expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '12' } }])
+    }
+  })
+
+  test('of nothing lets go of everything', () => {
+    const { transaction, unit } = step(approved, completing(0n), profile)
+    expect(transaction).toMatchObject({ state: 'completed', completedMinor: 0n })
+    expect(unit.commands).toMatchObject([{ kind: 'void' }])
+  })
+
+  test('is undone before its authorization is, when that is reversed (R7)', () => {
+    const taken = step(approved, completing(10_000n), profile).transaction
+    const { transaction, unit } = after(taken, cancelled)
+    expect(transaction.state).toBe('reversed')
+    expect(unit.commands).toMatchObject([
+      {
+        kind: 'post',
+        legs: [
+          { account: 'authorized:knet:KWD', side: 'debit', amountMinor: 10_000n },
+          { account: 'net:knet:2026-11-22:KWD', side: 'credit', amountMinor: 10_000n },
+        ],
+      },
+      { kind: 'reverse', reverses: `${arrival.id}:capture` },
+    ])
+    expect(unit.owe).toMatchObject([{ kind: 'reversal', key: `reversal:${leg.id}` }])
+    expect(after(transaction, cancelled).unit.commands).toEqual([])
+  })
+})
+
+describe('a void after the cutover', () => {
+  const approved = after(intent(), answered('00')).transaction
+  const voiding = (isAdvice: boolean): TransactionEvent => ({
+    kind: 'cancel',
+    reversal: {
+      source: 'acq1',
+      sourceKey: 'v',
+      fingerprint: 'v',
+      actualMinor: 0n,
+      isAdvice,
+      isLateVoid: true,
+    },
+    ...when,
+  })
+
+  test('is refused where it asks', () => {
+    const { transaction, unit, effects } = step(approved, voiding(false), profile)
+    expect(transaction.state).toBe('approved')
+    expect([unit.owe, unit.commands]).toEqual([[], []])
+    expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '12' } }])
+  })
+
+  test('is taken and flagged where it tells', () => {
+    const { transaction, unit } = step(approved, voiding(true), profile)
+    expect(transaction).toMatchObject({ state: 'reversed', flag: 'voidAfterCutover' })
+    expect(unit.commands).toMatchObject([{ kind: 'reverse' }])
   })
 })
 

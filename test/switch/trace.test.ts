@@ -14,6 +14,8 @@ const profile: Profile = {
   approvals: ['00'],
   partialApprovals: [],
   takesPartialApprovals: false,
+  tolerancePercent: 0,
+  forcedPost: 'refuse',
   holdForMs: 1_000,
   days: { today: '2026-11-22', open: ['2026-11-22'] },
 }

@@ -1,3 +1,4 @@
+import type { Transaction } from '../../../switch/transaction/transaction.ts'
 import type { Scene } from '../scene.ts'
 import type { Told } from '../terminals.ts'
 import type { Check, Wrong } from './check.ts'
@@ -7,16 +8,20 @@ const approvals = ['00', '10', '85']
 /** What each terminal was told, what the issuers hold and what the ledger posted are the same. */
 export const threeBooksAgree: Check = (scene, wrong) => {
   const { database, terminals } = scene
-  const idOf = new Map<string, string>()
-  for (const { transaction } of database.transactions.values())
-    idOf.set(transaction.sourceKey, transaction.id)
+  const byKey = new Map<string, Transaction>()
+  for (const { transaction } of database.transactions.values()) byKey.set(transaction.sourceKey, transaction)
   const parked = new Set<string>()
   for (const { transactionId, state } of database.obligations.values())
     if (state === 'parked') parked.add(transactionId)
   for (const told of terminals.book) {
-    const id = idOf.get(told.sourceKey)
-    const isParked = id !== undefined && parked.has(id)
-    checkPurchase(told, { net: id === undefined ? 0n : database.books.net(id), isParked }, scene, wrong)
+    const stored = byKey.get(told.sourceKey)
+    const net = stored === undefined ? 0n : database.books.net(stored.id)
+    const isParked = stored !== undefined && parked.has(stored.id)
+    // Nobody took it in time: the issuer keeps its own time, and is not told.
+    if (stored?.state === 'expired') {
+      if (net !== 0n) wrong('N3', `${told.rrn}: expired, but the ledger holds ${net}`)
+      if (told.completion?.answer === '00') wrong('N3', `${told.rrn}: completed, but expired`)
+    } else checkPurchase(told, { net, isParked }, scene, wrong)
   }
 }
 
@@ -37,6 +42,8 @@ function checkPurchase(
   if (told.mismatchApproved) wrong('N3', `${rrn}: other data under the same key was approved`)
   if (told.parts.some(({ acknowledged }) => !acknowledged))
     wrong('N4', `${rrn}: a partial reversal was never acknowledged`)
+  if (told.completion !== undefined && told.completion.answer === undefined)
+    wrong('N4', `${rrn}: its completion was never acknowledged`)
   if (told.reversalAsked) {
     if (!told.reversalAcknowledged) wrong('N4', `${rrn}: the terminal's reversal was never acknowledged`)
     else if (ledger !== 0n) wrong('N3', `${rrn}: reversed, but the ledger holds ${ledger}`)
@@ -55,6 +62,7 @@ function checkPurchase(
 }
 
 /** What the cardholder must have paid for an approval, or been paid: what the last partial reversal left of it. */
-function costOf({ kind, amountMinor, parts }: Told, approvedMinor = amountMinor): bigint {
+function costOf({ kind, amountMinor, completion, parts }: Told, approvedMinor = amountMinor): bigint {
+  if (completion?.answer === '00') return completion.amountMinor
   return kind.taken * (parts.at(-1)?.actualMinor ?? approvedMinor)
 }

@@ -8,4 +8,5 @@ export const preauthorization: SimulatedKind = {
   amountMinor: someAmount,
   taken: 1n,
   conditionCode: '06',
+  extra: () => ({ merchantType: '5812' }),
 }

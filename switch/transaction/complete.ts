@@ -1,0 +1,149 @@
+import { adviceOf } from './owed.ts'
+import type { CompletionRequest, Profile, Step, TransactionEvent } from './events.ts'
+import { kinds } from './kinds.ts'
+import type { Move } from './moves.ts'
+import { complete as take, force } from './postings.ts'
+import { type Change, type Extra, journalEvent, settle, unitOf } from './settle.ts'
+import type { Advice, Answer, SourceAct, Transaction } from './transaction.ts'
+
+/**
+ * The taking of what an authorization set aside (§4.10). A completion tells what happened, so it is taken wherever an
+ * authorization covers it; the source is answered once that is durable, which means that we own it (S1), and the
+ * destination is told until it has acknowledged.
+ */
+export function completeAuthorization(
+  before: Transaction,
+  event: TransactionEvent & { kind: 'complete' },
+  profile: Profile,
+): Step {
+  const { completion, hold } = event
+  const judged = judge(before, event, profile)
+  const openMinor = hold?.state === 'open' ? hold.openMinor : 0n
+  switch (judged.kind) {
+    case 'refused':
+      return respond(before, event, judged.responseCode, 'nothingToUndo', {}, { cause: judged.cause })
+    case 'covered':
+    case 'forced': {
+      const capturedMinor = completion.amountMinor < openMinor ? completion.amountMinor : openMinor
+      return respond(
+        before,
+        event,
+        '00',
+        'complete',
+        {
+          completedMinor: completion.amountMinor,
+          capturedMinor,
+          advice: 'owed',
+          ...(judged.kind === 'forced' ? { flag: judged.flag } : {}),
+        },
+        {
+          cause: judged.kind === 'forced' ? `forced post: ${judged.flag}` : 'completion',
+          commands: take(before, completion, { at: event.at, days: profile.days, openMinor }),
+          owe: [
+            adviceOf(before, {
+              name: 'completion',
+              cause: 'completion',
+              advice: adviceFor(completion, before.leg?.authId),
+            }),
+          ],
+        },
+      )
+    }
+  }
+}
+
+type Judged =
+  | { readonly kind: 'covered' }
+  | { readonly kind: 'forced'; readonly flag: string }
+  | { readonly kind: 'refused'; readonly responseCode: string; readonly cause: string }
+
+function judge(
+  before: Transaction,
+  { completion, hold }: TransactionEvent & { kind: 'complete' },
+  profile: Profile,
+): Judged {
+  const force = (flag: string, responseCode: string): Judged =>
+    profile.forcedPost === 'flag'
+      ? { kind: 'forced', flag }
+      : { kind: 'refused', responseCode, cause: `${flag}, and its source wants no forced posts` }
+  if (before.request === undefined || kinds[before.request.kind].books !== 'hold') {
+    return { kind: 'refused', responseCode: '12', cause: 'a completion of what sets nothing aside' }
+  }
+  if (before.state === 'expired' || hold?.state === 'expired') return force('afterExpiry', '12')
+  // One that was never given, was undone, or was taken already: to take the money (again) would be wrong.
+  if (before.state !== 'approved' || hold?.state !== 'open') {
+    return { kind: 'refused', responseCode: '12', cause: `a completion of what is ${before.state}` }
+  }
+  const mostMinor = hold.openMinor + (hold.openMinor * BigInt(profile.tolerancePercent)) / 100n
+  return completion.amountMinor > mostMinor ? force('overTolerance', '13') : { kind: 'covered' }
+}
+
+/** A completion of nothing that we know, which its source's rules let us take: a transaction of its own, flagged. */
+export function forcePost(event: TransactionEvent & { kind: 'completeUnknown' }): Step {
+  const { arrival, card, completion, destination, request } = event
+  const answer = { responseCode: '00' }
+  const transaction: Transaction = {
+    ...arrival,
+    version: 1,
+    state: 'completed',
+    node: event.node,
+    receivedAt: event.at,
+    card,
+    request,
+    answer,
+    completedMinor: completion.amountMinor,
+    flag: 'unknownAuthorization',
+    delivery: 'none',
+    reversal: 'none',
+    advice: 'owed',
+  }
+  const told = {
+    name: 'completion',
+    cause: 'completion',
+    advice: adviceFor(completion, request.authId),
+  } as const
+  return {
+    transaction,
+    unit: {
+      ...unitOf(
+        transaction,
+        undefined,
+        journalEvent(event, transaction, 'forced post: unknownAuthorization'),
+      ),
+      commands: force(transaction, destination, event.at),
+      owe: [adviceOf(transaction, { ...told, destination })],
+      sourceAct: recordOf(completion, transaction.id, answer),
+      urgent: true,
+    },
+    effects: [
+      { kind: 'wake', destination },
+      { kind: 'answerReversal', answer },
+    ],
+  }
+}
+
+function respond(
+  before: Transaction,
+  event: TransactionEvent & { kind: 'complete' },
+  responseCode: string,
+  move: Move,
+  change: Change,
+  extra: Extra,
+): Step {
+  const answer: Answer = { responseCode }
+  const result = settle(before, event, move, change, { ...extra, urgent: true })
+  return {
+    ...result,
+    unit: { ...result.unit, sourceAct: recordOf(event.completion, before.id, answer) },
+    effects: [...result.effects, { kind: 'answerReversal', answer }],
+  }
+}
+
+function adviceFor({ amountMinor, mti }: CompletionRequest, authId: string | undefined): Advice {
+  return { mti, amountMinor, responseCode: '00', ...(authId === undefined ? {} : { authId }) }
+}
+
+function recordOf(completion: CompletionRequest, transactionId: string, answer: Answer): SourceAct {
+  const { fingerprint, source, sourceKey } = completion
+  return { kind: 'completion', source, sourceKey, fingerprint, transactionId, answer }
+}
