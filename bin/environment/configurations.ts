@@ -25,6 +25,13 @@ export interface Timeouts {
   readonly retryAfterMs?: readonly number[]
 }
 
+/** What a drill has otherwise than usual. */
+export interface Special {
+  readonly timeouts?: Timeouts
+  /** How many connections of terminals there may be. */
+  readonly connectionsMax?: number
+}
+
 export const usualTimeouts: Timeouts = { networkMs: 4_000, sourceMs: 8_000, terminalMs: 10_000 }
 
 export function networkConfiguration(endpoints: Endpoints, seed: number): object {
@@ -45,7 +52,7 @@ export function networkConfiguration(endpoints: Endpoints, seed: number): object
 export function switchConfiguration(
   endpoints: Endpoints,
   stateFolder: string,
-  timeouts: Timeouts = usualTimeouts,
+  { timeouts = usualTimeouts, connectionsMax }: Special = {},
 ): object {
   const { database, hsm, keyFile } = endpoints
   const { host, port } = endpoints.proxies?.['knet'] ?? endpoints.networks['knet']!
@@ -72,6 +79,7 @@ export function switchConfiguration(
         terminalTimeoutMs: timeouts.terminalMs,
         takesPartialApprovals: true,
         forcedPost: 'flag',
+        connectionsMax,
         limits: [{ kind: 'refund', currency: 'KWD', amountMinorMax: '100000' }],
       },
     ],

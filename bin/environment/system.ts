@@ -8,7 +8,7 @@ import {
   switchConfiguration,
   terminalsConfiguration,
 } from './configurations.ts'
-import type { Timeouts, Traffic } from './configurations.ts'
+import type { Special, Traffic } from './configurations.ts'
 import { ask, tryAsk } from './control.ts'
 import type { SwitchStatus, TerminalsStatus } from './control.ts'
 import { openWork, prepareDatabase } from './database.ts'
@@ -28,7 +28,7 @@ export type Part = 'postgres' | 'hsm' | 'switch' | 'network' | 'terminals'
 
 const partNames = ['postgres', 'network', 'switch', 'terminals'] as const
 
-export interface SystemOptions {
+export interface SystemOptions extends Special {
   /** Belongs to this system alone. What is there from an earlier run is taken up again. */
   readonly stateFolder: string
   /** A server to use instead of one of our own. */
@@ -38,7 +38,6 @@ export interface SystemOptions {
   readonly seed?: number
   /** With a fault proxy before each network and one between the terminals and the switch. */
   readonly proxied?: boolean
-  readonly timeouts?: Timeouts
   /** Told each step as it is done. */
   readonly say?: (step: string) => void
 }
@@ -258,12 +257,12 @@ async function startProxies(
 
 type Children = Readonly<Record<'network' | 'switch' | 'terminals', Child>>
 
-function makeChildren(endpoints: Endpoints, { stateFolder, seed, timeouts }: SystemOptions): Children {
+function makeChildren(endpoints: Endpoints, { stateFolder, seed, ...special }: SystemOptions): Children {
   const child = (name: string, program: string, config: object): Child =>
     new Child({ name, program, stateFolder, config })
   return {
     network: child('network', 'simulator-network.ts', networkConfiguration(endpoints, seed ?? 1)),
-    switch: child('switch', 'switch.ts', switchConfiguration(endpoints, stateFolder, timeouts)),
+    switch: child('switch', 'switch.ts', switchConfiguration(endpoints, stateFolder, special)),
     terminals: child('terminals', 'simulator-terminals.ts', terminalsConfiguration(endpoints, { rate: 0 })),
   }
 }

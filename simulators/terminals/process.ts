@@ -32,6 +32,7 @@ export async function openEstate(config: Config): Promise<EstateProcess> {
       estate.start()
       return Promise.resolve(estate.status())
     },
+    'POST /window': () => Promise.resolve(estate.tally.takeWindow()),
     'POST /rate': ({ body: { rate } }) => {
       if (typeof rate !== 'number' || !(rate >= rates.min && rate <= rates.max))
         return Promise.resolve(undefined)

@@ -39,6 +39,7 @@ export class Tally {
     fromSent: new Latency(),
     allFromScheduled: new Latency(),
   }
+  #window = new Latency()
 
   declinedWith(code: string): void {
     this.declined[code] = (this.declined[code] ?? 0) + 1
@@ -55,6 +56,7 @@ export class Tally {
     this.#latency.allFromScheduled.add(times.answeredMs - times.scheduledMs)
     if (!times.prompt) return
     this.#latency.fromScheduled.add(times.answeredMs - times.scheduledMs)
+    this.#window.add(times.answeredMs - times.scheduledMs)
     this.#latency.fromSent.add(times.answeredMs - times.sentMs)
   }
 
@@ -65,6 +67,13 @@ export class Tally {
       fromSent: this.#latency.fromSent.summary(),
       allFromScheduled: this.#latency.allFromScheduled.summary(),
     }
+  }
+
+  /** What `fromScheduled` was since this was last asked. */
+  takeWindow(): LatencySummary {
+    const window = this.#window
+    this.#window = new Latency()
+    return window.summary()
   }
 
   get surprising(): Readonly<Record<string, number>> {

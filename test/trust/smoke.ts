@@ -1,3 +1,4 @@
+import { connections } from './connections.ts'
 import { crash } from './crash.ts'
 import { hsm } from './hsm.ts'
 import { net, netTerminals } from './net.ts'
@@ -6,4 +7,4 @@ import { saf } from './saf.ts'
 import { runNamed } from './runner.ts'
 
 /** `npm run trust:smoke -- NAME`: a drill in its short form. */
-await runNamed({ crash, hsm, net, 'net-terminals': netTerminals, rotate, saf })
+await runNamed({ connections, crash, hsm, net, 'net-terminals': netTerminals, rotate, saf })
