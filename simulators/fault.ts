@@ -1,6 +1,8 @@
 /** What went wrong outside the simulator's own code. Carries no key, card or PIN: an error's text ends in a log. */
 export type SimulatorFault =
   | { readonly kind: 'config'; readonly path: string; readonly why: string }
+  /** A file that a person wrote. */
+  | { readonly kind: 'document'; readonly file: string; readonly line: number; readonly why: string }
   | { readonly kind: 'keyFile'; readonly why: string }
   | { readonly kind: 'key'; readonly ref: string; readonly why: 'unknown' | 'wrongSize' }
   | { readonly kind: 'book'; readonly why: string }
@@ -21,6 +23,8 @@ function describe(fault: SimulatorFault): string {
   switch (fault.kind) {
     case 'config':
       return `configuration, ${fault.path}: ${fault.why}`
+    case 'document':
+      return `${fault.file}:${fault.line}: ${fault.why}`
     case 'keyFile':
       return `key file: ${fault.why}`
     case 'key':

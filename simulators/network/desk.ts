@@ -14,8 +14,10 @@ import { decryptPin, seal, sealHolds, type TestKey } from '../keys.ts'
 import type { Behaviour } from './behaviour.ts'
 import type { NetworkLine, RequestName } from './book-lines.ts'
 import type { Counts } from './counts.ts'
+import { type Deed, deedOfManner } from './deed.ts'
 import type { Heard, Hearing } from './hearing.ts'
 import { type Answered, isVerification, type Issuer, type PurchaseAsked } from './issuer.ts'
+import type { RequestFacts, Rules } from './rules.ts'
 
 /** What the desks of one network share. */
 export interface Network {
@@ -29,6 +31,7 @@ export interface Network {
   /** How late a late answer is. */
   readonly lateMs: number
   readonly behaviour: () => Behaviour
+  readonly rules: () => Rules
 }
 
 type Fields = Record<number, FieldValue>
@@ -37,6 +40,8 @@ type Fields = Record<number, FieldValue>
 export class Desk {
   readonly #network: Network
   readonly #link: Link
+  /** What the rules say of requests that are being served. */
+  readonly #deeds = new WeakMap<Heard, Deed>()
   #signedOn = false
   #managementStan = 0
 
@@ -53,6 +58,12 @@ export class Desk {
     if (this.#network.behaviour().deaf) return
     const message = await this.#heard(body)
     if (message === undefined) return
+    const deed = this.#network.rules().deedFor(factsOf(message))
+    if (deed?.lost === true) {
+      this.#network.counts.lost++
+      return
+    }
+    if (deed !== undefined) this.#deeds.set(message, deed)
     if (message.mti.startsWith('08')) {
       // An 0810 answers our own sign-off, and needs nothing.
       if (message.mti === '0800' || message.mti === '0801') await this.#manage(message)
@@ -65,7 +76,8 @@ export class Desk {
     } else if (!this.#sealHolds(message)) {
       this.#network.counts.badSeals++
       await this.#answer(message, { 39: '63' })
-    } else if (/^0[12]0[01]$/.test(message.mti)) await this.#purchase(message)
+    } else if (deed?.refuse !== undefined) await this.#answer(message, { 39: deed.refuse })
+    else if (/^0[12]0[01]$/.test(message.mti)) await this.#purchase(message)
     else if (/^0[12]2[01]$/.test(message.mti)) await this.#completion(message)
     else if (/^04[02][01]$/.test(message.mti)) await this.#reversal(message)
     else await this.#answer(message, { 39: '12' })
@@ -112,7 +124,7 @@ export class Desk {
     } else if (code === managementCodes.signOff) this.#signedOn = false
     else if (code === managementCodes.echo) counts.echoes++
     else responseCode = '12'
-    await this.#say({ mti: '0810', fields: { 39: responseCode } }, message)
+    await this.#answer(message, { 39: responseCode })
   }
 
   async #say(body: MessageBody, to: Heard | undefined): Promise<void> {
@@ -185,7 +197,7 @@ export class Desk {
     const { counts, lateMs, behaviour } = this.#network
     const { silent, delayMs } = behaviour()
     const manner = outcome?.answer ?? 'once'
-    if (silent || manner === 'never') {
+    if (silent) {
       counts.unanswered++
       return
     }
@@ -194,32 +206,7 @@ export class Desk {
     const fields: Fields = authId === undefined ? { 39: responseCode } : { 38: authId, 39: responseCode }
     if (additionalAmounts !== undefined) fields[54] = additionalAmounts
     if (answered.approvedMinor !== undefined) fields[4] = answered.approvedMinor
-    switch (manner) {
-      case 'once':
-        return this.#answer(message, fields)
-      case 'late':
-        await sleep(lateMs)
-        return this.#answer(message, fields)
-      case 'twice':
-        await this.#answer(message, fields)
-        return this.#answer(message, fields)
-      case 'twiceDiffering':
-        await this.#answer(message, fields)
-        return this.#answer(message, { 39: '05' })
-      case 'disconnectBefore':
-        return this.disconnect('the amount asks for it')
-      case 'disconnectAfter':
-        await this.#answer(message, fields)
-        return this.disconnect('the amount asks for it')
-      case 'badSeal':
-        return this.#answer(message, fields, 'wrong')
-      case 'withoutResponseCode':
-        return this.#answer(message, {})
-      case 'higherAmount':
-        return this.#answer(message, { ...fields, 4: (message.amount(4) ?? 0n) + 1_000n })
-      case 'otherReference':
-        return this.#answer(message, { ...fields, 37: '999999999999' })
-    }
+    await this.#answer(message, fields, deedOfManner(manner, lateMs))
   }
 
   /** An advice: it is done, or was done, and acknowledged. */
@@ -306,14 +293,44 @@ export class Desk {
     return this.#network.book.settled()
   }
 
-  async #answer(message: Heard, fields: Fields, sealing: 'good' | 'wrong' = 'good'): Promise<void> {
+  /** Answers, in the manner that is asked for; what a rule says of this request stands above that. */
+  async #answer(message: Heard, fields: Fields, asked: Deed = {}): Promise<void> {
+    const deed = { ...asked, ...this.#deeds.get(message) }
+    const { copies = 1, delayMs = 0, disconnect, then } = deed
+    if (delayMs > 0) await sleep(delayMs)
+    if (copies === 0) this.#network.counts.unanswered++
+    if (disconnect === 'before') return this.disconnect('it is asked for')
+    for (let copy = 0; copy < copies; copy++) await this.#send(message, fields, deed)
+    if (then !== undefined) await this.#send(message, { 39: then }, deed)
+    if (disconnect === 'after') this.disconnect('it is asked for')
+  }
+
+  async #send(message: Heard, fields: Fields, deed: Deed): Promise<void> {
     const { codec, hearing, keys, behaviour } = this.#network
-    const body = hearing.say({ mti: answerMti(message.mti), fields }, message)
-    const bytes = await encodeSealed(codec, body, (data) => {
-      const mac = seal(keys.mac, data)
-      if (sealing === 'wrong' || behaviour().badSeal) mac[0]! ^= 0xff
-      return Promise.resolve(mac)
-    })
+    const management = message.mti.startsWith('08')
+    const more = deed.addMinor === undefined ? {} : { 4: (message.amount(4) ?? 0n) + deed.addMinor }
+    const said = hearing.say({ mti: answerMti(message.mti), fields: { ...fields, ...more } }, message)
+    const answer: Fields = { ...said.fields, ...deed.set }
+    // An amount is a number to the codec, and digits to who wrote the rule.
+    if (typeof answer[4] === 'string') answer[4] = BigInt(answer[4])
+    for (const de of deed.remove ?? []) Reflect.deleteProperty(answer, de)
+    const body = { mti: deed.mti ?? said.mti, fields: answer }
+    const sealed = !management && deed.seal !== 'none'
+    let bytes: Buffer
+    try {
+      bytes = sealed
+        ? await encodeSealed(codec, body, (data) => {
+            const mac = seal(keys.mac, data)
+            if (deed.seal === 'wrong' || behaviour().badSeal) mac[0]! ^= 0xff
+            return Promise.resolve(mac)
+          })
+        : codec.encode(body)
+    } catch (error) {
+      // What a rule puts into an answer may be more than this dialect can say: then nothing is said.
+      if (!(error instanceof IsoCodecError)) throw error
+      this.#network.counts.unanswered++
+      return
+    }
     // To a peer that is gone there is nothing to say; it will ask again or reverse.
     await this.#link.send(bytes)
   }
@@ -324,6 +341,13 @@ const managementCodes = { signOn: '001', signOff: '002', echo: '301' } as const
 
 function answerMti(mti: string): string {
   return `${mti.slice(0, 2)}${Number(mti.charAt(2)) + 1}0`
+}
+
+function factsOf(message: Heard): RequestFacts {
+  return {
+    ...{ mti: message.mti, processingCode: message.text(3) },
+    ...{ amountMinor: message.amount(4), pan: panOf(message) },
+  }
 }
 
 function panOf(message: Heard): string | undefined {

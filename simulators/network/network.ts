@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { type Dialect, compile, type FrameFormat, listenLinks } from '../../iso8583/iso8583.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { openBook, readBook } from '../book.ts'
@@ -11,6 +11,7 @@ import { noCounts } from './counts.ts'
 import { Desk } from './desk.ts'
 import { dualMessages, messagesOf1993, singleMessage } from './hearing.ts'
 import { Issuer } from './issuer.ts'
+import { type Rule, Rules, readRules } from './rules.ts'
 
 /** What a network speaks. It comes from outside: the simulators know no network's dialect. */
 export interface Speech {
@@ -38,12 +39,14 @@ export async function openNetwork(
   const bookPath = config.text('book')
   const keys = await readKeyFile(config.text('keyFile'))
   const refs = config.needed('keys')
-  const issuer = new Issuer(config.number('seed', { min: 0, max: 2 ** 32 - 1, fallback: 1 }), name)
+  const seed = config.number('seed', { min: 0, max: 2 ** 32 - 1, fallback: 1 })
+  const issuer = new Issuer(seed, name)
   const replayed = await replay(bookPath, issuer)
   const book = await openBook(bookPath)
   const counts = noCounts()
   const desks = new Set<Desk>()
   let behaviour = goodBehaviour
+  let rules = new Rules(await configuredRules(config), seed)
   const network = {
     name,
     codec: compile(dialect),
@@ -54,6 +57,7 @@ export async function openNetwork(
     counts,
     lateMs: config.number('lateMs', { min: 0, max: 600_000, fallback: 6_000 }),
     behaviour: () => behaviour,
+    rules: () => rules,
   }
   const address = config.address()
   const server = await listenLinks({ ...address, frame, clock: systemClock }, (link) => {
@@ -84,6 +88,13 @@ export async function openNetwork(
       if (change.once.disconnect) for (const desk of desks) desk.disconnect('asked for')
       return status()
     },
+    'GET /rules': () => Promise.resolve({ rules: rules.list() }),
+    /** In the place of those that held; they count from nothing. */
+    'POST /rules': ({ body: { rules: text, file = '(rules)' } }) => {
+      if (typeof text !== 'string' || typeof file !== 'string') return Promise.resolve(undefined)
+      rules = new Rules(readRules(text, file), seed)
+      return Promise.resolve({ rules: rules.list() })
+    },
   })
   return {
     host: address.host,
@@ -96,6 +107,13 @@ export async function openNetwork(
       await book.close()
     },
   }
+}
+
+/** Of the file that the configuration names, if it names one. */
+async function configuredRules(config: Config): Promise<readonly Rule[]> {
+  if (!config.names().includes('rules')) return []
+  const file = config.text('rules')
+  return readRules(await readFile(file, 'utf8'), file)
 }
 
 async function replay(path: string, issuer: Issuer): Promise<number> {
