@@ -156,6 +156,8 @@ export interface DestinationRules {
   }
   /** Waits between deliveries of a reversal; the last repeats for ever. */
   readonly retryAfterMs: readonly number[]
+  /** Where it is otherwise than `usualStored`. */
+  readonly stored?: Partial<StoredRules>
   /**
    * What of an answer later messages of the same transaction repeat, where it came: `63`, or `62.2` for a part. Never an
    * element of card data.
@@ -173,6 +175,18 @@ export interface HoldRules {
   readonly byMerchantType?: Readonly<Record<string, number>>
   /** How much more than was set aside a completion may take, in percent, by DE18. */
   readonly tolerancePercent?: Readonly<Record<string, number>>
+}
+
+/** How what is owed is brought to a destination (§4.8). */
+export interface StoredRules {
+  /** Cards are spread over so many lanes, and in each lane one message is under way. */
+  readonly lanes: number
+  /** `card`: in order for each card, while others may pass what waits. `strict`: everything in order, so one by one. */
+  readonly order: 'card' | 'strict'
+  /** So many a second at most: what gathered in hours is not brought in seconds. */
+  readonly perSecondMax: number
+  /** So often may it answer that it should be tried again; then a person looks at it. Silence is not counted. */
+  readonly refusalsMax: number
 }
 
 export interface ConnectorStatus {

@@ -1,5 +1,6 @@
 import { answerMti, type Dialect, type FieldValue, type MessageBody } from '../iso8583/iso8583.ts'
 import type { NetworkProfile } from './network.ts'
+import { usualStored } from './usual.ts'
 
 /**
  * What can be known to be wrong with a network's profile before anything is sent: one sentence for each mistake. That no
@@ -79,6 +80,11 @@ function checkTimers({ rules, session, lateMs, inFlightMax }: NetworkProfile, wr
   shorter('session.answerMs', session.answerMs, 'session.echoAfterMs', session.echoAfterMs)
   if (rules.retryAfterMs.some((wait, index) => wait < (rules.retryAfterMs[index - 1] ?? 1)))
     wrong('rules.retryAfterMs: waits must be there and must not become shorter')
+  const stored = { ...usualStored, ...rules.stored }
+  for (const place of ['lanes', 'perSecondMax', 'refusalsMax'] as const) {
+    if (!Number.isInteger(stored[place]) || stored[place] < 1) wrong(`rules.stored.${place}: at least 1`)
+  }
+  if (stored.lanes > 256) wrong('rules.stored.lanes: at most 256')
   if (!Number.isInteger(inFlightMax) || inFlightMax < 3) wrong('inFlightMax: at least 3, two are reserved')
 }
 

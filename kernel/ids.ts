@@ -20,3 +20,8 @@ export function uuidOf(name: string): string {
 function dashed(hex: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
+
+/** A number below 2^31 made of a name, evenly spread. */
+export function numberOf(name: string): number {
+  return Number.parseInt(hash('sha256', name).slice(0, 8), 16) >>> 1
+}

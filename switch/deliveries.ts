@@ -1,11 +1,13 @@
 import assert from 'node:assert'
-import type { Connector, DestinationRules, LegOutcome } from '../connectors/connector.ts'
+import type { Connector, DestinationRules, LegOutcome, StoredRules } from '../connectors/connector.ts'
 import { type Hsm, HsmError } from '../hsm/hsm.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
-import { type ClaimedObligation, type Journal, JournalUnavailable } from './journal.ts'
+import { type ClaimedObligation, type Journal, JournalUnavailable, type NamedObligation } from './journal.ts'
+import { storedRulesOf } from './lanes.ts'
 import type { Observer } from './observer.ts'
 import { owedLeg } from './outbound.ts'
+import { Pace } from './pace.ts'
 import type { Shell } from './shell.ts'
 
 /**
@@ -22,80 +24,130 @@ export interface DeliveryPorts {
   readonly observer: Observer
 }
 
-/** Deliveries under way at once to one destination. */
-const parallelMax = 16
 /** Longer than any wait for an answer: a lease that ends earlier would deliver twice at once. */
 const leaseMarginMs = 10_000
 
 export class Deliveries {
   readonly #ports: DeliveryPorts
-  readonly #busy = new Set<string>()
-  readonly #again = new Set<string>()
+  readonly #lines = new Map<string, Line>()
   #stopped = false
 
   constructor(ports: DeliveryPorts) {
     this.#ports = ports
-    for (const connector of ports.connectors.values()) connector.onAvailable(() => this.wake(connector.name))
+    for (const connector of ports.connectors.values()) {
+      const rules = storedRulesOf(connector.rules)
+      const pace = new Pace(ports.clock, rules.perSecondMax)
+      const line = { connector, rules, pace, underWay: 0, busy: false, again: false, resting: false }
+      this.#lines.set(connector.name, line)
+      connector.onAvailable(() => this.#wake(line))
+    }
   }
 
   /** Something became due, or the destination can be reached again. Returns at once. */
   wake(destination: string): void {
-    if (this.#stopped) return
-    if (this.#busy.has(destination)) return void this.#again.add(destination)
-    this.#busy.add(destination)
-    void this.#run(destination).finally(() => {
-      this.#busy.delete(destination)
-      if (this.#again.delete(destination)) this.wake(destination)
-    })
+    const line = this.#lines.get(destination)
+    if (line !== undefined) this.#wake(line)
   }
 
   sweep(): void {
-    for (const name of this.#ports.connectors.keys()) this.wake(name)
+    for (const line of this.#lines.values()) this.#wake(line)
+  }
+
+  /** Tells people of what has waited for too long. */
+  async tellOverdue(): Promise<void> {
+    const { journal, observer } = this.#ports
+    for (const { destination, age, count } of await journal.overdue())
+      observer.alarm(`owed for more than ${age}`, `${count} to ${destination}`)
   }
 
   stop(): void {
     this.#stopped = true
   }
 
-  async #run(destination: string): Promise<void> {
-    const connector = this.#ports.connectors.get(destination)
-    if (connector === undefined) return
-    try {
-      for (;;) {
-        if (this.#stopped || !canDeliver(connector)) return
-        const claimed = await this.#claim(connector)
-        if (claimed.length === 0) return
-        await Promise.all(claimed.map((obligation) => this.#deliver(connector, obligation)))
+  #wake(line: Line): void {
+    if (this.#stopped) return
+    if (line.busy) return void (line.again = true)
+    line.busy = true
+    void this.#run(line).finally(() => {
+      line.busy = false
+      if (!line.again) return
+      line.again = false
+      this.#wake(line)
+    })
+  }
+
+  /** Takes what may go now and lets it go. Each end of a delivery wakes the line: its lane is free again. */
+  async #run(line: Line): Promise<void> {
+    const { connector, pace, rules } = line
+    const limit = Math.min(rules.lanes - line.underWay, pace.room)
+    if (limit <= 0) return this.#rest(line)
+    if (!canDeliver(connector)) return
+    await this.#unlessJournalIsAway(async () => {
+      const { lanes, order } = rules
+      const leaseMs = connector.rules.timeoutMs + leaseMarginMs
+      const claimed = await this.#ports.journal.claim({
+        destination: connector.name,
+        lanes,
+        order,
+        limit,
+        leaseMs,
+      })
+      pace.spend(claimed.length)
+      for (const obligation of await this.#named(connector, claimed)) this.#start(line, obligation)
+    })
+  }
+
+  /** No more for now: what goes on by itself when there is room again. */
+  #rest(line: Line): void {
+    if (line.underWay >= line.rules.lanes || line.resting) return
+    line.resting = true
+    this.#ports.clock.after(line.pace.waitMs, () => {
+      line.resting = false
+      this.#wake(line)
+    })
+  }
+
+  /** Its numbers are kept before anything leaves: after a crash it goes out again under the same. */
+  async #named(connector: Connector, claimed: readonly ClaimedObligation[]): Promise<NamedObligation[]> {
+    const named: NamedObligation[] = []
+    const fresh: NamedObligation[] = []
+    for (const obligation of claimed) {
+      if (obligation.identity !== undefined) {
+        named.push({ ...obligation, identity: obligation.identity })
+        continue
       }
+      const identity = connector.identify()
+      if (identity === undefined) await this.#postpone(connector, obligation, unsent('noStan'))
+      else fresh.push({ ...obligation, identity })
+    }
+    if (fresh.length > 0) await this.#ports.journal.name(fresh)
+    return [...named, ...fresh]
+  }
+
+  #start(line: Line, obligation: NamedObligation): void {
+    line.underWay++
+    void this.#unlessJournalIsAway(() => this.#deliver(line, obligation)).finally(() => {
+      line.underWay--
+      this.#wake(line)
+    })
+  }
+
+  /** When the journal is away the sweeper comes again, and the lease ends. */
+  async #unlessJournalIsAway(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
     } catch (error) {
-      // The journal is away: the sweeper comes again.
       if (!(error instanceof JournalUnavailable)) throw error
     }
   }
 
-  async #claim(connector: Connector): Promise<ClaimedObligation[]> {
-    const due = Math.min(parallelMax, await this.#ports.journal.dueCount(connector.name))
-    const identities = []
-    for (let index = 0; index < due; index++) {
-      const identity = connector.identify()
-      if (identity === undefined) break
-      identities.push(identity)
-    }
-    if (identities.length === 0) return []
-    const leaseMs = connector.rules.timeoutMs + leaseMarginMs
-    return this.#ports.journal.claim({ destination: connector.name, limit: due, leaseMs, identities })
-  }
-
-  async #deliver(connector: Connector, obligation: ClaimedObligation): Promise<void> {
-    const { journal, observer, shell } = this.#ports
+  async #deliver({ connector, rules }: Line, obligation: NamedObligation): Promise<void> {
+    const { observer, shell } = this.#ports
     observer.reversal(connector.name, 'sent')
     const outcome = await this.#send(connector, obligation)
-    const verdict = verdictOf(outcome, connector.rules)
-    if (verdict.kind === 'retry') {
-      observer.reversal(connector.name, 'retry')
-      return journal.postpone(obligation, this.#waitMs(connector.rules, obligation.attempts), verdict.cause)
-    }
+    const verdict = verdictOf(outcome, connector.rules, obligation.refusals + 1 >= rules.refusalsMax)
     observer.reversal(connector.name, verdict.kind)
+    if (verdict.kind === 'retry') return this.#postpone(connector, obligation, verdict)
     if (verdict.kind === 'parked')
       observer.alarm(`${nameOf[obligation.kind]} was refused and parked`, obligation.id)
     assert(obligation.kind !== 'reconciliation')
@@ -116,7 +168,7 @@ export class Deliveries {
     })
   }
 
-  async #send(connector: Connector, obligation: ClaimedObligation): Promise<LegOutcome> {
+  async #send(connector: Connector, obligation: NamedObligation): Promise<LegOutcome> {
     const token = obligation.transaction.card?.token
     if (token === undefined) return { kind: 'notSent', reason: 'malformed' }
     let pan: string
@@ -129,6 +181,11 @@ export class Deliveries {
     const leg = owedLeg(obligation, connector.rules, pan)
     const prepared = await connector.prepare(leg)
     return connector.send(prepared, this.#ports.clock.monotonicMs() + connector.rules.timeoutMs)
+  }
+
+  #postpone(connector: Connector, obligation: ClaimedObligation, { outcome, cause }: Retry): Promise<void> {
+    const delayMs = this.#waitMs(connector.rules, outcome === 'unsent' ? 1 : obligation.attempts)
+    return this.#ports.journal.postpone(obligation, { delayMs, cause, kind: outcome })
   }
 
   /** The schedule's wait after this many attempts, give or take a fifth, so that what failed together parts. */
@@ -151,14 +208,38 @@ function canDeliver(connector: Connector): boolean {
 }
 
 type Verdict =
-  | { readonly kind: 'retry'; readonly cause: string }
+  | Retry
   | { readonly kind: 'acknowledged' | 'parked'; readonly responseCode: string; readonly described: string }
 
-/** What the destination's word on what it is owed means (S5). */
-function verdictOf(outcome: LegOutcome, rules: DestinationRules): Verdict {
-  if (outcome.kind !== 'answered') return { kind: 'retry', cause: outcome.reason }
+interface Retry {
+  readonly kind: 'retry'
+  readonly outcome: 'unsent' | 'silent' | 'refused'
+  readonly cause: string
+}
+
+function unsent(cause: string): Retry {
+  return { kind: 'retry', outcome: 'unsent', cause }
+}
+
+/** What the destination's word on what it is owed means (S5). Silence is never the end of it. */
+function verdictOf(outcome: LegOutcome, rules: DestinationRules, isLastRefusal: boolean): Verdict {
+  if (outcome.kind === 'notSent') return unsent(outcome.reason)
+  if (outcome.kind === 'maybeSent') return { kind: 'retry', outcome: 'silent', cause: outcome.reason }
   const { responseCode, described } = outcome.answer
-  if (rules.reversalAnswers.retry.includes(responseCode)) return { kind: 'retry', cause: responseCode }
+  if (rules.reversalAnswers.retry.includes(responseCode) && !isLastRefusal)
+    return { kind: 'retry', outcome: 'refused', cause: responseCode }
   const kind = rules.reversalAnswers.acknowledged.includes(responseCode) ? 'acknowledged' : 'parked'
   return { kind, responseCode, described }
+}
+
+/** The way to one destination. */
+interface Line {
+  readonly connector: Connector
+  readonly rules: StoredRules
+  readonly pace: Pace
+  underWay: number
+  busy: boolean
+  again: boolean
+  /** It is woken when there is room. */
+  resting: boolean
 }

@@ -1,3 +1,4 @@
+import type { LegIdentity } from '../connectors/connector.ts'
 import type { Command } from '../ledger/ledger.ts'
 import type { HoldNow } from './transaction/events.ts'
 import type {
@@ -41,12 +42,14 @@ export interface Journal {
   }): Promise<Transaction[]>
   /** Approvals of an earlier life of `node` without evidence of delivery. */
   undeliveredOf(node: string, limit: number): Promise<Transaction[]>
-  /** How many obligations wait to be delivered now. */
-  dueCount(destination: string): Promise<number>
-  /** Takes due obligations under a lease; the attempt is counted, and its STAN kept, before the caller sends. */
+  /** Takes what may go now (`lanes.ts`) under a lease; the attempt is counted before the caller sends. */
   claim(query: ClaimQuery): Promise<ClaimedObligation[]>
+  /** Keeps the numbers of first deliveries, before the caller sends: repeats carry the same. */
+  name(claimed: readonly NamedObligation[]): Promise<void>
   /** Puts a claimed obligation back, to be tried again later. */
-  postpone(claimed: ClaimedObligation, delayMs: number, cause: string): Promise<void>
+  postpone(claimed: ClaimedObligation, postponement: Postponement): Promise<void>
+  /** What has waited for too long since this was last asked: each obligation is counted once at each age. */
+  overdue(): Promise<readonly Overdue[]>
 }
 
 export class JournalUnavailable extends Error {
@@ -119,10 +122,23 @@ export type CommitRefusal =
 
 export interface ClaimQuery {
   readonly destination: string
+  readonly lanes: number
+  readonly order: 'card' | 'strict'
   readonly limit: number
   readonly leaseMs: number
-  /** A STAN and transmission time for each claim that has none yet. */
-  readonly identities: readonly { readonly stan: string; readonly transmittedAt: string }[]
+}
+
+export interface Postponement {
+  readonly delayMs: number
+  readonly cause: string
+  /** `unsent`: the attempt was none. `refused`: an answer said to try again. */
+  readonly kind: 'unsent' | 'silent' | 'refused'
+}
+
+export interface Overdue {
+  readonly destination: string
+  readonly age: '1 min' | '10 min' | '24 h'
+  readonly count: number
 }
 
 export interface ClaimedObligation {
@@ -130,13 +146,18 @@ export interface ClaimedObligation {
   readonly kind: ObligationKind
   readonly cause: string
   readonly attempts: number
+  /** How often it was answered that it should be tried again. */
+  readonly refusals: number
   /** Of a reversal: what is to remain (DE95); absent: nothing. */
   readonly actualMinor?: bigint
   /** Of an advice. */
   readonly advice?: Advice
   readonly fence: bigint
-  readonly identity: { readonly stan: string; readonly transmittedAt: string }
+  /** DE11 and DE7 of its first delivery; absent: there was none. */
+  readonly identity?: LegIdentity
   readonly transaction: Transaction
   /** The leg it is about. */
   readonly leg?: Leg
 }
+
+export type NamedObligation = ClaimedObligation & { readonly identity: LegIdentity }

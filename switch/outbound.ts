@@ -4,7 +4,7 @@ import type { FieldValue } from '../iso8583/iso8583.ts'
 import { currencies } from '../kernel/money.ts'
 import { additionalAmount, cashType } from './additional-amounts.ts'
 import type { CardSecrets } from './arrivals.ts'
-import type { ClaimedObligation } from './journal.ts'
+import type { NamedObligation } from './journal.ts'
 import type { CardRequest, Leg } from './transaction/transaction.ts'
 
 /** A request as a destination is asked for it. The PIN block is already in the destination's zone. */
@@ -31,7 +31,7 @@ export function requestLeg(inbound: {
 
 /** What a destination is owed, as it is told: by kind. */
 export function owedLeg(
-  claimed: ClaimedObligation,
+  claimed: NamedObligation,
   rules: { readonly reversalMti: '0400' | '0420' },
   pan: string,
 ): OutboundLeg {
@@ -46,7 +46,7 @@ export function owedLeg(
 }
 
 /** What happened, told after the fact (§4.1, M3): it can't be refused for what it says. Never a track or a PIN. */
-function adviceLeg(claimed: ClaimedObligation, pan: string): OutboundLeg {
+function adviceLeg(claimed: NamedObligation, pan: string): OutboundLeg {
   const { advice, leg } = claimed
   const { request } = claimed.transaction
   assert(request !== undefined && advice !== undefined)
@@ -75,7 +75,7 @@ function told(mti: string, attempts: number): string {
  * or a PIN.
  */
 function reversalLeg(
-  claimed: ClaimedObligation,
+  claimed: NamedObligation,
   rules: { readonly reversalMti: '0400' | '0420' },
   pan: string,
 ): OutboundLeg {

@@ -13,6 +13,7 @@ export class Sweeper {
   readonly #ports: SweeperPorts
   #timer: Timer | undefined
   #stopped = false
+  #sweeps = 0
 
   constructor(ports: SweeperPorts) {
     this.#ports = ports
@@ -54,6 +55,7 @@ export class Sweeper {
     deliveries.sweep()
     try {
       await days.sweep()
+      if (this.#sweeps++ % sweepsToOverdue === 0) await deliveries.tellOverdue()
       const stranded = await journal.stranded({ node, ownPast: false, limit: batchMax })
       await Promise.all(
         stranded
@@ -76,9 +78,11 @@ export interface SweeperPorts {
   readonly node: string
   readonly journal: Journal
   readonly shell: Pick<Shell, 'recover' | 'unproven' | 'isLive'>
-  readonly deliveries: Pick<Deliveries, 'sweep'>
+  readonly deliveries: Pick<Deliveries, 'sweep' | 'tellOverdue'>
   readonly days: Pick<BusinessDays, 'sweep'>
 }
 
 const sweepMs = 1_000
+/** What is overdue is looked for every ten seconds. */
+const sweepsToOverdue = 10
 const batchMax = 256

@@ -9,6 +9,7 @@ import type { SourceRules } from './arrivals.ts'
 import type { CutoverSchedule } from './business-date.ts'
 import { BusinessDays, followCutovers, switchItself } from './business-days.ts'
 import { Deliveries } from './deliveries.ts'
+import { storedRulesOf } from './lanes.ts'
 import { type Metrics, switchMetrics } from './ports/metrics.ts'
 import type { Failpoints } from './ports/failpoints.ts'
 import { postgresDayBook } from './ports/postgres-days.ts'
@@ -84,7 +85,10 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     options.alarm,
   )
   const { observer } = metrics
-  const written = postgresJournal(ledger, pool)
+  const written = postgresJournal(ledger, pool, (destination) => {
+    const rules = connectors.get(destination)?.rules
+    return rules === undefined ? 1 : storedRulesOf(rules).lanes
+  })
   const journal = failpoints?.journal(written) ?? written
   const book = postgresDayBook(ledger, pool, () => clock.wallMs())
   const schedules = new Map([[switchItself, kuwaitMidnight], ...options.cutovers])

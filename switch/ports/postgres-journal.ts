@@ -20,10 +20,19 @@ import type {
   Transaction,
 } from '../transaction/transaction.ts'
 import type { Kind } from '../transaction/kinds.ts'
+import { claimStatement, overdueStatement } from './claims.ts'
 import { rowsOf } from './rows.ts'
 
-/** The journal on PostgreSQL: writes through the books' commit writer, reads through a pool of its own. */
-export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
+/**
+ * The journal on PostgreSQL: writes through the books' commit writer, reads through a pool of its own. `lanesOf`: how many
+ * lanes a destination has.
+ */
+export function postgresJournal(
+  ledger: Ledger,
+  pool: DatabasePool,
+  lanesOf: (destination: string) => number,
+): Journal {
+  const turns = new Set<string>()
   const ask = async (text: string, values: readonly unknown[]): Promise<Row[]> => {
     try {
       return (await pool.query<Row>(text, [...values])).rows
@@ -43,7 +52,7 @@ export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
       // The key is the attempt's, for the writer's own retries: two attempts at one version are told apart by the guard.
       const key = `${unit.transaction.id}:${randomUUID()}`
       const { commands, urgent } = unit
-      const outcome = await ledger.commit({ key, commands, rows: rowsOf(unit), urgent })
+      const outcome = await ledger.commit({ key, commands, rows: rowsOf(unit, lanesOf), urgent })
       return outcome.kind === 'refused' ? { kind: 'refused', reason: refusalOf(outcome.reason) } : outcome
     },
     async transactionByKey(sourceKey) {
@@ -84,34 +93,12 @@ export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
         node,
         limit,
       ]),
-    async claim({ destination, limit, leaseMs, identities }) {
-      // A row whose number would come from beyond the list given is left for the next claim.
-      const claimed = await ask(
-        `WITH due AS (
-           SELECT id, stan FROM switch.obligation
-            WHERE destination = $1 AND state = 'due' AND next_at <= clock_timestamp()
-              AND (lease_until IS NULL OR lease_until < clock_timestamp())
-            ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED),
-         numbered AS (SELECT id, stan, row_number() OVER (PARTITION BY stan IS NULL) AS n FROM due),
-         named AS (
-           SELECT n.id, f.stan, f.transmitted_at FROM numbered n
-           LEFT JOIN unnest($4::text[], $5::text[]) WITH ORDINALITY AS f (stan, transmitted_at, n)
-             ON n.stan IS NULL AND f.n = n.n)
-         UPDATE switch.obligation o
-            SET attempts = o.attempts + 1, fence = o.fence + 1,
-                lease_until = clock_timestamp() + $3 * interval '1 ms',
-                stan = coalesce(o.stan, named.stan), transmitted_at = coalesce(o.transmitted_at, named.transmitted_at)
-           FROM named WHERE o.id = named.id AND coalesce(o.stan, named.stan) IS NOT NULL
-         RETURNING o.id, o.kind, o.cause, o.attempts, o.actual_minor, o.advice, o.fence, o.stan, o.transmitted_at,
-           o.transaction_id, o.leg_id`,
-        [
-          destination,
-          limit,
-          leaseMs,
-          identities.map(({ stan }) => stan),
-          identities.map(({ transmittedAt }) => transmittedAt),
-        ],
-      )
+    async claim({ destination, lanes, order, limit, leaseMs }) {
+      if (!turns.has(destination)) {
+        await ask(beginTurns, [destination, lanes])
+        turns.add(destination)
+      }
+      const claimed = await ask(claimStatement(order), [destination, lanes, limit, leaseMs])
       if (claimed.length === 0) return []
       const ids = claimed.map((row) => row['transaction_id'])
       const owners = new Map(
@@ -133,34 +120,59 @@ export function postgresJournal(ledger: Ledger, pool: DatabasePool): Journal {
           kind: text(row['kind']) as ObligationKind,
           cause: text(row['cause']),
           attempts: Number(row['attempts']),
+          refusals: Number(row['refusals']),
           ...(row['actual_minor'] === null ? {} : { actualMinor: row['actual_minor'] as bigint }),
           ...(row['advice'] === null ? {} : { advice: adviceOf(row['advice'] as StoredAdvice) }),
           fence: row['fence'] as bigint,
-          identity: { stan: text(row['stan']), transmittedAt: text(row['transmitted_at']) },
+          ...(row['stan'] === null
+            ? {}
+            : { identity: { stan: text(row['stan']), transmittedAt: text(row['transmitted_at']) } }),
           transaction: owners.get(text(row['transaction_id']))!,
           ...(leg === undefined ? {} : { leg }),
         }
       })
     },
-    async dueCount(destination) {
-      const rows = await ask(
-        `SELECT count(*)::int AS due FROM switch.obligation
-          WHERE destination = $1 AND state = 'due' AND next_at <= clock_timestamp()
-            AND (lease_until IS NULL OR lease_until < clock_timestamp())`,
-        [destination],
+    async name(claimed) {
+      await ask(
+        `UPDATE switch.obligation o SET stan = n.stan, transmitted_at = n.transmitted_at
+           FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n (id, fence, stan, transmitted_at)
+          WHERE o.id = n.id AND o.fence = n.fence AND o.state = 'due'`,
+        [
+          claimed.map(({ id }) => id),
+          claimed.map(({ fence }) => fence),
+          claimed.map(({ identity }) => identity.stan),
+          claimed.map(({ identity }) => identity.transmittedAt),
+        ],
       )
-      return Number(rows[0]?.['due'] ?? 0)
     },
-    async postpone(claimed, delayMs, cause) {
+    async postpone({ id, fence }, { delayMs, cause, kind }) {
       await ask(
         `UPDATE switch.obligation
-            SET next_at = clock_timestamp() + $3 * interval '1 ms', lease_until = NULL, last_cause = $4
+            SET next_at = clock_timestamp() + $3 * interval '1 ms', lease_until = NULL, last_cause = $4,
+                attempts = attempts - CASE WHEN $5 = 'unsent' THEN 1 ELSE 0 END,
+                refusals = refusals + CASE WHEN $5 = 'refused' THEN 1 ELSE 0 END
           WHERE id = $1 AND fence = $2 AND state = 'due'`,
-        [claimed.id, claimed.fence, delayMs, cause],
+        [id, fence, delayMs, cause, kind],
       )
+    },
+    async overdue() {
+      const rows = await ask(overdueStatement, [])
+      return rows.map((row) => ({
+        destination: text(row['destination']),
+        age: ages[Number(row['age']) - 1]!,
+        count: Number(row['count']),
+      }))
     },
   }
 }
+
+const ages = ['1 min', '10 min', '24 h'] as const
+
+/** What is due is in the lane that the card has now: how many there are is configuration. */
+const beginTurns = `WITH lane AS (
+    UPDATE switch.obligation SET lane = card % $2::int
+     WHERE destination = $1 AND state = 'due' AND lane <> card % $2::int)
+  INSERT INTO switch.turn (destination) VALUES ($1) ON CONFLICT DO NOTHING`
 
 type Row = Record<string, unknown>
 

@@ -1,5 +1,6 @@
 import type { RowKind, UnitRow } from '../../ledger/ledger.ts'
 import type { JournalUnit, ObligationChange } from '../journal.ts'
+import { laneKeyOf } from '../lanes.ts'
 import type { Advice, Leg, Obligation, SourceAct, Transaction } from '../transaction/transaction.ts'
 
 /** The switch's rows in the books' commit: what each unit writes, and what must still be true when it does. */
@@ -192,11 +193,14 @@ export const journalRows: readonly RowKind[] = [
       ['cause', 'text'],
       ['actual_minor', 'bigint'],
       ['advice', 'jsonb'],
+      ['card', 'integer'],
+      ['lane', 'smallint'],
       ['delay_ms', 'integer'],
     ],
     write: {
-      into: `switch.obligation (id, kind, key, transaction_id, leg_id, destination, cause, actual_minor, advice, next_at)`,
-      values: `id, kind, key, transaction_id, leg_id, destination, cause, actual_minor, advice,
+      into: `switch.obligation (id, kind, key, transaction_id, leg_id, destination, cause, actual_minor, advice,
+        card, lane, next_at)`,
+      values: `id, kind, key, transaction_id, leg_id, destination, cause, actual_minor, advice, card, lane,
         clock_timestamp() + delay_ms * interval '1 ms'`,
     },
   },
@@ -212,7 +216,8 @@ export const journalRows: readonly RowKind[] = [
     claims: ['id'],
     write: `UPDATE switch.obligation o
       SET state = 'due', position = nextval('switch.obligation_position_seq'), cause = i.cause,
-        actual_minor = i.actual_minor, next_at = clock_timestamp(), attempts = 0,
+        actual_minor = i.actual_minor, next_at = clock_timestamp(), attempts = 0, refusals = 0,
+        due_at = clock_timestamp(), alarmed = 0,
         last_cause = NULL, stan = NULL, transmitted_at = NULL, lease_until = NULL, fence = o.fence + 1,
         response_code = NULL, closed_at = NULL
       FROM (SELECT input.*, found.place FROM input
@@ -255,7 +260,8 @@ export function expiryRows(hold: { readonly reference: string; readonly expiresA
   ]
 }
 
-export function rowsOf(unit: JournalUnit): UnitRow[] {
+/** `lanesOf`: how many lanes a destination has. */
+export function rowsOf(unit: JournalUnit, lanesOf: (destination: string) => number): UnitRow[] {
   const { transaction } = unit
   const rows: UnitRow[] = []
   if (unit.expectedVersion === undefined) {
@@ -272,7 +278,10 @@ export function rowsOf(unit: JournalUnit): UnitRow[] {
     values: [transaction.id, sequence, kind, BigInt(at), node, businessDate, cause, JSON.stringify(detail)],
   })
   if (unit.sourceAct !== undefined) rows.push(newSourceAct(unit.sourceAct))
-  for (const owed of unit.owe) rows.push(obligationRow(owed))
+  if (unit.owe.length > 0) {
+    const card = laneKeyOf(transaction.card?.token, transaction.id)
+    for (const owed of unit.owe) rows.push(obligationRow(owed, card, card % lanesOf(owed.destination)))
+  }
   if (unit.obligation !== undefined) rows.push(changedObligation(unit.obligation))
   return rows
 }
@@ -376,13 +385,13 @@ function newSourceAct(act: SourceAct): UnitRow {
   }
 }
 
-function obligationRow(obligation: Obligation): UnitRow {
+function obligationRow(obligation: Obligation, card: number, lane: number): UnitRow {
   const { id, kind, key, transactionId, legId, destination, cause, delayMs } = obligation
   const actualMinor = obligation.actualMinor ?? null
   if (obligation.again) return { kind: 'switch.obligation.again', values: [id, cause, actualMinor] }
   const advice = obligation.advice === undefined ? null : adviceJson(obligation.advice)
   const about = [id, kind, key, transactionId, legId ?? null, destination, cause, actualMinor]
-  return { kind: 'switch.obligation.new', values: [...about, advice, delayMs] }
+  return { kind: 'switch.obligation.new', values: [...about, advice, card, lane, delayMs] }
 }
 
 function adviceJson({ amountMinor, ...rest }: Advice): string {

@@ -11,21 +11,14 @@ import {
   JournalUnavailable,
   type JournalUnit,
 } from '../../switch/journal.ts'
-import type { Leg, Obligation, SourceAct, Transaction } from '../../switch/transaction/transaction.ts'
+import type { Leg, SourceAct, Transaction } from '../../switch/transaction/transaction.ts'
+import { laneKeyOf } from '../../switch/lanes.ts'
 import { SimulatedBooks } from './books.ts'
 import { SimulatedDays } from './days.ts'
+import { claimable, type StoredObligation } from './owed.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
-
-export interface StoredObligation extends Obligation {
-  state: 'due' | 'acknowledged' | 'parked' | 'notNeeded'
-  nextAt: number
-  attempts: number
-  leaseUntil: number
-  fence: bigint
-  identity: { readonly stan: string; readonly transmittedAt: string } | undefined
-}
 
 export interface CommittedEvent extends JournalEvent {
   readonly transactionId: string
@@ -124,16 +117,24 @@ export class SimulatedDatabase {
               transaction.node === node,
           ),
         ),
-      dueCount: (destination) => read(() => this.#due(destination).length),
       claim: (query) => read(() => this.#claim(query)),
-      postpone: (claimed, delayMs) =>
+      name: (claimed) =>
         read(() => {
-          const obligation = this.obligations.get(claimed.id)
-          if (obligation === undefined || obligation.fence !== claimed.fence || obligation.state !== 'due')
-            return
+          for (const { id, fence, identity } of claimed) {
+            const obligation = this.#held(id, fence)
+            if (obligation !== undefined) obligation.identity = identity
+          }
+        }),
+      postpone: ({ id, fence }, { delayMs, kind }) =>
+        read(() => {
+          const obligation = this.#held(id, fence)
+          if (obligation === undefined) return
           obligation.nextAt = this.#world.monotonicMs() + delayMs
           obligation.leaseUntil = 0
+          if (kind === 'unsent') obligation.attempts--
+          if (kind === 'refused') obligation.refusals++
         }),
+      overdue: () => read(() => []),
       openAccounts: (accounts) => read(() => this.books.open(accounts)),
     }
   }
@@ -303,7 +304,11 @@ export class SimulatedDatabase {
         ...owe,
         state: 'due',
         nextAt: now + owe.delayMs,
+        dueAt: now + owe.delayMs,
+        closedAt: undefined,
         attempts: 0,
+        refusals: 0,
+        card: laneKeyOf(transaction.card?.token, transaction.id),
         leaseUntil: 0,
         fence,
         identity: undefined,
@@ -312,7 +317,10 @@ export class SimulatedDatabase {
     const obligation = change === undefined ? undefined : this.obligations.get(change.id)
     if (change === undefined || obligation === undefined || obligation.state !== 'due') return
     if (change.kind === 'due') obligation.nextAt = Math.min(obligation.nextAt, now)
-    else obligation.state = change.kind
+    else {
+      obligation.state = change.kind
+      obligation.closedAt = now
+    }
   }
 
   #read(id: string | undefined): Transaction | undefined {
@@ -329,35 +337,29 @@ export class SimulatedDatabase {
       .map(({ transaction }) => this.#read(transaction.id)!)
   }
 
-  #due(destination: string): StoredObligation[] {
-    const now = this.#world.monotonicMs()
-    return [...this.obligations.values()].filter(
-      (one) =>
-        one.destination === destination && one.state === 'due' && one.nextAt <= now && one.leaseUntil <= now,
-    )
+  /** An obligation that its claimant still holds. */
+  #held(id: string, fence: bigint): StoredObligation | undefined {
+    const obligation = this.obligations.get(id)
+    return obligation?.fence === fence && obligation.state === 'due' ? obligation : undefined
   }
 
-  #claim({ destination, limit, leaseMs, identities }: ClaimQuery): ClaimedObligation[] {
-    const fresh = [...identities]
-    const claimed: ClaimedObligation[] = []
-    for (const obligation of this.#due(destination).slice(0, limit)) {
-      const identity = obligation.identity ?? fresh.shift()
-      if (identity === undefined) continue
-      obligation.identity = identity
+  #claim(query: ClaimQuery): ClaimedObligation[] {
+    const now = this.#world.monotonicMs()
+    return claimable([...this.obligations.values()], query, now).map((obligation) => {
       obligation.attempts++
       obligation.fence++
-      obligation.leaseUntil = this.#world.monotonicMs() + leaseMs
-      const { id, kind, cause, attempts, fence, actualMinor, advice, legId } = obligation
+      obligation.leaseUntil = now + query.leaseMs
+      const { id, kind, cause, attempts, refusals, fence, identity, actualMinor, advice, legId } = obligation
       const leg = legId === undefined ? undefined : this.#legs.get(legId)
       const transaction = this.#read(obligation.transactionId)!
-      claimed.push({
-        ...{ id, kind, cause, attempts, fence, identity, transaction },
+      return {
+        ...{ id, kind, cause, attempts, refusals, fence, transaction },
+        ...(identity === undefined ? {} : { identity }),
         ...(actualMinor === undefined ? {} : { actualMinor }),
         ...(advice === undefined ? {} : { advice }),
         ...(leg === undefined ? {} : { leg }),
-      })
-    }
-    return claimed
+      }
+    })
   }
 }
 

@@ -82,7 +82,7 @@ export function sceneOf(options: {
     (n) => new SimulatedNode({ name: `node-${n}`, world, rates, database, networks, route, bug }),
   )
   const terminals = new SimulatedTerminals(world, rates, nodes)
-  return { world, rates, database, networks, nodes, terminals }
+  return { world, peaceAtMs: faultyMs, rates, database, networks, nodes, terminals }
 }
 
 /** Nothing more will come of it: the rest of the quiet time would be sweeps that find nothing. */

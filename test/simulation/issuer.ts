@@ -38,6 +38,11 @@ export class SimulatedIssuer {
   readonly completedTwice: string[] = []
   /** How many different originals were sent for one request of a terminal. */
   readonly originalsOf = new Map<string, number>()
+  /** References of reversals that it will never take. */
+  readonly poisoned = new Set<string>()
+  /** References of reversals that it would not have. */
+  readonly refusedReversals = new Set<string>()
+  readonly #judged = new Set<string>()
   /** Questions for a balance that somebody saw fit to reverse. */
   readonly reversedInquiries: string[] = []
 
@@ -133,7 +138,15 @@ export class SimulatedIssuer {
   #reverse(leg: OutboundLeg): LegAnswer {
     const original = leg.fields[90] as { stan: string; transmittedAt: string }
     const key = `${original.transmittedAt}|${original.stan}`
+    const rrn = leg.fields[37] as string
+    if (!this.#judged.has(rrn) && this.#random.fraction() < this.#rates().poison) this.poisoned.add(rrn)
+    this.#judged.add(rrn)
+    if (this.poisoned.has(rrn)) {
+      this.#world.note(`issuer chokes on the reversal of ${rrn}`)
+      return { mti: '0430', responseCode: '96', described: '0430' }
+    }
     const held = this.#originals.get(key)
+    if (held?.stubborn === true) this.refusedReversals.add(rrn)
     if (held?.stubborn === true) return { mti: '0430', responseCode: '12', described: '0430' }
     if (held === undefined) this.#overtaken.add(key)
     else {
@@ -144,7 +157,7 @@ export class SimulatedIssuer {
       else if (part.transaction < held.leftMinor) held.leftMinor = part.transaction
       if (held.kind.taken === 0n) this.reversedInquiries.push(held.rrn)
     }
-    this.#world.note(`issuer reverses ${leg.fields[37] as string}`)
+    this.#world.note(`issuer reverses ${rrn}`)
     return { mti: '0430', responseCode: held === undefined ? '25' : '00', described: '0430' }
   }
 }

@@ -26,6 +26,7 @@ const rules: DestinationRules = {
   holds: { authorizationMs: 600_000, preauthorizationMs: 40_000, tolerancePercent: { '5812': 10 } },
   reversalAnswers: { acknowledged: ['00', '21', '25', '94'], retry: ['19', '90', '91', '96'] },
   retryAfterMs: [2_000, 5_000, 10_000],
+  stored: { lanes: 2, refusalsMax: 8 },
 }
 
 export interface ConnectorOptions {

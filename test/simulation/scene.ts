@@ -8,6 +8,8 @@ import type { World } from './world.ts'
 /** Everybody in a history. */
 export interface Scene {
   readonly world: World
+  /** When the faults stop. */
+  readonly peaceAtMs: number
   /** What goes wrong now: nothing, once the quiet time has begun. */
   readonly rates: () => FaultRates
   readonly database: SimulatedDatabase

@@ -57,7 +57,7 @@ export interface Told {
 const approvals = ['00', '10', '85']
 
 /** Cards of test ranges, one for each network. */
-const cards = ['8888880000000000', '8888880000000001']
+const cards = Array.from({ length: 8 }, (_, last) => `888888000000000${last}`)
 
 /** A way to a node, which is shut while it is down. */
 interface Line {

@@ -53,8 +53,8 @@ test('nor where the tables hold many rows', async () => {
         FROM generate_series(1, 20000) n;
     INSERT INTO switch.leg (id, transaction_id, destination, acquirer_id, stan, transmitted_at, state)
       SELECT gen_random_uuid(), id, 'knet', '1', '000001', '1122000000', 'answered' FROM switch.transaction;
-    INSERT INTO switch.obligation (id, kind, key, transaction_id, destination, cause, next_at)
-      SELECT gen_random_uuid(), 'reversal', 'key ' || source_key, id, 'knet', 'timeout', now() FROM switch.transaction;
+    INSERT INTO switch.obligation (id, kind, key, transaction_id, destination, cause, card, lane, next_at)
+      SELECT gen_random_uuid(), 'reversal', 'key ' || source_key, id, 'knet', 'timeout', 0, 0, now() FROM switch.transaction;
     INSERT INTO switch.source_act (source_key, source, fingerprint, transaction_id, response_code)
       SELECT source_key, 'a', '', id, '00' FROM switch.transaction;
     ANALYZE; SET ROLE ledger_writer`)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { ClaimedObligation } from '../../switch/journal.ts'
+import type { NamedObligation } from '../../switch/journal.ts'
 import { owedLeg } from '../../switch/outbound.ts'
 import type { Profile, TransactionEvent } from '../../switch/transaction/events.ts'
 import { step } from '../../switch/transaction/step.ts'
@@ -83,12 +83,13 @@ function reversalOf(transaction: Transaction): ReturnType<typeof owedLeg> {
     kind: 'reversal',
     cause: 'timeout',
     attempts: 1,
+    refusals: 0,
     fence: 1n,
     identity: leg,
     leg: transaction.leg,
     transaction,
   } as const
-  return owedLeg(claimed as ClaimedObligation, { reversalMti: '0420' }, '8888')
+  return owedLeg(claimed as NamedObligation, { reversalMti: '0420' }, '8888')
 }
 
 test('what an answer says of itself is kept with the leg and goes back with its reversal', () => {

@@ -3,6 +3,7 @@ import type { Bug } from './bug.ts'
 import { answerBeforeCommit, commitRetriedAfterUnknown, sentBeforeIntent } from './commits.ts'
 import { fenceIgnored, noRowLock, obligationsInMemory } from './guards.ts'
 import { legKeyNotUnique, matchOnStanOnly } from './identities.ts'
+import { headOfLineBlock } from './owed.ts'
 import { cutoverWrongDate, lateApprovalPosts, noReversalOnTimeout, noTombstone } from './outcomes.ts'
 import { deadlineOnWallClock } from './time.ts'
 
@@ -23,4 +24,5 @@ export const bugs: Readonly<Record<string, Bug>> = {
   'match-on-stan-only': matchOnStanOnly,
   'deadline-on-wall-clock': deadlineOnWallClock,
   'cutover-wrong-date': cutoverWrongDate,
+  'head-of-line-block': headOfLineBlock,
 }

@@ -4,7 +4,7 @@ import type { Check } from './check.ts'
 import { datesAreRight } from './dates.ts'
 import { everythingEnds } from './ends.ts'
 import { issuersAreAskedOnce } from './issuers.ts'
-import { nothingIsOwed } from './obligations.ts'
+import { neighboursAreNotDelayed, nothingIsOwed } from './obligations.ts'
 import { threeBooksAgree } from './purchases.ts'
 import { nothingTimesOutEarly } from './timers.ts'
 
@@ -14,6 +14,7 @@ const checks: readonly Check[] = [
   threeBooksAgree,
   everythingEnds,
   nothingIsOwed,
+  neighboursAreNotDelayed,
   issuersAreAskedOnce,
   nothingTimesOutEarly,
   datesAreRight,

@@ -1,8 +1,43 @@
+import type { StoredObligation } from '../owed.ts'
+import type { Scene } from '../scene.ts'
 import type { Check } from './check.ts'
 
-/** What is owed has been delivered. */
-export const nothingIsOwed: Check = ({ database }, wrong) => {
-  for (const { key, state, attempts } of database.obligations.values()) {
+/** What is owed has been delivered, but for what an issuer will not take, which is parked. */
+export const nothingIsOwed: Check = (scene, wrong) => {
+  for (const one of scene.database.obligations.values()) {
+    const { attempts, key, state } = one
     if (state === 'due') wrong('N4', `${key} is still due after ${attempts} attempts`)
+    if (state === 'parked' && !isUnwanted(scene, one)) wrong('N4', `${key} is parked`)
   }
+}
+
+/**
+ * What no issuer will take keeps nothing of other cards from being delivered: soon after the faults everything else is.
+ */
+export const neighboursAreNotDelayed: Check = (scene, wrong) => {
+  const { database, peaceAtMs } = scene
+  const all = [...database.obligations.values()]
+  const poisoned = all.filter((one) => isPoisoned(scene, one))
+  for (const one of all) {
+    if (one.closedAt === undefined || poisoned.some(({ card }) => card === one.card)) continue
+    const lateMs = one.closedAt - Math.max(one.dueAt, peaceAtMs)
+    if (lateMs > deliveredWithinMs) wrong('N4', `${one.key} was delivered only after ${lateMs} ms of peace`)
+  }
+}
+
+/** A lease of a node that died, the longest wait between attempts, and a turn for each of the others. */
+const deliveredWithinMs = 35_000
+
+function isPoisoned(scene: Scene, one: StoredObligation): boolean {
+  const rrn = rrnOf(scene, one)
+  return scene.networks.some(({ issuer }) => issuer.poisoned.has(rrn))
+}
+
+function isUnwanted(scene: Scene, one: StoredObligation): boolean {
+  const rrn = rrnOf(scene, one)
+  return isPoisoned(scene, one) || scene.networks.some(({ issuer }) => issuer.refusedReversals.has(rrn))
+}
+
+function rrnOf({ database }: Scene, { transactionId }: StoredObligation): string {
+  return database.transactions.get(transactionId)?.transaction.request?.rrn ?? ''
 }

@@ -14,6 +14,8 @@ export const networkFaults = {
   networkOutages: times(1, 2),
   /** Of the issuer's decisions: no, and yes to another amount. */
   decline: upTo(0.3),
+  /** A reversal that is answered with a malfunction however often it comes. */
+  poison: upTo(0.3),
   wrongAmount: upTo(0.3),
   partialApproval: upTo(0.3),
   /** Of purchases, those whose reversal the issuer will not have. */

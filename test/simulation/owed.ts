@@ -1,0 +1,47 @@
+import type { LegIdentity } from '../../connectors/connector.ts'
+import type { ClaimQuery } from '../../switch/journal.ts'
+import type { Obligation } from '../../switch/transaction/transaction.ts'
+
+export interface StoredObligation extends Obligation {
+  state: 'due' | 'acknowledged' | 'parked' | 'notNeeded'
+  nextAt: number
+  attempts: number
+  refusals: number
+  leaseUntil: number
+  fence: bigint
+  readonly card: number
+  /** When it could first go. */
+  readonly dueAt: number
+  closedAt: number | undefined
+  identity: LegIdentity | undefined
+}
+
+/** What may be delivered now, of all that was ever owed, in the order in which it became owed. */
+export function claimable(
+  all: readonly StoredObligation[],
+  { destination, lanes, order, limit }: ClaimQuery,
+  now: number,
+): StoredObligation[] {
+  const here = all.filter((one) => one.destination === destination)
+  const isHeld = (one: StoredObligation): boolean => {
+    const parked = here.findIndex(
+      ({ state, transactionId }) => state === 'parked' && transactionId === one.transactionId,
+    )
+    return parked !== -1 && parked < here.indexOf(one)
+  }
+  const owed = here.filter((one) => one.state === 'due' && !isHeld(one))
+  const isFree = (one: StoredObligation): boolean => one.nextAt <= now && one.leaseUntil <= now
+  if (order === 'strict') return owed.slice(0, 1).filter(isFree)
+  const barrierAt = owed.findIndex(({ kind }) => kind === 'reconciliation')
+  if (barrierAt === 0) return owed.slice(0, 1).filter(isFree)
+  const reachable = barrierAt === -1 ? owed : owed.slice(0, barrierAt)
+  const taken = new Set(owed.filter((one) => one.leaseUntil > now).map(({ card }) => card % lanes))
+  const first = reachable.filter((one) => reachable.find(({ card }) => card === one.card) === one)
+  const claimed: StoredObligation[] = []
+  for (const one of first.filter(isFree).sort((a, b) => a.nextAt - b.nextAt)) {
+    if (claimed.length === limit || taken.has(one.card % lanes)) continue
+    taken.add(one.card % lanes)
+    claimed.push(one)
+  }
+  return claimed
+}
