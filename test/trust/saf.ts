@@ -85,11 +85,12 @@ async function openTerminals({ endpoints }: System): Promise<Terminal[]> {
 
 /** Each terminal one after the other, all terminals at once. */
 async function buy(terminals: readonly Terminal[]): Promise<(readonly [Terminal, Asked])[]> {
-  const card = cardNamed('knet')
   const bought: (readonly [Terminal, Asked])[] = []
   let declined = 0
   await Promise.all(
     terminals.map(async (terminal, place) => {
+      // What is owed of one card is told one by one: a card for each terminal.
+      const card = cardNamed(`load-${place}`)
       for (let index = 0; index < purchases / terminalCount; index++) {
         const amountMinor = place < poison && index === 0 ? poisonMinor : 7_000n
         const asked = await terminal.purchase({ card, amountMinor })
