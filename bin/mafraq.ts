@@ -29,6 +29,16 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./commands/explain.ts')).explainCommand(),
   },
   {
+    name: 'saf',
+    description: 'what is owed to networks, and what waits for people',
+    load: async () => (await import('./commands/saf.ts')).safCommand(),
+  },
+  {
+    name: 'unproven',
+    description: 'approvals of which nobody knows whether their source has them',
+    load: async () => (await import('./commands/saf.ts')).unprovenCommand(),
+  },
+  {
     name: 'reconcile',
     description: 'compare what terminals were told, issuers hold and the ledger posted',
     load: async () => (await import('./commands/reconcile.ts')).reconcileCommand(),

@@ -68,6 +68,15 @@ export { FailpointError, failpointNames, Failpoints } from './ports/failpoints.t
 export { expiryRows, journalRows } from './ports/rows.ts'
 export { postgresStanBlocks } from './ports/stan-blocks.ts'
 export { transactionLife } from './life.ts'
+export {
+  approveOperation,
+  askOperation,
+  findWaiting,
+  listUnproven,
+  listWaiting,
+  operationsOn,
+} from './operations.ts'
+export type { Act, OperationRecord, Waiting, Wanted } from './operations.ts'
 export type { Life, LifeEvent } from './life.ts'
 export type { AmountLimit } from './arrivals.ts'
 export type { CutoverSchedule } from './business-date.ts'

@@ -73,9 +73,10 @@ export type Delivery =
   /** We crashed between the commit and the evidence; the source's repeat or reversal will tell (D3). */
   | 'unproven'
 
-export type ReversalProgress = 'none' | 'owed' | 'acknowledged' | 'parked' | 'notNeeded'
+/** `closed`: by people, in another way than through the destination. */
+export type ReversalProgress = 'none' | 'owed' | 'acknowledged' | 'parked' | 'notNeeded' | 'closed'
 
-export type AdviceProgress = 'none' | 'owed' | 'acknowledged' | 'parked' | 'notNeeded'
+export type AdviceProgress = ReversalProgress
 
 export interface StoredCard {
   /** Absent where no route wanted the card: a number we don't serve is not put into the vault. */

@@ -1,0 +1,192 @@
+import { userInfo } from 'node:os'
+import { Command, InvalidArgumentError } from 'commander'
+import { type DatabasePool, openPool } from '../../kernel/database.ts'
+import { type CurrencyCode, formatMoney } from '../../kernel/money.ts'
+import {
+  type Act,
+  approveOperation,
+  askOperation,
+  findWaiting,
+  listUnproven,
+  listWaiting,
+  operationsOn,
+  type Waiting,
+  type Wanted,
+} from '../../switch/switch.ts'
+import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+
+/**
+ * `mafraq saf`: what is owed and waits for people. One asks, another approves. Who somebody is they say themselves
+ * (`--as`, or the name of their account): until there are operators with keys, the record is only as good as that.
+ */
+export function safCommand(): Command {
+  const saf = new Command('saf').description('what is owed to networks, and what waits for people')
+  common(saf.command('list'))
+    .description('what is parked; with --due or --late what is owed')
+    .option('--late', 'owed for more than a minute')
+    .option('--due', 'all that is owed')
+    .option('--limit <count>', 'at most so many', count, 100)
+    .action(async ({ state, json, ...options }: ListOptions) => {
+      const wanted: Wanted = options.due === true ? 'due' : options.late === true ? 'late' : 'parked'
+      const rows = await withPool(state, 'reader', (pool) => listWaiting(pool, wanted, options.limit))
+      say(json, rows, () => (rows.length === 0 ? `nothing is ${wanted}\n` : rows.map(asText).join('')))
+    })
+  common(saf.command('show'))
+    .description('one of them, and what people did with it')
+    .argument('<id>', 'its id, or the first eight characters')
+    .action(async (id: string, { state, json }: Common) => {
+      const found = await withPool(state, 'reader', async (pool) => {
+        const one = await found1(pool, id)
+        return { ...one, operations: await operationsOn(pool, one.id) }
+      })
+      say(json, found, () =>
+        [
+          asText(found),
+          ...found.operations.map(
+            ({ id: number, at, kind, act, who, why, before, after }) =>
+              `  ${at.toISOString()}  ${kind === 'asked' ? `asked ${number}` : 'approved'}: ${act} by ${who}, "${why}"` +
+              `  ${String(before['state'])} -> ${String(after['state'])}\n`,
+          ),
+        ].join(''),
+      )
+    })
+  for (const [name, act, about] of acts) {
+    common(saf.command(name))
+      .description(about)
+      .argument('<id>', 'its id, or the first eight characters')
+      .requiredOption('--reason <text>', 'why')
+      .option('--as <name>', 'who asks', userInfo().username)
+      .action(async (id: string, { state, json, reason, as: who }: ActOptions) => {
+        const answer = await withPool(state, 'writer', async (pool) => {
+          const { id: obligationId } = await found1(pool, id)
+          return askOperation(pool, { obligationId, act, who, why: reason })
+        })
+        if (answer.outcome !== 'asked') fail(`it is not parked: there is nothing to decide`)
+        say(
+          json,
+          answer,
+          () =>
+            `asked as operation ${answer.operation ?? ''}; somebody else approves: mafraq saf approve ${answer.operation ?? ''} --as NAME\n`,
+        )
+      })
+  }
+  common(saf.command('approve'))
+    .description('agree to what somebody else has asked for; then it is done')
+    .argument('<operation>', 'the number of what was asked')
+    .option('--reason <text>', 'why', 'agreed')
+    .option('--as <name>', 'who approves', userInfo().username)
+    .action(async (operation: string, { state, json, reason, as: who }: ActOptions) => {
+      if (!/^\d{1,18}$/.test(operation)) fail('an operation is a number')
+      const outcome = await withPool(state, 'writer', (pool) =>
+        approveOperation(pool, { operation, who, why: reason }),
+      )
+      if (outcome !== 'done') fail(refusals[outcome])
+      say(json, { outcome }, () => 'done; the switch goes on with it at its next sweep\n')
+    })
+  return saf
+}
+
+/** `mafraq unproven`: approvals of which nobody knows whether they arrived. */
+export function unprovenCommand(): Command {
+  return common(new Command('unproven'))
+    .description('approvals of which nobody knows whether their source has them')
+    .option('--limit <count>', 'at most so many', count, 100)
+    .action(async ({ state, json, limit }: ListOptions) => {
+      const rows = await withPool(state, 'reader', (pool) => listUnproven(pool, limit))
+      say(json, rows, () =>
+        rows.length === 0
+          ? 'every approval is known to have arrived\n'
+          : rows
+              .map(
+                (one) =>
+                  `${one.receivedAt.toISOString()}  RRN ${one.rrn}  ${one.source} ${one.terminal.trim()}  ${one.cardMask}  ${money(one.amountMinor, one.currency)}\n`,
+              )
+              .join(''),
+      )
+    })
+}
+
+const acts: readonly (readonly [string, Act, string])[] = [
+  ['resend', 'resend', 'ask to send it again, as a repeat under its number'],
+  ['resend-as-original', 'resendAsOriginal', 'ask to send it as if for the first time, under a new number'],
+  ['close', 'close', 'ask to close it without the network: settled in another way'],
+]
+
+const refusals = {
+  samePerson: 'who has asked for it cannot approve it: it needs another person',
+  movedOn: 'it is not as it was when this was asked: ask again',
+  unknown: 'nobody has asked for an operation of this number',
+} as const
+
+interface Common {
+  readonly state?: string
+  readonly json?: boolean
+}
+
+interface ListOptions extends Common {
+  readonly late?: boolean
+  readonly due?: boolean
+  readonly limit: number
+}
+
+interface ActOptions extends Common {
+  readonly reason: string
+  readonly as: string
+}
+
+function common(command: Command): Command {
+  return command
+    .option('--state <folder>', 'the state folder of the running system')
+    .option('--json', 'one JSON value')
+}
+
+async function withPool<T>(
+  state: string | undefined,
+  account: 'reader' | 'writer',
+  work: (pool: DatabasePool) => Promise<T>,
+): Promise<T> {
+  const { database } = readEndpoints(stateFolderOf(state))
+  const databaseUrl = account === 'reader' ? database.readerUrl : database.writerUrl
+  const pool = openPool({ databaseUrl, applicationName: 'mafraq-saf', connectionsMax: 1 })
+  try {
+    return await work(pool)
+  } finally {
+    await pool.end()
+  }
+}
+
+async function found1(pool: DatabasePool, id: string): Promise<Waiting> {
+  return (await findWaiting(pool, id)) ?? fail(`nothing, or more than one thing, is owed under ${id}`)
+}
+
+function fail(what: string): never {
+  throw new Error(what)
+}
+
+function count(text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError('a number of at most five digits')
+  return Number(text)
+}
+
+function say(json: boolean | undefined, value: unknown, text: () => string): void {
+  const asJson = (): string =>
+    `${JSON.stringify(value, (_name, one: unknown) => (typeof one === 'bigint' ? one.toString() : one))}\n`
+  process.stdout.write(json === true ? asJson() : text())
+}
+
+function asText(one: Waiting): string {
+  const amount = one.amountMinor === null || one.currency === null ? '' : money(one.amountMinor, one.currency)
+  const said = one.responseCode ?? one.lastCause
+  return [
+    `${one.id}  ${one.kind} to ${one.destination}  ${one.state}  RRN ${one.rrn ?? ''}  ${one.cardMask ?? ''}  ${amount}\n`,
+    `  since ${one.dueAt.toISOString()}  because of ${one.cause}  attempts ${one.attempts}${said === null ? '' : `  the network said ${said}`}\n`,
+    ...one.asked.map(
+      ({ operation, act, who, why }) =>
+        `  operation ${operation} waits for approval: ${act}, asked by ${who}, "${why}"\n`,
+    ),
+  ].join('')
+}
+
+function money(amountMinor: bigint, currency: string): string {
+  return formatMoney({ amountMinor, currency: currency as CurrencyCode })
+}
