@@ -18,7 +18,7 @@ export interface KeepingOptions {
   /** Rows of another room that commit with the end of each hold: so that its expiry is an event there. */
   readonly expiryRows?: (hold: DueHold) => readonly UnitRow[]
   /** Where the head of the chain is put, signed, and how often; every minute unless told. */
-  readonly anchor?: { readonly file: string; readonly sign: Sign; readonly everyMs?: number }
+  readonly anchor?: { readonly file: string; readonly sign: Sign; readonly everyMs?: number } | undefined
   /** Closes each network's business date this long after its end in Kuwait. Left out: dates are closed by hand. */
   readonly closeDatesAfterMs?: number | undefined
   /** How often it is looked whether one is due; every 5 minutes unless told. */
