@@ -2,7 +2,6 @@ import type { Bug } from './bug.ts'
 
 /** What waits for its next attempt holds back everything behind it. */
 export const headOfLineBlock: Bug = {
-  rare: true,
   journal: (journal) => ({
     ...journal,
     claim: (query) => journal.claim({ ...query, order: 'strict' }),
