@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { routeOf, type WrittenRoute } from './environment/routes.ts'
 import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
 import type { NetworkProfile } from '../connectors/network.ts'
@@ -102,7 +103,7 @@ interface Configuration {
     /** When its business date turns, if that goes by the clock. */
     readonly cutover?: CutoverSchedule
   }[]
-  readonly routes: readonly { readonly bin: string; readonly destination: string }[]
+  readonly routes: readonly WrittenRoute[]
 }
 
 const frames = { binary2: binary2Frame, ascii4: ascii4Frame }
@@ -161,7 +162,7 @@ const opened = await openSwitch({
   connectors,
   pinKeys: new Map(config.destinations.map(({ name, keys }) => [name, keys.pin])),
   sources: config.sources.map(sourceOf),
-  routes: config.routes,
+  routes: config.routes.map(routeOf),
   cutovers: new Map(
     config.destinations.flatMap(({ name, cutover }) => (cutover === undefined ? [] : [[name, cutover]])),
   ),

@@ -1,5 +1,6 @@
 import { type Hsm, HsmError } from '../hsm/hsm.ts'
 import type { Arrived } from './arrivals.ts'
+import type { RoutingTable } from './routing.ts'
 import type { StoredCard } from './transaction/transaction.ts'
 
 /** The card as it may be stored; `untokenised` when its number will be needed and could not be put into the vault. */
@@ -10,8 +11,7 @@ export interface CardOnFile {
 
 export interface AdmissionPorts {
   readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise'>
-  /** The destination for a card number, by its range. */
-  readonly route: (pan: string) => string | undefined
+  readonly routes: Pick<RoutingTable, 'serves'>
 }
 
 export interface Seal {
@@ -29,7 +29,7 @@ export type Admission = 'unsealed' | 'unknown' | { readonly kind: 'sealed'; read
 export async function admit(
   arrival: Arrived,
   seal: Seal,
-  { hsm, route }: AdmissionPorts,
+  { hsm, routes }: AdmissionPorts,
 ): Promise<Admission> {
   try {
     if (arrival.kind !== 'request' && arrival.kind !== 'completion')
@@ -37,7 +37,7 @@ export async function admit(
     const { cardMask: mask, secrets } = arrival
     const { pan, expiry } = secrets.reveal()
     // A card that goes nowhere is no business of the vault's.
-    if (route(pan) === undefined) {
+    if (!routes.serves(pan)) {
       const sealed = await hsm.verifyMac(seal)
       return sealed ? { kind: 'sealed', file: { card: { mask }, untokenised: false } } : 'unsealed'
     }

@@ -7,7 +7,7 @@ import { type Journal, JournalUnavailable } from './journal.ts'
 import { type Asked, type Live, type LiveRequests, type Stored, storedOf, tell } from './live.ts'
 import type { KeyedLocks } from './locks.ts'
 import type { Observer } from './observer.ts'
-import type { Effect, LegEnd, Profile, Step, TransactionEvent } from './transaction/events.ts'
+import type { Effect, Instead, LegEnd, Profile, Step, TransactionEvent } from './transaction/events.ts'
 import { kinds } from './transaction/kinds.ts'
 import { datedAccountsOf, holdOf } from './transaction/postings.ts'
 import { step } from './transaction/step.ts'
@@ -216,10 +216,21 @@ export class Advance {
     const outcome = await this.dispatch.send(inbound, leg, prepared)
     const legMs = Math.round(clock.monotonicMs() - startedAt)
     if (outcome.kind === 'maybeSent') this.#expectLate(live, leg)
+    const instead = await this.#insteadOf(live, leg, outcome)
     await this.#locked(live, () => {
       const detail = { legMs, ...messagesOf(outcome) }
-      return this.advance(live, { kind: 'legEnded', outcome, ...this.now(), detail })
+      const event = { kind: 'legEnded', outcome, ...this.now(), detail } as const
+      return this.advance(live, instead === undefined ? event : { ...event, instead })
     })
+  }
+
+  /** Only what did not leave may go another way; what the HSM or our own message is at fault for would fail there too. */
+  async #insteadOf(live: Live, leg: Leg, outcome: LegEnd): Promise<Instead | undefined> {
+    if (outcome.kind !== 'notSent' || ['hsm', 'pinBlock', 'malformed'].includes(outcome.reason))
+      return undefined
+    live.tried.push(leg.destination)
+    const way = await this.dispatch.another(live.inbound, live.card, live.tried)
+    return way === undefined ? undefined : { kind: 'forward', ...way }
   }
 
   async #deliver(live: Live, answer: Answer): Promise<void> {

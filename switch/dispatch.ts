@@ -10,8 +10,9 @@ import type { InboundRequest } from './arrivals.ts'
 import { type BusinessDays, switchItself } from './business-days.ts'
 import { requestLeg } from './outbound.ts'
 import { accountsOf } from './transaction/postings.ts'
+import type { Routed, RoutingTable } from './routing.ts'
 import type { LegEnd, Verdict } from './transaction/events.ts'
-import type { CardRequest, Leg } from './transaction/transaction.ts'
+import type { CardRequest, Leg, StoredCard } from './transaction/transaction.ts'
 
 /** What must be at hand to send a request somewhere. */
 export interface DispatchPorts {
@@ -19,15 +20,22 @@ export interface DispatchPorts {
   readonly random: Random
   readonly hsm: PinMover
   readonly connectors: ReadonlyMap<string, Connector>
-  /** The destination for a card number, by its range. */
-  readonly route: (pan: string) => string | undefined
+  readonly routes: Pick<RoutingTable, 'serves' | 'route'>
   /** The key under which a destination takes PINs. */
   readonly pinKeyOf: (destination: string) => string
   readonly openAccounts: (accounts: readonly AccountSpec[]) => Promise<void>
   readonly days: Pick<BusinessDays, 'today' | 'postingDays' | 'isClosed'>
 }
 
-interface Routed {
+type Routable = Pick<InboundRequest, 'source' | 'request' | 'secrets'>
+
+/** Where a request can go now. */
+interface Way {
+  readonly leg: Leg
+  readonly businessDate: string
+}
+
+interface Destined {
   readonly verdict: Verdict
   readonly businessDate: string
 }
@@ -39,6 +47,8 @@ export type Prepared = PreparedLeg | (LegEnd & { readonly kind: 'notSent' })
 
 /** Between the deadline for our answer and the source's own: serialisation, queueing, the wire. */
 const marginMs = 500
+/** So often a request may be sent elsewhere (G3). */
+const reroutesMax = 2
 
 /** Where a request goes, and its way there: everything about the destination that comes before and after commit 1. */
 export class Dispatch {
@@ -53,29 +63,73 @@ export class Dispatch {
    * Where the request goes, or why it goes nowhere, and the business date it is routed on (B1). `refusedWith`: what it was
    * told before, when that could not be recorded.
    */
-  async verdict(inbound: InboundRequest, file: CardOnFile, refusedWith: string | undefined): Promise<Routed> {
-    const refuse = (responseCode: string, cause: string): Routed => ({
+  async verdict(
+    inbound: InboundRequest,
+    file: CardOnFile,
+    refusedWith: string | undefined,
+  ): Promise<Destined> {
+    const refuse = (responseCode: string, cause: string): Destined => ({
       businessDate: this.#ports.days.today(switchItself),
       verdict: { kind: 'refuse', responseCode, cause },
     })
     if (refusedWith !== undefined) return refuse(refusedWith, 'refused before')
     if (file.untokenised) return refuse('96', 'hsm')
     if (isOverLimit(inbound)) return refuse('61', 'limit of the source')
-    const destination = this.#ports.route(inbound.secrets.reveal().pan)
-    const connector = destination === undefined ? undefined : this.#ports.connectors.get(destination)
-    if (connector === undefined) return refuse('15', 'no route')
-    const availability = connector.availability()
-    if (availability !== 'available') return refuse('91', availability)
-    if (this.#legTimeMs(inbound, connector) < connector.rules.remainingMinMs) return refuse('91', 'noTime')
-    const businessDate = this.#ports.days.today(connector.name)
-    const accounts = accountsOf({ ...inbound.request, destination: connector.name, businessDate })
-    if (!(await this.ensureOpen(accounts))) return refuse('96', 'books')
-    const identity = connector.identify()
-    if (identity === undefined) return refuse('91', 'noStan')
-    const id = uuidv7(this.#ports.clock, this.#ports.random)
-    const { acquirerId } = connector.rules
-    const leg: Leg = { id, destination: connector.name, acquirerId, ...identity, state: 'intent' }
-    return { businessDate, verdict: { kind: 'forward', leg } }
+    const routed = this.#route(inbound, file.card)
+    if (routed.kind === 'invalidCard') return refuse('14', 'no card has that number')
+    if (routed.kind === 'noRoute') return refuse('15', 'no route')
+    const chosen = await this.#firstOf(routed.targets, inbound)
+    if ('cause' in chosen) return refuse(chosen.cause === 'books' ? '96' : '91', chosen.cause)
+    return { businessDate: chosen.businessDate, verdict: { kind: 'forward', leg: chosen.leg } }
+  }
+
+  /**
+   * Another way for a request whose leg did not leave (G3): the next target of its route that it has not been to, while
+   * there is time. Whether a leg left is never guessed: only `notSent` comes here.
+   */
+  async another(
+    inbound: InboundRequest,
+    card: StoredCard,
+    tried: readonly string[],
+  ): Promise<Way | undefined> {
+    if (tried.length > reroutesMax) return undefined
+    const routed = this.#route(inbound, card)
+    if (routed.kind !== 'targets') return undefined
+    const left = routed.targets.filter((name) => !tried.includes(name))
+    const chosen = await this.#firstOf(left, inbound)
+    return 'cause' in chosen ? undefined : chosen
+  }
+
+  #route(inbound: Routable, card: StoredCard): Routed {
+    const { source, request, secrets } = inbound
+    const { pan } = secrets.reveal()
+    return this.#ports.routes.route({ ...request, pan, token: card.token ?? card.mask, source: source.name })
+  }
+
+  /** The first target that can be had now, with its leg named; else why the last one can't. */
+  async #firstOf(
+    targets: readonly string[],
+    inbound: InboundRequest,
+  ): Promise<Way | { readonly cause: string }> {
+    let cause = 'no target'
+    for (const name of targets) {
+      const connector = this.#ports.connectors.get(name)
+      assert(connector !== undefined)
+      const availability = connector.availability()
+      const hasTime = this.#legTimeMs(inbound, connector) >= connector.rules.remainingMinMs
+      cause = availability === 'available' ? 'noTime' : availability
+      if (availability !== 'available' || !hasTime) continue
+      const businessDate = this.#ports.days.today(name)
+      const accounts = accountsOf({ ...inbound.request, destination: name, businessDate })
+      if (!(await this.ensureOpen(accounts))) return { cause: 'books' }
+      const identity = connector.identify()
+      cause = 'noStan'
+      if (identity === undefined) continue
+      const id = uuidv7(this.#ports.clock, this.#ports.random)
+      const { acquirerId } = connector.rules
+      return { businessDate, leg: { id, destination: name, acquirerId, ...identity, state: 'intent' } }
+    }
+    return { cause }
   }
 
   /**
@@ -102,10 +156,10 @@ export class Dispatch {
     return connector.send(prepared, this.#ports.clock.monotonicMs() + this.#legTimeMs(inbound, connector))
   }
 
-  /** The destination for a card number, by its range. */
-  destinationOf(pan: string): string | undefined {
-    const destination = this.#ports.route(pan)
-    return destination !== undefined && this.#ports.connectors.has(destination) ? destination : undefined
+  /** The first target of its route, whether or not it can be had now. */
+  destinationOf(inbound: Routable, card: StoredCard): string | undefined {
+    const routed = this.#route(inbound, card)
+    return routed.kind === 'targets' ? routed.targets[0] : undefined
   }
 
   /** Opens what a completion is posted to; false: the books can't be reached. */

@@ -66,6 +66,8 @@ export interface JournalUnit {
   /** The unit may only commit while the transaction can still be approved (rule C of presumed decline). */
   readonly onlyWhileApprovable: boolean
   readonly event: JournalEvent
+  /** A leg that did not leave; that of the transaction is a new one in its place. */
+  readonly ended?: Leg
   /** In the order in which the destination is to hear of it. */
   readonly owe: readonly Obligation[]
   readonly obligation?: ObligationChange

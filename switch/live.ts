@@ -19,6 +19,8 @@ export interface Live {
   answered: boolean
   /** Somebody was given the answer. */
   heard: boolean
+  /** Destinations that its legs did not leave for. */
+  readonly tried: string[]
   /** The message of its leg, made while commit 1 was on its way. */
   ahead?: { readonly legId: string; readonly prepared: Promise<Prepared> }
 }

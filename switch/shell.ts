@@ -126,6 +126,7 @@ export class Shell {
       card,
       answered: false,
       heard: false,
+      tried: [],
     }
     this.#live.add(live)
     const event = {
@@ -293,11 +294,11 @@ export class Shell {
   async #forcePost(inbound: InboundCompletion, file: CardOnFile, waiter: Waiter): Promise<void> {
     const { clock, node, random } = this.#ports
     const { dispatch } = this.#advance
-    const { request, secrets, source } = inbound
+    const { request, source } = inbound
     const refuse = (responseCode: string): void => void tell([waiter], { responseCode })
     if (source.forcedPost !== 'flag') return refuse('25')
     if (request.amountMinor === 0n) return refuse('13')
-    const destination = dispatch.destinationOf(secrets.reveal().pan)
+    const destination = dispatch.destinationOf(inbound, file.card)
     if (destination === undefined) return refuse('15')
     const completion = this.#completionOf(inbound)
     // Without its token nobody could be told of it; the source tells us again.

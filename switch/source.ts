@@ -19,6 +19,7 @@ import { arrivalOf, type SourceRules } from './arrivals.ts'
 import type { Observer } from './observer.ts'
 import { Pauses } from './pauses.ts'
 import type { Waiter } from './live.ts'
+import type { RoutingTable } from './routing.ts'
 import type { Shell } from './shell.ts'
 import type { Answer } from './transaction/transaction.ts'
 
@@ -34,8 +35,7 @@ export interface SourceOptions {
   readonly frame: FrameFormat
   readonly door?: SourceDoor
   readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise' | 'generateMac'>
-  /** The destination for a card number, by its range. */
-  readonly route: (pan: string) => string | undefined
+  readonly routes: Pick<RoutingTable, 'serves'>
   readonly shell: Pick<Shell, 'request' | 'reversal' | 'completion'>
   readonly clock: Clock
   readonly observer: Observer

@@ -81,6 +81,8 @@ export type { Life, LifeEvent } from './life.ts'
 export type { AmountLimit } from './arrivals.ts'
 export type { CutoverSchedule } from './business-date.ts'
 export type { SourceDoor } from './source.ts'
+export { RouteError, routingTable } from './routing.ts'
+export type { Route, RouteQuestion } from './routing.ts'
 export { postingReferences } from './transaction/postings.ts'
 
 /** Takes up what an earlier life left open, then listens: in that order (§4.22). */
@@ -104,7 +106,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
   const destinations = [...connectors.keys()]
   const days = new BusinessDays({ clock, node, book, observer, destinations, schedules })
   for (const connector of connectors.values()) followCutovers(connector, days)
-  const route = routingTable(options.routes, new Set(connectors.keys()))
+  const routes = routingTable(options.routes, new Set(connectors.keys()))
   const shell = new Shell({
     node,
     clock,
@@ -113,7 +115,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     hsm,
     connectors,
     observer,
-    route,
+    routes,
     pinKeyOf: (destination) => options.pinKeys.get(destination) ?? '',
     openAccounts: (accounts) => ledger.openAccounts(accounts),
     days,
@@ -131,7 +133,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
   const sources: Source[] = []
   for (const { rules, ...listener } of options.sources) {
     const door = failpoints?.door(shell) ?? shell
-    sources.push(await openSource({ ...listener, rules, hsm, route, shell: door, clock, observer }))
+    sources.push(await openSource({ ...listener, rules, hsm, routes, shell: door, clock, observer }))
   }
 
   return {

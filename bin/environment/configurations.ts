@@ -99,7 +99,7 @@ export function switchConfiguration(
         cutover: { at: '00:00', timeZone: 'Asia/Kuwait' },
       },
     ],
-    routes: [{ bin: '888888', destination: 'knet' }],
+    routes: [{ low: '888888', high: '888888', strategy: { kind: 'priority', targets: ['knet'] } }],
   }
 }
 

@@ -186,6 +186,7 @@ const legColumns = `l.id AS leg_id, l.destination, l.acquirer_id, l.stan, l.tran
 
 const selectLeg = `SELECT ${legColumns} FROM switch.leg l`
 
+/** Of a transaction's legs at most one may have left: those before it did not. */
 const selectTransaction = `
   SELECT t.id, t.version, t.state, t.source, t.source_key, t.fingerprint, t.node, t.business_date::text,
     (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms,
@@ -194,7 +195,8 @@ const selectTransaction = `
     t.kind, t.parent_id, t.additional_amounts, t.approved_minor, t.actual_minor, t.completed_minor, t.captured_minor, t.flag, t.delivery,
     t.reversal, t.advice,
     ${legColumns}
-  FROM switch.transaction t LEFT JOIN switch.leg l ON l.transaction_id = t.id`
+  FROM switch.transaction t LEFT JOIN LATERAL (
+    SELECT * FROM switch.leg WHERE transaction_id = t.id ORDER BY (state = 'notSent'), id DESC LIMIT 1) l ON true`
 
 function transactionOf(row: Row): Transaction {
   const column = (name: string): string => text(row[name])

@@ -269,7 +269,8 @@ export function rowsOf(unit: JournalUnit, lanesOf: (destination: string) => numb
     if (transaction.leg !== undefined) rows.push(newLeg(transaction.id, transaction.leg))
   } else {
     rows.push(changedTransaction(transaction, unit.expectedVersion, unit.onlyWhileApprovable))
-    if (unit.event.kind !== 'delivery' && transaction.leg !== undefined)
+    if (unit.ended !== undefined) rows.push(changedLeg(unit.ended), newLeg(transaction.id, transaction.leg!))
+    else if (unit.event.kind !== 'delivery' && transaction.leg !== undefined)
       rows.push(changedLeg(transaction.leg))
   }
   const { sequence, kind, at, node, businessDate, cause, detail } = unit.event

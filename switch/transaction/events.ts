@@ -59,7 +59,7 @@ export type TransactionEvent = Occurrence &
       }
     | { readonly kind: 'cancelUnknown'; readonly arrival: Arrival; readonly reversal: ReversalRequest }
     | { readonly kind: 'overtaken' }
-    | { readonly kind: 'legEnded'; readonly outcome: LegEnd }
+    | { readonly kind: 'legEnded'; readonly outcome: LegEnd; readonly instead?: Instead }
     /** The approval's commit was refused: its time had passed, or the books would not have it. */
     | { readonly kind: 'notCommitted'; readonly reason: 'late' | 'books'; readonly answer: LegAnswer }
     | { readonly kind: 'cancel'; readonly reversal: ReversalRequest; readonly hold?: HoldNow | undefined }
@@ -93,6 +93,13 @@ export type TransactionEvent = Occurrence &
         readonly responseCode: string
       }
   )
+
+/** What happens in the place of a leg that did not leave, decided before the step. */
+export interface Instead {
+  readonly kind: 'forward'
+  readonly leg: Leg
+  readonly businessDate: string
+}
 
 /** How a leg ended; a PIN block that cannot be moved into the destination's zone ends it before it starts. */
 export type LegEnd = LegOutcome | { readonly kind: 'notSent'; readonly reason: 'pinBlock' }

@@ -3,10 +3,10 @@ import { currencies } from '../../kernel/money.ts'
 import { additionalAmountsForm } from '../additional-amounts.ts'
 import { settlementDateOf } from '../business-date.ts'
 import type { ObligationChange } from '../journal.ts'
-import type { Profile, Step, TransactionEvent } from './events.ts'
+import type { Instead, Profile, Step, TransactionEvent } from './events.ts'
 import { kinds, movesMoney } from './kinds.ts'
 import { kindOfStored, post, requestOf } from './postings.ts'
-import { type Change, settle } from './settle.ts'
+import { type Change, legOf, settle } from './settle.ts'
 import { reversalIdOf, reversalOf } from './owed.ts'
 import type { Answer, CardRequest, Leg, ReversalCause, Transaction } from './transaction.ts'
 
@@ -20,7 +20,9 @@ export function endLeg(
   if (sent.state !== 'intent' && sent.state !== 'reversing') return lateOutcome(sent, event)
   switch (outcome.kind) {
     case 'notSent':
-      return endUnsent(sent, event, outcome.reason)
+      return event.instead === undefined || sent.state !== 'intent'
+        ? endUnsent(sent, event, outcome.reason)
+        : reroute(sent, event, event.instead)
     case 'maybeSent':
       return lose(sent, event, {
         cause: causeOfLoss[outcome.reason],
@@ -98,6 +100,14 @@ function endUnsent(before: Transaction, event: TransactionEvent, reason: string)
     )
   }
   return settle(before, event, 'notSent', { ...change, answer }, { cause: reason })
+}
+
+/** It goes elsewhere: the new leg is committed together with the end of the old one, and leaves after that (G3). */
+function reroute(before: Transaction, event: TransactionEvent, { leg, businessDate }: Instead): Step {
+  const result = settle(before, event, 'reroute', { businessDate }, { cause: `to ${leg.destination}` })
+  const transaction = { ...result.transaction, leg }
+  const ended: Leg = { ...legOf(before), state: 'notSent' }
+  return { transaction, unit: { ...result.unit, transaction, ended }, effects: [{ kind: 'send', leg }] }
 }
 
 function endAnswered(

@@ -5,6 +5,7 @@ export type Move =
   | 'approve'
   | 'decline'
   | 'notSent'
+  | 'reroute'
   | 'lose'
   | 'late'
   | 'cancel'
@@ -33,6 +34,7 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     approve: 'approved',
     decline: 'declined',
     notSent: 'refused',
+    reroute: 'intent',
     lose: 'unknown',
     cancel: 'reversing',
     nothingToUndo: 'intent',

@@ -7,6 +7,7 @@ import type { Answer, Leg, Obligation, Transaction } from './transaction.ts'
 export interface Change {
   readonly approvedMinor?: bigint
   readonly actualMinor?: bigint
+  readonly businessDate?: string
   readonly completedMinor?: bigint
   readonly capturedMinor?: bigint
   readonly flag?: string

@@ -31,8 +31,8 @@ export interface CommittedEvent extends JournalEvent {
 interface StoredTransaction {
   transaction: Transaction
   approvableUntil: number
-  /** The business date it was begun with. */
-  readonly routedOn: string
+  /** The business date with which its leg was named, when, and how many legs there have been. */
+  readonly routed: { readonly on: string; readonly atMs: number; readonly legs: number }
 }
 
 /**
@@ -286,8 +286,10 @@ export class SimulatedDatabase {
     const now = this.#world.monotonicMs()
     const stored = this.transactions.get(transaction.id)
     const approvableUntil = stored?.approvableUntil ?? now + transaction.approvableForMs
-    const routedOn = stored?.routedOn ?? transaction.businessDate
-    this.transactions.set(transaction.id, { transaction, approvableUntil, routedOn })
+    const isRouted = stored !== undefined && stored.transaction.leg?.id === transaction.leg?.id
+    const legs = (stored?.routed.legs ?? 0) + 1
+    const routed = isRouted ? stored.routed : { on: transaction.businessDate, atMs: now, legs }
+    this.transactions.set(transaction.id, { transaction, approvableUntil, routed })
     this.#byKey.set(transaction.sourceKey, transaction.id)
     const postings = unit.commands.map(({ id }) => id)
     this.events.push({ ...event, transactionId: transaction.id, postings, committedAtMs: now })

@@ -4,6 +4,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { InboundCompletion, InboundRequest, InboundReversal } from '../../switch/arrivals.ts'
 import type { Waiter } from '../../switch/live.ts'
 import { Pauses } from '../../switch/pauses.ts'
+import type { RoutingTable } from '../../switch/routing.ts'
 import type { Shell } from '../../switch/shell.ts'
 
 /** Where what the terminals send comes in. */
@@ -19,7 +20,7 @@ export function doorOf(
   ports: {
     readonly clock: Clock
     readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise'>
-    readonly route: (pan: string) => string | undefined
+    readonly routes: Pick<RoutingTable, 'serves'>
   },
 ): Door {
   const pauses = new Pauses(ports.clock)

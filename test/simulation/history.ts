@@ -2,6 +2,7 @@ import type { Bug } from './bugs/bug.ts'
 import { check } from './checks/checks.ts'
 import { SimulatedDatabase } from './database.ts'
 import { drawFaults, type FaultRates, noFaults } from './faults/faults.ts'
+import { type RoutingTable, routingTable } from '../../switch/routing.ts'
 import { scheduleHappenings } from './happenings/happenings.ts'
 import { SimulatedNetwork } from './network.ts'
 import { SimulatedNode } from './node.ts'
@@ -76,10 +77,10 @@ export function sceneOf(options: {
   const { world, rates, size, bug } = options
   const database = new SimulatedDatabase(world, rates, bug?.ignore)
   const networks = numbered(size.networks, (n) => new SimulatedNetwork(`net-${n}`, world, rates))
-  const route = routeOver(networks)
+  const routes = routesOver(networks)
   const nodes = numbered(
     size.nodes,
-    (n) => new SimulatedNode({ name: `node-${n}`, world, rates, database, networks, route, bug }),
+    (n) => new SimulatedNode({ name: `node-${n}`, world, rates, database, networks, routes, bug }),
   )
   const terminals = new SimulatedTerminals(world, rates, nodes)
   return { world, peaceAtMs: faultyMs, rates, database, networks, nodes, terminals }
@@ -90,9 +91,15 @@ function isAtRest({ database, nodes, world }: Scene): boolean {
   return world.pending === 0 && database.atRest && database.days.atRest && nodes.every((node) => node.atRest)
 }
 
-/** By the last digit of a card number, so that every network has cards however many there are. */
-function routeOver(networks: readonly SimulatedNetwork[]): (pan: string) => string {
-  return (pan) => networks[Number(pan.at(-1)) % networks.length]!.name
+/** Every network has its share of the cards, and takes those of another that can't be reached. */
+function routesOver(networks: readonly SimulatedNetwork[]): RoutingTable {
+  const names = networks.map(({ name }) => name)
+  const even = Math.floor(100 / names.length)
+  const targets = names.map((destination, index) => ({
+    destination,
+    percent: index === 0 ? 100 - even * (names.length - 1) : even,
+  }))
+  return routingTable([{ low: '8', high: '8', strategy: { kind: 'percent', targets } }], new Set(names))
 }
 
 function numbered<T>(count: number, make: (n: number) => T): T[] {

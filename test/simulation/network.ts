@@ -127,6 +127,7 @@ export class SimulatedNetwork {
           const waiter = (answer: LegAnswer): void => end({ kind: 'answered', answer, sent: leg.mti })
           waiting.set(key, waiter)
           const rates = this.#rates()
+          if (this.#chance(rates.notSent)) return end({ kind: 'notSent', reason: 'offline' })
           const isLost = this.#chance(rates.linkLost)
           this.#carry(rates, () => {
             const answer = this.issuer.decide(leg, this.tellsDates)

@@ -4,6 +4,7 @@ import { BusinessDays, followCutovers } from '../../switch/business-days.ts'
 import { Deliveries } from '../../switch/deliveries.ts'
 import { JournalUnavailable } from '../../switch/journal.ts'
 import type { Observer } from '../../switch/observer.ts'
+import type { RoutingTable } from '../../switch/routing.ts'
 import { Shell } from '../../switch/shell.ts'
 import { Sweeper } from '../../switch/sweeper.ts'
 import type { Bug } from './bugs/bug.ts'
@@ -22,7 +23,7 @@ export interface NodeOptions {
   readonly database: SimulatedDatabase
   readonly networks: readonly SimulatedNetwork[]
   /** The name of the network for a card number. */
-  readonly route: (pan: string) => string
+  readonly routes: RoutingTable
   readonly bug: Bug | undefined
 }
 
@@ -63,7 +64,7 @@ export class SimulatedNode {
 
   /** Begins a life with the production core and shell on simulated ports; it is served once it has recovered. */
   start(): void {
-    const { bug, database, name, networks, rates, route, world } = this.#options
+    const { bug, database, name, networks, rates, routes, world } = this.#options
     const life = new Life(
       world,
       `${name}.${++this.#lives}`,
@@ -98,7 +99,7 @@ export class SimulatedNode {
       hsm,
       connectors,
       observer,
-      route,
+      routes,
       pinKeyOf: (destination) => `zpk.${destination}.out`,
       openAccounts: (accounts) => connection.openAccounts(accounts),
       days: bug?.days?.(days) ?? days,
@@ -111,7 +112,7 @@ export class SimulatedNode {
     void recover(days, sweeper, life).then(() => {
       if (!life.alive) return
       sweeper.start()
-      const door = doorOf(shell, { clock, hsm, route })
+      const door = doorOf(shell, { clock, hsm, routes })
       this.#door = entering(bug?.door?.(door) ?? door, life)
     })
   }

@@ -787,3 +787,46 @@ describe('business dates', () => {
     expect(accountsIn(step(intent(), answered('00'), frozen))).toContain('adjustment:knet:2026-11-22:KWD')
   })
 })
+
+describe('a leg that did not leave', () => {
+  const other: Leg = {
+    ...leg,
+    id: '01890000-0000-7000-8000-000000000009',
+    destination: 'visa',
+    stan: '000001',
+  }
+  const unsent = (instead?: object): TransactionEvent =>
+    ({
+      kind: 'legEnded',
+      outcome: { kind: 'notSent', reason: 'offline' },
+      ...(instead === undefined ? {} : { instead }),
+      ...when,
+    }) as TransactionEvent
+  const elsewhere = { kind: 'forward', leg: other, businessDate: '2026-11-23' }
+
+  test('F15: goes another way under a new name, committed before it leaves, on the date of that destination', () => {
+    const { transaction, unit, effects } = step(intent(), unsent(elsewhere), profile)
+    expect(transaction).toMatchObject({ state: 'intent', leg: other, businessDate: '2026-11-23' })
+    expect(transaction.answer).toBeUndefined()
+    expect(unit.ended).toMatchObject({ id: leg.id, state: 'notSent' })
+    expect(effects).toEqual([{ kind: 'send', leg: other }])
+  })
+
+  test('F12: without another way the source is declined, and nothing is owed', () => {
+    const { transaction, unit } = step(intent(), unsent(), profile)
+    expect(transaction).toMatchObject({ state: 'refused', answer: { responseCode: '91' }, reversal: 'none' })
+    expect(unit.owe).toEqual([])
+  })
+
+  test('that its source reversed meanwhile goes nowhere', () => {
+    const { transaction, effects } = after(intent(), cancelled, unsent(elsewhere))
+    expect(transaction).toMatchObject({ state: 'reversed', leg: { id: leg.id, state: 'notSent' } })
+    expect(effects).toEqual([])
+  })
+
+  test('and is followed by one that nobody answers: that one is reversed', () => {
+    const { transaction, unit } = after(intent(), unsent(elsewhere), lost)
+    expect(transaction).toMatchObject({ state: 'unknown', reversal: 'owed' })
+    expect(unit.owe).toMatchObject([{ destination: 'visa', legId: other.id }])
+  })
+})

@@ -11,8 +11,8 @@ export const datesAreRight: Check = (scene, wrong) => {
       wrong('B4', `${destination} ${date} is ${isLast ? '' : 'not '}frozen`)
   }
   const eventsOf = Map.groupBy(scene.database.events, ({ transactionId }) => transactionId)
-  for (const { transaction, routedOn } of scene.database.transactions.values())
-    checkDates({ transaction, routedOn, events: eventsOf.get(transaction.id) ?? [] }, scene, wrong)
+  for (const { transaction, routed } of scene.database.transactions.values())
+    checkDates({ transaction, routed, events: eventsOf.get(transaction.id) ?? [] }, scene, wrong)
 }
 
 /** A node follows a cutover that it was not told of within so long, with a database that is away for a while. */
@@ -20,26 +20,25 @@ const followMs = 20_000
 
 interface Dated {
   readonly transaction: Transaction
-  readonly routedOn: string
+  readonly routed: { readonly on: string; readonly atMs: number; readonly legs: number }
   readonly events: Scene['database']['events']
 }
 
 /** A transaction keeps the date it was routed on, unless the network says another; its reversal is today's. */
-function checkDates({ transaction, routedOn, events }: Dated, scene: Scene, wrong: Wrong): void {
+function checkDates({ transaction, routed, events }: Dated, scene: Scene, wrong: Wrong): void {
   const { days, books } = scene.database
   const { leg, sourceKey } = transaction
   if (leg === undefined) return
   const { destination } = leg
   const datesAt = (at: number): string[] => days.between(destination, at - followMs, at)
-  const [first] = events
-  if (first !== undefined && !datesAt(first.committedAtMs).includes(routedOn))
-    wrong('B1', `${sourceKey} was routed on ${routedOn}`)
+  if (!datesAt(routed.atMs).includes(routed.on)) wrong('B1', `${sourceKey} was routed on ${routed.on}`)
+  if (routed.legs > 3) wrong('G3', `${sourceKey} had ${routed.legs} legs`)
   const network = scene.networks.find(({ name }) => name === destination)!
   const approved = events.find(({ kind, detail }) => kind === 'legEnded' && detail['state'] === 'approved')
   const expected =
     approved === undefined
       ? undefined
-      : ((network.tellsDates ? network.issuer.dateOf(leg) : undefined) ?? routedOn)
+      : ((network.tellsDates ? network.issuer.dateOf(leg) : undefined) ?? routed.on)
   if (expected !== undefined && transaction.businessDate !== expected)
     wrong('B2', `${sourceKey} is of ${transaction.businessDate}, not of ${expected}`)
   for (const { reference, date, isAdjustment } of books.entries.get(transaction.id) ?? []) {

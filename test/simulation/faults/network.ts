@@ -12,6 +12,8 @@ export const networkFaults = {
   networkAway: upTo(0.3),
   /** One network is away for up to half a minute. */
   networkOutages: times(1, 2),
+  /** A leg does not leave: the line refused it before the first byte. */
+  notSent: upTo(0.3),
   /** Of the issuer's decisions: no, and yes to another amount. */
   decline: upTo(0.3),
   /** A reversal that is answered with a malfunction however often it comes. */
