@@ -74,6 +74,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./commands/vault.ts')).vaultCommand(),
   },
   {
+    name: 'simulate',
+    description: 'scenarios of a terminal against the running switch',
+    load: async () => (await import('./commands/simulate.ts')).simulateCommand(),
+  },
+  {
     name: 'cards',
     description: 'the test cards and the amounts that trigger outcomes',
     load: async () => (await import('./commands/cards.ts')).cardsCommand(),

@@ -2,9 +2,10 @@ import { connections } from './connections.ts'
 import { crash } from './crash.ts'
 import { hsm } from './hsm.ts'
 import { net, netTerminals } from './net.ts'
+import { packs } from './packs.ts'
 import { rotate } from './rotate.ts'
 import { saf } from './saf.ts'
 import { runNamed } from './runner.ts'
 
 /** `npm run trust:smoke -- NAME`: a drill in its short form. */
-await runNamed({ connections, crash, hsm, net, 'net-terminals': netTerminals, rotate, saf })
+await runNamed({ connections, crash, hsm, net, 'net-terminals': netTerminals, packs, rotate, saf })

@@ -1,0 +1,74 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { keyNamed, readKeyFile } from '../../simulators/keys.ts'
+import { type PackResult, readPack, runPack } from '../../simulators/terminals/pack.ts'
+import { Terminal } from '../../simulators/terminals/terminal.ts'
+import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+
+/** `mafraq simulate run FILES`: scenarios against the running switch, each step's answer checked. */
+export function simulateCommand(): Command {
+  const command = new Command('simulate').description('scenarios of a terminal against the running switch')
+  command
+    .command('run')
+    .description('run scenario files; ends with 1 when an answer is not as expected')
+    .argument('<files...>', 'YAML files, for example scenarios/*.yaml')
+    .option('--state <folder>', 'the state folder of the running system')
+    .option('--junit <file>', 'also write the results as JUnit XML')
+    .action(async (files: string[], options: { state?: string; junit?: string }) => {
+      const packs = files.map((file) => ({ file, pack: readPack(readFileSync(file, 'utf8'), file) }))
+      const terminal = await openTerminal(stateFolderOf(options.state))
+      const results: { file: string; results: PackResult[] }[] = []
+      for (const { file, pack } of packs) results.push({ file, results: await runPack(pack, terminal) })
+      terminal.close()
+      for (const one of results) process.stdout.write(asText(one))
+      const all = results.flatMap((one) => one.results)
+      const failed = all.filter(({ failure }) => failure !== undefined).length
+      process.stdout.write(`RESULT ${failed === 0 ? 'ok' : `${failed} failed`}  scenarios ${all.length}\n`)
+      if (options.junit !== undefined) writeFileSync(options.junit, asJUnit(results))
+      if (failed > 0) process.exitCode = 1
+    })
+  return command
+}
+
+async function openTerminal(stateFolder: string): Promise<Terminal> {
+  const { keyFile, switch: node } = readEndpoints(stateFolder)
+  const keys = await readKeyFile(keyFile)
+  return Terminal.open({
+    ...node.iso8583,
+    ...{ terminalId: 'SCENARIO', merchantId: '000000000000903' },
+    keys: { pin: keyNamed(keys, 'tpk.acq1.in'), mac: keyNamed(keys, 'tak.acq1.both') },
+  })
+}
+
+function asText({ file, results }: { file: string; results: readonly PackResult[] }): string {
+  const lines = results.map(({ scenario, tookMs, failure }) =>
+    failure === undefined
+      ? `  ok      ${scenario}  (${Math.round(tookMs)} ms)`
+      : `  FAILED  ${scenario}: ${file}, ${failure}`,
+  )
+  return `${[file, ...lines].join('\n')}\n`
+}
+
+/** The XML that build servers read. */
+export function asJUnit(suites: readonly { file: string; results: readonly PackResult[] }[]): string {
+  const suite = ({ file, results }: { file: string; results: readonly PackResult[] }): string => {
+    const failures = results.filter(({ failure }) => failure !== undefined).length
+    const cases = results.map(({ scenario, tookMs, failure }) => {
+      const start = `    <testcase classname="${escaped(file)}" name="${escaped(scenario)}" time="${(tookMs / 1_000).toFixed(3)}"`
+      return failure === undefined
+        ? `${start}/>`
+        : `${start}><failure message="${escaped(failure)}"/></testcase>`
+    })
+    const head = `  <testsuite name="${escaped(file)}" tests="${results.length}" failures="${failures}">`
+    return [head, ...cases, '  </testsuite>'].join('\n')
+  }
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n${suites.map(suite).join('\n')}\n</testsuites>\n`
+}
+
+function escaped(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+}
