@@ -1,8 +1,9 @@
-import type { Clock, Timer } from '../kernel/clock.ts'
+import { type Clock, sleep, type Timer } from '../kernel/clock.ts'
 import type { BusinessDays } from './business-days.ts'
 import type { Deliveries } from './deliveries.ts'
 import { type Journal, JournalUnavailable } from './journal.ts'
 import type { Shell } from './shell.ts'
+import type { Transaction } from './transaction/transaction.ts'
 
 /**
  * Finds in the journal what nobody is attending to: outcomes that will not come any more, obligations that are due,
@@ -14,6 +15,7 @@ export class Sweeper {
   #timer: Timer | undefined
   #stopped = false
   #sweeps = 0
+  #pastIsOpen = true
 
   constructor(ports: SweeperPorts) {
     this.#ports = ports
@@ -21,31 +23,57 @@ export class Sweeper {
 
   /**
    * After a start, before anybody is served: what this node's earlier life left open. Nothing is sent again; PIN and
-   * track were never written, so what may have been sent is reversed (J8).
+   * track were never written, so what may have been sent is reversed (J8). Where that is very much, those who wait are
+   * served before all of it is done: a repeat of something open is met with silence meanwhile, and its reversal is one
+   * of the ways to take it up.
    */
   async recover(): Promise<{ readonly reversed: number; readonly unproven: number }> {
+    const { clock } = this.#ports
+    const until = clock.monotonicMs() + recoverMaxMs
+    const taken = { reversed: 0, unproven: 0 }
+    while (this.#pastIsOpen && clock.monotonicMs() < until) {
+      const { reversed, unproven } = await this.#takeUpPast()
+      taken.reversed += reversed
+      taken.unproven += unproven
+    }
+    return taken
+  }
+
+  /** A batch of it. What this life has under way itself is not of the past. */
+  async #takeUpPast(): Promise<{ readonly reversed: number; readonly unproven: number }> {
     const { journal, node, shell } = this.#ports
-    let [reversed, unproven] = [0, 0]
-    for (;;) {
-      const stranded = await journal.stranded({ node, ownPast: true, limit: batchMax })
-      if (stranded.length === 0) break
-      await Promise.all(stranded.map((transaction) => shell.recover(transaction)))
-      reversed += stranded.length
+    const isPast = ({ sourceKey }: Transaction): boolean => !shell.isLive(sourceKey)
+    const stranded = (await journal.stranded({ node, ownPast: true, limit: batchMax })).filter(isPast)
+    await Promise.all(stranded.map((transaction) => shell.recover(transaction)))
+    if (stranded.length > 0) return { reversed: stranded.length, unproven: 0 }
+    const undelivered = (await journal.undeliveredOf(node, batchMax)).filter(isPast)
+    await Promise.all(undelivered.map((transaction) => shell.unproven(transaction)))
+    this.#pastIsOpen = undelivered.length > 0
+    return { reversed: 0, unproven: undelivered.length }
+  }
+
+  /** What `recover` had no time for, behind the requests that come in. */
+  async #takeUpRest(): Promise<void> {
+    while (this.#pastIsOpen && !this.#stopped) {
+      try {
+        await this.#takeUpPast()
+      } catch (error) {
+        if (!(error instanceof JournalUnavailable)) throw error
+        await sleep(this.#ports.clock, sweepMs)
+      }
     }
-    for (;;) {
-      const undelivered = await journal.undeliveredOf(node, batchMax)
-      if (undelivered.length === 0) break
-      await Promise.all(undelivered.map((transaction) => shell.unproven(transaction)))
-      unproven += undelivered.length
-    }
-    return { reversed, unproven }
   }
 
   /** Sweeps every second until stopped. */
   start(): void {
+    void this.#takeUpRest()
+    this.#sweepAgain()
+  }
+
+  #sweepAgain(): void {
     this.#timer = this.#ports.clock.after(sweepMs, () => {
       void this.sweep().finally(() => {
-        if (!this.#stopped) this.start()
+        if (!this.#stopped) this.#sweepAgain()
       })
     })
   }
@@ -85,4 +113,6 @@ export interface SweeperPorts {
 const sweepMs = 1_000
 /** What is overdue is looked for every ten seconds. */
 const sweepsToOverdue = 10
+/** Of the ten seconds in which a node is back. */
+const recoverMaxMs = 4_000
 const batchMax = 256

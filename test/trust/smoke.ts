@@ -3,9 +3,20 @@ import { crash } from './crash.ts'
 import { hsm } from './hsm.ts'
 import { net, netTerminals } from './net.ts'
 import { packs } from './packs.ts'
+import { restart } from './restart.ts'
 import { rotate } from './rotate.ts'
 import { saf } from './saf.ts'
 import { runNamed } from './runner.ts'
 
 /** `npm run trust:smoke -- NAME`: a drill in its short form. */
-await runNamed({ connections, crash, hsm, net, 'net-terminals': netTerminals, packs, rotate, saf })
+await runNamed({
+  connections,
+  crash,
+  hsm,
+  net,
+  'net-terminals': netTerminals,
+  packs,
+  restart,
+  rotate,
+  saf,
+})
