@@ -48,8 +48,11 @@ async function entriesOf(pool: DatabasePool, { id, events }: Life): Promise<Entr
   const { rows } = await pool.query<EntryLine>(
     `SELECT p.recorded_at AS "recordedAt", p.reference, p.kind, a.path AS account, e.currency, e.amount
        FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
-      WHERE p.reference = ANY($1) ORDER BY p.id, e.seq`,
-    [postingReferences(id, events.length)],
+      WHERE p.reference = ANY($1)
+         -- The books' sweep names the end of what was set aside after the posting that set it aside.
+         OR (p.kind = 'expire' AND p.hold_id = (SELECT id FROM ledger.posting WHERE reference = $2))
+      ORDER BY p.id, e.seq`,
+    [postingReferences(id, events.length), `${id}:hold`],
   )
   return rows
 }
@@ -76,6 +79,7 @@ function asText(life: Told): string {
     `RRN ${life.rrn}  terminal ${life.terminal.trim()}  card ${life.card}  ${amount}  ${life.kind ?? ''}${part}${left}`,
     `id ${life.id}  from ${life.source}  business date ${life.businessDate}`,
     `${life.state.toUpperCase()}  ${answer}  ${deliveryOf(life)}reversal ${life.reversal}`,
+    ...completionOf(life),
     `received ${life.receivedAt.toISOString()}, approvable until ${after(life.approvableUntil).trim()}`,
     '',
     ...life.legs.map(
@@ -114,6 +118,22 @@ function asText(life: Told): string {
     '',
   ]
   return lines.join('\n')
+}
+
+/** What was taken of what was set aside, and why somebody should look at it. */
+function completionOf({ completedMinor, currency, flag, advice }: Life): string[] {
+  const taken =
+    completedMinor === null
+      ? []
+      : [`completed with ${money(completedMinor, currency)}  advice to the issuer ${advice}`]
+  return flag === null ? taken : [...taken, `FLAGGED ${flags[flag] ?? flag}`]
+}
+
+const flags: Readonly<Record<string, string>> = {
+  overTolerance: 'the completion took more than was set aside and its trade may take: a forced post',
+  afterExpiry: 'the completion came after the authorization had expired: a forced post',
+  unknownAuthorization: 'a completion of no authorization that we know: a forced post',
+  voidAfterCutover: 'cancelled by the customer after the cutover of its day',
 }
 
 /** Evidence is kept for approvals alone: whether a decline arrived changes nothing. */

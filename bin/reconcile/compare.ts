@@ -55,7 +55,7 @@ function isPending(
   youngAfter: number,
 ): boolean {
   const settled =
-    told?.open !== true && told?.reversal !== 'asked' && !booked.some(({ unsettled }) => unsettled)
+    told?.open !== true && told?.completionMinor === undefined && told?.reversal !== 'asked' && !booked.some(({ unsettled }) => unsettled)
   const at = Math.max(told?.at ?? 0, held?.at ?? 0, ...booked.map(({ receivedAt }) => receivedAt))
   // A debit without anything in the other books may simply be newer than they were when they were read.
   return at > youngAfter && (!settled || (told === undefined && booked.length === 0))
@@ -81,12 +81,12 @@ function comparePurchase(
     found.double.push(key)
   if (told !== undefined && !agrees(told, ledger)) found.answerMismatch.push(key)
   if (told?.reversal === 'asked') found.reversalOwed.push(key)
-  if (told?.open === true) found.stuck.push(key)
+  if (told?.open === true || told?.completionMinor !== undefined) found.stuck.push(key)
 }
 
 function agrees(told: Told, ledger: bigint): boolean {
   if (told.conflictApproved || told.answers.size > 1) return false
   if (told.reversal === 'acknowledged') return ledger === 0n
-  if (told.reversal === 'asked') return true
+  if (told.reversal === 'asked' || told.completionMinor !== undefined) return true
   return told.answers.has('00') ? ledger === told.amountMinor : ledger === 0n
 }

@@ -6,7 +6,10 @@ import { acknowledgedCodes, type TerminalLine } from '../../simulators/terminals
 export interface Told {
   /** Wall clock ms of the request. */
   readonly at: number
-  readonly amountMinor: bigint
+  /** What an approval costs the cardholder: less than nothing where it pays, and as a completion left it. */
+  amountMinor: bigint
+  /** What a completion asked for, until it is answered. */
+  completionMinor: bigint | undefined
   /** Every answer to the purchase and its repeats. */
   readonly answers: Set<string>
   /** The purchase's key with another amount was approved: it must never be. */
@@ -27,7 +30,8 @@ export async function readTerminals(path: string): Promise<Map<string, Told>> {
     if (line.event === 'request') {
       book.set(key, {
         at: line.at,
-        amountMinor: BigInt(line.amountMinor),
+        amountMinor: line.kind === 'refund' ? -BigInt(line.amountMinor) : BigInt(line.amountMinor),
+        completionMinor: undefined,
         answers: new Set(),
         conflictApproved: false,
         reversal: 'none',
@@ -52,6 +56,14 @@ export async function readTerminals(path: string): Promise<Map<string, Told>> {
         break
       case 'reversalAnswer':
         if (acknowledgedCodes.includes(line.responseCode)) told.reversal = 'acknowledged'
+        break
+      case 'completion':
+        told.completionMinor = BigInt(line.amountMinor)
+        break
+      case 'completionAnswer':
+        if (line.responseCode === '00' && told.completionMinor !== undefined)
+          told.amountMinor = told.completionMinor
+        told.completionMinor = undefined
         break
       case 'conflictAnswer':
         if (line.responseCode === '00') told.conflictApproved = true

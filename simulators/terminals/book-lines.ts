@@ -1,4 +1,4 @@
-import type { ScenarioName } from './scenarios.ts'
+import type { EstateKind, ScenarioName } from './scenarios.ts'
 
 /** The lines of the terminals' book. `at` is wall clock ms; amounts are minor units in digits; cards are masked. */
 export type TerminalLine =
@@ -31,6 +31,20 @@ export type TerminalLine =
           readonly rrn: string
           readonly amountMinor: string
         }
+      /** What was set aside has been used, so much of it; said until somebody has heard it. */
+      | {
+          readonly event: 'completion'
+          readonly terminal: string
+          readonly rrn: string
+          readonly amountMinor: string
+          readonly stan: string
+        }
+      | {
+          readonly event: 'completionAnswer'
+          readonly terminal: string
+          readonly rrn: string
+          readonly responseCode: string
+        }
       | {
           readonly event: 'conflictAnswer'
           readonly terminal: string
@@ -41,7 +55,7 @@ export type TerminalLine =
 
 export interface RequestLine {
   readonly event: 'request'
-  readonly kind: 'purchase'
+  readonly kind: 'purchase' | EstateKind
   readonly terminal: string
   readonly merchant: string
   readonly rrn: string

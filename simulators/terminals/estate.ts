@@ -6,11 +6,11 @@ import { acknowledgedCodes } from './book-lines.ts'
 import { Channel } from './channel.ts'
 import { LateAcknowledgements } from './late-acknowledgements.ts'
 import { live, type Order } from './life.ts'
-import { processingCodes, type Purchase } from './messages.ts'
+import { marksOf, type Purchase } from './messages.ts'
 import { merchantIdOf, type Numbering, terminalIdOf } from './numbering.ts'
 import type { Unresolved } from './recovery.ts'
 import { reverseUntilAcknowledged } from './reversal.ts'
-import { defaultMix, drawTerms, type Mix, ScenarioDraw, type ScenarioName, scenarios } from './scenarios.ts'
+import { defaultMix, drawTerms, type Mix, type Scenario, ScenarioDraw, type ScenarioName, scenarios } from './scenarios.ts'
 import { type PurchaseAnswer, type Surroundings, sameAnswer } from './surroundings.ts'
 import { Tally } from './tally.ts'
 import { type TerminalKeys, terminalBitmap } from './terminal.ts'
@@ -221,7 +221,8 @@ export class Estate {
   }
 
   #purchase(index: number, scenarioName: ScenarioName, scheduledMs: number): Purchase {
-    const { card, pin, amountMinor, entry } = drawTerms(scenarios[scenarioName], this.#random)
+    const scenario: Scenario = scenarios[scenarioName]
+    const { card, pin, amountMinor, entry } = drawTerms(scenario, this.#random)
     const terminalId = terminalIdOf(index)
     const madeAt = Math.round(Date.now() + (scheduledMs - performance.now()))
     return {
@@ -229,13 +230,13 @@ export class Estate {
       merchantId: merchantIdOf(index),
       rrn: this.#numbering.nextRrn(madeAt),
       stan: this.#numbering.nextStan(terminalId),
-      processingCode: processingCodes.purchase,
+      ...marksOf(scenario.kind ?? 'purchase'),
       madeAt,
       amountMinor,
       currency: kuwaitiDinar,
       pan: card.pan,
       expiry: card.expiry,
-      entry,
+      entry: scenario.kind === 'ecommerce' ? 'pan' : entry,
       pinBlock: encryptPin(this.#options.keys.pin, { pin, pan: card.pan }).toString('hex').toUpperCase(),
     }
   }
@@ -271,7 +272,8 @@ export class Estate {
       if (acknowledgedCodes.includes(responseCode)) this.#lateAcknowledgements.note(rrn, responseCode)
       return
     }
-    if (mti !== '0210') return
+    if (mti === '0230') return
+    if (mti !== '0210' && mti !== '0110') return
     this.tally.lateAnswers++
     // 94 answers the same key with other data, not the purchase, unless the purchase has no answer yet.
     if (responseCode === '94' && this.#answers.has(rrn)) {

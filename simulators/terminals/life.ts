@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { maskedPan } from '../cards.ts'
 import type { RequestLine, TerminalLine } from './book-lines.ts'
 import type { Channel, Reply } from './channel.ts'
-import { type Purchase, purchaseRequest, repeatOf } from './messages.ts'
+import { completionRequest, type Purchase, purchaseRequest, repeatOf } from './messages.ts'
 import { reverseUntilAcknowledged } from './reversal.ts'
 import { outageCodes, type Scenario, type ScenarioName, scenarios } from './scenarios.ts'
 import { type PurchaseAnswer, type Surroundings, sameAnswer } from './surroundings.ts'
@@ -143,6 +143,7 @@ class PurchaseLife {
       await sleep(20 + this.#around.random.below(200))
       await this.#reverse(this.#around.random.below(2) === 0 ? '0400' : '0420')
     }
+    if (then === 'complete') await this.#complete(answer)
     if (then === 'repeat') await this.#repeatApproved(answer)
     if (then === 'conflict') await this.#conflict()
   }
@@ -155,6 +156,32 @@ class PurchaseLife {
     if (again === undefined) return
     if (!sameAnswer(again, answer)) this.#surprise(`repeat answered ${again.responseCode}`)
     await this.#book(this.#answerLine(again))
+  }
+
+  /** Most of what was set aside was used; said until it has been heard. */
+  async #complete({ authId }: PurchaseAnswer): Promise<void> {
+    const { channel, purchase } = this.#order
+    const { ended, numbering, random, reversalEveryMs } = this.#around
+    await sleep(20 + random.below(200))
+    const amountMinor = (purchase.amountMinor * 9n) / 10n
+    const stan = numbering.nextStan(purchase.terminalId)
+    const madeAt = Date.now()
+    const named = authId === undefined ? {} : { authId }
+    const message = completionRequest({ purchase, mti: '0220', stan, madeAt, amountMinor, ...named })
+    await this.#book({ ...this.#named('completion'), amountMinor: amountMinor.toString(), stan })
+    for (let attempt = 1; !ended(); attempt++) {
+      await channel.whenUp()
+      if (ended()) return
+      const reply = await channel.ask(attempt === 1 ? message : repeatOf(message), { timeoutMs: reversalEveryMs })
+      const responseCode =
+        reply.kind === 'answer' && reply.seal === 'good' ? reply.message.fields[39] : undefined
+      if (responseCode !== undefined) {
+        await this.#book({ ...this.#named('completionAnswer'), responseCode })
+        if (responseCode !== '00') this.#surprise(`completion answered ${responseCode}`)
+        return
+      }
+      if (reply.kind !== 'noAnswer' || reply.why !== 'timeout') await sleep(reversalEveryMs)
+    }
   }
 
   async #conflict(): Promise<void> {
@@ -214,7 +241,7 @@ class PurchaseLife {
     const { purchase, scenarioName } = this.#order
     return {
       ...this.#named('request'),
-      kind: 'purchase',
+      kind: this.#scenario.kind ?? 'purchase',
       merchant: purchase.merchantId,
       stan: purchase.stan,
       amountMinor: purchase.amountMinor.toString(),

@@ -11,6 +11,8 @@ export interface Purchase {
   readonly mti?: '0100' | '0200'
   /** DE25; 00 when absent. */
   readonly conditionCode?: string
+  /** DE22, where the card was not read here. */
+  readonly entryMode?: string
   /** Wall clock ms: DE7, DE12 and DE13 come from it. */
   readonly madeAt: number
   readonly amountMinor: bigint
@@ -41,8 +43,16 @@ export const processingCodes = {
 /** Kinds that travel as authorizations, not as financial messages. */
 const authorizing: readonly string[] = ['verification', 'authorization', 'preauthorization']
 
+/** All that says which kind it is. From afar: DE22 81 and DE25 59, electronic commerce. */
+export function marksOf(
+  kind: keyof typeof processingCodes | 'ecommerce',
+): Pick<Purchase, 'processingCode' | 'mti' | 'conditionCode' | 'entryMode'> {
+  if (kind !== 'ecommerce') return { processingCode: processingCodes[kind], ...kindMarks(kind) }
+  return { processingCode: processingCodes.purchase, entryMode: '811', conditionCode: '59' }
+}
+
 /** What says, beside DE3, which kind it is: the class of the message, and DE25. */
-export function kindMarks(kind: keyof typeof processingCodes): Pick<Purchase, 'mti' | 'conditionCode'> {
+function kindMarks(kind: keyof typeof processingCodes): Pick<Purchase, 'mti' | 'conditionCode'> {
   return {
     ...(authorizing.includes(kind) ? { mti: '0100' } : {}),
     // Preauthorized request.
@@ -175,7 +185,7 @@ function commonFields(purchase: Purchase): Record<number, string> {
     4: purchase.amountMinor.toString().padStart(12, '0'),
     12: local.slice(4),
     13: local.slice(0, 4),
-    22: entryModes[purchase.entry],
+    22: purchase.entryMode ?? entryModes[purchase.entry],
     25: purchase.conditionCode ?? '00',
     37: purchase.rrn,
     41: purchase.terminalId,

@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises'
 import { readBook } from '../book.ts'
 import { cardOfMask } from '../cards.ts'
 import { acknowledgedCodes, type RequestLine, type ReversalLine, type TerminalLine } from './book-lines.ts'
-import { processingCodes, type Purchase } from './messages.ts'
+import { marksOf, type Purchase } from './messages.ts'
 import type { Numbering } from './numbering.ts'
 
 /** A purchase that an earlier life of the estate did not bring to an end: it must be reversed. */
@@ -54,6 +54,9 @@ class Reader {
       case 'reversalAnswer':
         if (acknowledgedCodes.includes(line.responseCode)) this.open.delete(line.rrn)
         break
+      case 'completion':
+        this.#numbering.used({ terminalId: line.terminal, stan: line.stan })
+        break
       case 'unsent':
         this.open.delete(line.rrn)
         break
@@ -63,6 +66,7 @@ class Reader {
       case 'badSeal':
       case 'conflict':
       case 'conflictAnswer':
+      case 'completionAnswer':
         break
     }
   }
@@ -93,7 +97,7 @@ function unresolved({ request, reversal }: Open): Unresolved[] {
     merchantId: request.merchant,
     rrn: request.rrn,
     stan: request.stan,
-    processingCode: processingCodes.purchase,
+    ...marksOf(request.kind),
     madeAt: request.madeAt,
     amountMinor: BigInt(request.amountMinor),
     currency: request.currency,

@@ -3,6 +3,8 @@ import { amountOutcomes, cardNamed, loadCards, type TestCard } from '../cards.ts
 
 /** What a purchase of the estate is made to go through, and what the terminal must see. */
 export interface Scenario {
+  /** What is asked for; a purchase when absent. */
+  readonly kind?: EstateKind
   /** How often it comes up, beside the others' weights. */
   readonly weight: number
   /** A card of the table by its name; one of the load cards when absent. */
@@ -18,7 +20,12 @@ export interface Scenario {
   readonly prompt: boolean
 }
 
+/** What the estate's terminals ask for; `ecommerce` is a purchase from afar, with card number and PIN. */
+export type EstateKind = 'withdrawal' | 'refund' | 'balance' | 'preauthorization' | 'ecommerce'
+
 type FollowUp =
+  /** After the approval: what was set aside is taken, most of it. */
+  | 'complete'
   /** After the approval: the customer changes their mind. */
   | 'cancel'
   /** After the approval: 0201, which must bring the same answer. */
@@ -32,9 +39,17 @@ type FollowUp =
 
 const approved = ['00'] as const
 
-/** Weights out of some 2,000, so that 1 is rare. */
+/**
+ * Weights out of some 2,000, so that 1 is rare: 70 % purchases, of which a few are declined or cancelled, 8 % from afar,
+ * 5 % cash, 5 % authorizations and their completions, 4 % refunds, 3 % questions for a balance, 5 % faults.
+ */
 export const scenarios = {
-  approve: { weight: 1_600, expects: approved, prompt: true },
+  approve: { weight: 1_100, expects: approved, prompt: true },
+  ecommerce: { weight: 160, kind: 'ecommerce', expects: approved, prompt: true },
+  cash: { weight: 100, kind: 'withdrawal', expects: approved, prompt: true },
+  preauthorized: { weight: 100, kind: 'preauthorization', then: 'complete', expects: approved, prompt: true },
+  refund: { weight: 80, kind: 'refund', expects: approved, prompt: true },
+  balance: { weight: 60, kind: 'balance', expects: approved, prompt: true },
   wrongPin: { weight: 40, pin: 'wrong', expects: ['55'], prompt: true },
   insufficientFunds: { weight: 40, card: 'poor', expects: ['51'], prompt: true },
   expired: { weight: 20, card: 'expired', expects: ['54'], prompt: true },
@@ -118,7 +133,8 @@ export function drawTerms(
 }
 
 /** KWD 0.500 to KWD 49.990 in steps of ten fils; above the card's limit where the scenario is about that. */
-function drawAmount({ endsWith }: Scenario, { limitMinor = 0n }: TestCard, random: Random): bigint {
+function drawAmount({ endsWith, kind }: Scenario, { limitMinor = 0n }: TestCard, random: Random): bigint {
+  if (kind === 'balance') return 0n
   if (endsWith !== undefined) return BigInt(random.below(50)) * 1_000n + BigInt(endsWith)
   return limitMinor + BigInt(50 + random.below(4_950)) * 10n
 }

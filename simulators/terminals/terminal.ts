@@ -4,8 +4,8 @@ import { encryptPin, type TestKey } from '../keys.ts'
 import { type AskOptions, Channel, type Reply } from './channel.ts'
 import {
   completionRequest,
-  kindMarks,
-  processingCodes,
+  marksOf,
+  type processingCodes,
   type Purchase,
   purchaseRequest,
   repeatOf,
@@ -193,8 +193,7 @@ export class Terminal {
       merchantId,
       rrn: this.#numbering.nextRrn(madeAt),
       stan: this.#numbering.nextStan(terminalId),
-      processingCode: processingCodes[kind],
-      ...kindMarks(kind),
+      ...marksOf(kind),
       madeAt,
       amountMinor,
       currency,
