@@ -55,7 +55,10 @@ function isPending(
   youngAfter: number,
 ): boolean {
   const settled =
-    told?.open !== true && told?.completionMinor === undefined && told?.reversal !== 'asked' && !booked.some(({ unsettled }) => unsettled)
+    told?.open !== true &&
+    told?.completionMinor === undefined &&
+    told?.reversal !== 'asked' &&
+    !booked.some(({ unsettled }) => unsettled)
   const at = Math.max(told?.at ?? 0, held?.at ?? 0, ...booked.map(({ receivedAt }) => receivedAt))
   // A debit without anything in the other books may simply be newer than they were when they were read.
   return at > youngAfter && (!settled || (told === undefined && booked.length === 0))

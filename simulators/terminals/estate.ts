@@ -10,7 +10,15 @@ import { marksOf, type Purchase } from './messages.ts'
 import { merchantIdOf, type Numbering, terminalIdOf } from './numbering.ts'
 import type { Unresolved } from './recovery.ts'
 import { reverseUntilAcknowledged } from './reversal.ts'
-import { defaultMix, drawTerms, type Mix, type Scenario, ScenarioDraw, type ScenarioName, scenarios } from './scenarios.ts'
+import {
+  defaultMix,
+  drawTerms,
+  type Mix,
+  type Scenario,
+  ScenarioDraw,
+  type ScenarioName,
+  scenarios,
+} from './scenarios.ts'
 import { type PurchaseAnswer, type Surroundings, sameAnswer } from './surroundings.ts'
 import { Tally } from './tally.ts'
 import { type TerminalKeys, terminalBitmap } from './terminal.ts'

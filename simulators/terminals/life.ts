@@ -172,7 +172,9 @@ class PurchaseLife {
     for (let attempt = 1; !ended(); attempt++) {
       await channel.whenUp()
       if (ended()) return
-      const reply = await channel.ask(attempt === 1 ? message : repeatOf(message), { timeoutMs: reversalEveryMs })
+      const reply = await channel.ask(attempt === 1 ? message : repeatOf(message), {
+        timeoutMs: reversalEveryMs,
+      })
       const responseCode =
         reply.kind === 'answer' && reply.seal === 'good' ? reply.message.fields[39] : undefined
       if (responseCode !== undefined) {

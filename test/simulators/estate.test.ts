@@ -91,7 +91,10 @@ test('against a right switch every scenario ends without a surprise, and the boo
   const book = await lines()
   const reversed = new Set(eventsOf(book, 'reversalAnswer').map(({ rrn }) => rrn))
   const amounts = new Map(
-    book.flatMap((line) => (line.event === 'request' ? [[line.rrn, BigInt(line.amountMinor)]] : [])),
+    // What was set aside counts for as much as its completion took.
+    book.flatMap((line) =>
+      line.event === 'request' || line.event === 'completion' ? [[line.rrn, BigInt(line.amountMinor)]] : [],
+    ),
   )
   const kept = book.flatMap((line) =>
     line.event === 'answer' && line.responseCode === '00' && !reversed.has(line.rrn) ? [line.rrn] : [],

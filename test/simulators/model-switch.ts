@@ -4,7 +4,7 @@ import type { WireMessage } from '../../simulators/terminals/wire.ts'
 import { pinKey, type Request } from './scripted-switch.ts'
 
 interface Known {
-  readonly amount: string
+  amount: string
   readonly answer: Record<number, string>
   reversed: boolean
 }
@@ -19,6 +19,7 @@ export class ModelSwitch {
     const { message, sealGood } = request
     if (sealGood !== true) request.answer({ 39: '63' })
     else if (message.mti.startsWith('04')) request.answer({ 39: this.#reverse(message) })
+    else if (message.mti[2] === '2') request.answer({ 39: this.#complete(message) })
     else request.answer(this.#purchase(message))
   }
 
@@ -55,6 +56,16 @@ export class ModelSwitch {
     })()
     this.#authIds++
     return code === '00' ? { 38: this.#authIds.toString().padStart(6, '0'), 39: code } : { 39: code }
+  }
+
+  /** A completion names its authorization by DE37 and DE38. */
+  #complete({ fields }: WireMessage): string {
+    for (const known of this.purchases.values()) {
+      if (known.answer[38] === undefined || known.answer[38] !== fields[38]) continue
+      known.amount = fields[4]!
+      return '00'
+    }
+    return '25'
   }
 
   #reverse(message: WireMessage): string {

@@ -127,8 +127,8 @@ describe('a purchase', () => {
     ['of a card that is always refused', '05', { card: cardNamed('refused'), amountMinor }, {}],
     ['of a card that nobody issued', '14', { card: cardNamed('visa'), amountMinor }, {}],
     ['in another currency', '12', { card, amountMinor }, { 49: '840' }],
-    ['of a kind that nobody serves', '12', { card, amountMinor }, { 3: '400000' }],
-    ['of nothing', '13', { card, amountMinor: 0n }, {}],
+    ['of a kind that nobody serves', '12', { card, amountMinor }, { 3: '500000' }],
+    ['of no cash', '13', { card, amountMinor: 0n }, { 3: '010000' }],
   ]
   test.each(declines)('%s is declined with %s, and takes nothing', async (_, code, terms, fields) => {
     const answer = await client.ask(purchaseOf(terms, fields))
@@ -247,6 +247,12 @@ describe('an amount', () => {
     )
   })
 
+  test('can have half of it approved, which is what it costs', async () => {
+    const answer = await client.ask(purchaseOf({ card, amountMinor: 1_916n }))
+    expect([answer.text(39), answer.amount(4)]).toEqual(['10', 958n])
+    expect(await debited()).toBe('958')
+  })
+
   test('can silence the network, before the debit or after it', async () => {
     const [taken, lost] = [
       purchaseOf({ card, amountMinor: 1_901n }),
@@ -345,6 +351,7 @@ describe('an amount', () => {
       '912',
       '913',
       '914',
+      '916',
       '921',
       '922',
       '923',
@@ -386,7 +393,7 @@ describe('the session', () => {
   })
 
   test('refuses a message type that it does not know', async () => {
-    const sent = { ...purchaseOf({ card, amountMinor }), mti: '0220' }
+    const sent = { ...purchaseOf({ card, amountMinor }), mti: '0600' }
     expect((await client.ask(sent)).text(39)).toBe('12')
   })
 })
