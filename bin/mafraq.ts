@@ -54,6 +54,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./commands/traffic.ts')).trafficCommand(),
   },
   {
+    name: 'day',
+    description: 'business dates: what they are, and turning one by hand',
+    load: async () => (await import('./commands/day.ts')).dayCommand(),
+  },
+  {
     name: 'ledger',
     description: 'the books: whether they hold',
     load: async () => (await import('./commands/ledger.ts')).ledgerCommand(),

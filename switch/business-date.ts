@@ -37,7 +37,7 @@ export function dateOfElement(monthAndDay: string, wallMs: number): string | und
 }
 
 /** YYYY-MM-DD, and there is such a day. */
-function isDate(text: string): boolean {
+export function isDate(text: string): boolean {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false
   const ms = Date.parse(`${text}T00:00:00Z`)
   return !Number.isNaN(ms) && isoOf(ms).slice(0, 10) === text

@@ -1,6 +1,6 @@
 import type { DatabasePool } from '../../kernel/database.ts'
 import { closeBusinessDate, type Ledger } from '../../ledger/ledger.ts'
-import { effectiveOn } from '../business-date.ts'
+import { aheadDaysMax, dateAfter, daysBetween, effectiveOn, isDate } from '../business-date.ts'
 import type { BusinessDay, DayBook, NewDay } from '../business-days.ts'
 import { JournalUnavailable } from '../journal.ts'
 
@@ -97,4 +97,53 @@ async function closing(
   } catch {
     throw new JournalUnavailable()
   }
+}
+
+/** A business date as it is on record. */
+export interface DayOnRecord {
+  readonly destination: string
+  readonly date: string
+  readonly beganAt: Date
+  readonly cause: string
+  readonly who: string
+  readonly described: string
+  readonly frozenAt: Date | null
+  readonly stragglers: number | null
+}
+
+/** Every business date there has been, each destination's oldest first. */
+export async function businessDayHistory(pool: DatabasePool): Promise<DayOnRecord[]> {
+  const { rows } = await pool.query<DayOnRecord>(
+    `SELECT destination, date::text, began_at AS "beganAt", cause, who, described, frozen_at AS "frozenAt", stragglers
+       FROM switch.business_day ORDER BY destination, number`,
+  )
+  return rows
+}
+
+/** The cutover that an operator asks for: the nodes follow it within a second or two. */
+export async function beginByOperator(
+  pool: DatabasePool,
+  asked: {
+    readonly destination: string
+    readonly date?: string
+    readonly who: string
+    readonly why: string
+  },
+): Promise<
+  | { readonly begun: true; readonly date: string }
+  | {
+      readonly begun: false
+      readonly reason: 'no such destination' | 'no such date' | 'too far ahead' | 'it has begun'
+    }
+> {
+  const { destination, who, why } = asked
+  const days = (await businessDayHistory(pool)).filter((day) => day.destination === destination)
+  const current = days.at(-1)?.date
+  if (current === undefined) return { begun: false, reason: 'no such destination' }
+  const date = asked.date ?? dateAfter(current, 1)
+  if (!isDate(date)) return { begun: false, reason: 'no such date' }
+  if (daysBetween(current, date) > aheadDaysMax) return { begun: false, reason: 'too far ahead' }
+  const day: NewDay = { destination, date, cause: 'operator', who, described: why }
+  const { rows } = await pool.query(beginDay, valuesOf(day))
+  return rows.length === 1 ? { begun: true, date } : { begun: false, reason: 'it has begun' }
 }

@@ -1,0 +1,72 @@
+import { Command } from 'commander'
+import { type DatabasePool, openPool } from '../../kernel/database.ts'
+import { beginByOperator, businessDayHistory, type DayOnRecord } from '../../switch/switch.ts'
+import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+
+interface Where {
+  readonly state?: string
+  readonly json?: boolean
+}
+
+interface Cutover extends Where {
+  readonly date?: string
+  readonly who: string
+  readonly why: string
+}
+
+/** `mafraq day`: the business dates of the destinations and of the switch, and the operator's cutover. */
+export function dayCommand(): Command {
+  const command = new Command('day').description('business dates: what they are, and turning one by hand')
+  placed(command.command('show'))
+    .description('every business date: when it began, by whose word, and whether its totals are frozen')
+    .action((where: Where) =>
+      within(where, 'readerUrl', async (pool) => {
+        const days = await businessDayHistory(pool)
+        const text = days.map((day) => `${lineOf(day)}\n`).join('')
+        process.stdout.write(where.json === true ? `${JSON.stringify(days)}\n` : text)
+      }),
+    )
+  placed(command.command('cutover'))
+    .description('begin the next business date of a destination; it can not be taken back')
+    .argument('<destination>')
+    .option('--date <date>', 'YYYY-MM-DD; the day after the current one unless told')
+    .requiredOption('--who <name>', 'who asks for it, for the record')
+    .requiredOption('--why <reason>', 'why, for the record')
+    .action((destination: string, options: Cutover) =>
+      within(options, 'writerUrl', async (pool) => {
+        const { date, who, why } = options
+        const asked = { destination, who, why, ...(date === undefined ? {} : { date }) }
+        const outcome = await beginByOperator(pool, asked)
+        const text = outcome.begun ? `${destination} ${outcome.date} begun` : `refused: ${outcome.reason}`
+        process.stdout.write(options.json === true ? `${JSON.stringify(outcome)}\n` : `${text}\n`)
+        if (!outcome.begun) process.exitCode = 1
+      }),
+    )
+  return command
+}
+
+function placed(command: Command): Command {
+  return command
+    .option('--state <folder>', 'the state folder of the running system')
+    .option('--json', 'one JSON object')
+}
+
+async function within(
+  { state }: Where,
+  role: 'readerUrl' | 'writerUrl',
+  work: (pool: DatabasePool) => Promise<void>,
+): Promise<void> {
+  const databaseUrl = readEndpoints(stateFolderOf(state)).database[role]
+  const pool = openPool({ databaseUrl, applicationName: 'mafraq-day', connectionsMax: 1 })
+  try {
+    await work(pool)
+  } finally {
+    await pool.end()
+  }
+}
+
+function lineOf({ destination, date, beganAt, cause, who, frozenAt, stragglers }: DayOnRecord): string {
+  const unresolved = stragglers === null || stragglers === 0 ? '' : `, ${stragglers} unresolved`
+  const end = frozenAt === null ? 'open' : `frozen ${frozenAt.toISOString()}${unresolved}`
+  return `${destination.padEnd(12)} ${date}  began ${beganAt.toISOString()}  by ${cause} (${who})  ${end}`
+}

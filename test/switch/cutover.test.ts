@@ -1,0 +1,83 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { dateAfter } from '../../switch/business-date.ts'
+import { type DayOnRecord, businessDayHistory } from '../../switch/switch.ts'
+import { cardNamed } from '../../simulators/cards.ts'
+import { openSwitchWorld, reconciled, type SwitchWorld } from './world.ts'
+
+let world: SwitchWorld
+
+beforeAll(async () => {
+  world = await openSwitchWorld()
+}, 120_000)
+
+afterAll(() => world.close())
+
+const knet = cardNamed('knet')
+const program = fileURLToPath(new URL('../../bin/mafraq.ts', import.meta.url))
+
+function day(...args: string[]): { readonly status: number | null; readonly out: string } {
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [program, 'day', ...args, '--state', world.system.stateFolder],
+    { encoding: 'utf8' },
+  )
+  return { status, out: stdout }
+}
+
+async function daysOf(destination: string): Promise<DayOnRecord[]> {
+  return (await businessDayHistory(world.pool)).filter((one) => one.destination === destination)
+}
+
+async function postedOn(transactionId: string): Promise<string[]> {
+  const { rows } = await world.pool.query<{ path: string }>(
+    `SELECT a.path FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id
+       JOIN ledger.account a ON a.id = e.account_id
+      WHERE p.reference LIKE $1 AND a.path LIKE 'net:%' ORDER BY p.id`,
+    [`${transactionId}:%`],
+  )
+  return rows.map(({ path }) => path)
+}
+
+test("an operator's cutover turns the date of a running node; what was before it keeps its date, and its reversal is of the new one", async () => {
+  const [{ date: today }] = (await daysOf('knet')) as [DayOnRecord]
+  const tomorrow = dateAfter(today, 1)
+  const terminal = await world.terminal()
+  const before = await terminal.purchase({ card: knet, amountMinor: 7_000n })
+  expect(day('cutover', 'knet', '--who', 'op', '--why', 'test')).toEqual({
+    status: 0,
+    out: `knet ${tomorrow} begun\n`,
+  })
+  expect(day('cutover', 'knet', '--date', tomorrow, '--who', 'op', '--why', 'again').status).toBe(1)
+  expect(day('cutover', 'knet', '--date', dateAfter(today, 40), '--who', 'op', '--why', 'far').status).toBe(1)
+  // The node follows within a sweep or two.
+  await new Promise((resolve) => setTimeout(resolve, 2_500))
+  const after = await terminal.purchase({ card: knet, amountMinor: 7_050n })
+  const [old, fresh] = [await world.life(before.purchase.rrn), await world.life(after.purchase.rrn)]
+  expect([old.businessDate, fresh.businessDate]).toEqual([today, tomorrow])
+  await terminal.reverse(before).reply
+  await world.lifeUntil(before.purchase.rrn, ({ reversal }) => reversal === 'acknowledged')
+  expect(await postedOn(old.id)).toEqual([`net:knet:${today}:KWD`, `net:knet:${tomorrow}:KWD`])
+  expect(await postedOn(fresh.id)).toEqual([`net:knet:${tomorrow}:KWD`])
+  expect((await world.life(before.purchase.rrn)).businessDate).toBe(today)
+}, 60_000)
+
+test('the date that has ended is frozen once nothing of it is under way, and its balance is due in settlement', async () => {
+  let ended: DayOnRecord | undefined
+  for (let tries = 0; ended?.frozenAt == null; tries++) {
+    expect(tries).toBeLessThan(200)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    ended = (await daysOf('knet'))[0]
+  }
+  expect(ended).toMatchObject({ stragglers: 0 })
+  const { rows } = await world.pool.query<{ closed: boolean; net: string }>(
+    `SELECT b.closed, (b.debits - b.credits)::text AS net FROM ledger.balance b
+       JOIN ledger.account a ON a.id = b.account_id WHERE a.path = $1`,
+    [`net:knet:${ended.date}:KWD`],
+  )
+  expect(rows).toEqual([{ closed: true, net: '0' }])
+  expect(day('show').out).toContain(`knet         ${ended.date}`)
+  const { ok, lines } = await reconciled(world)
+  expect(ok, lines.join('\n')).toBe(true)
+}, 90_000)
