@@ -34,12 +34,12 @@ export function networkFromJson(json: unknown, find: FindNetwork): NetworkProfil
       ...base.session,
       ...session,
       codes: { ...base.session.codes, ...session?.codes },
-    } as NetworkProfile['session'],
+    },
     rules: {
       ...base.rules,
       ...rules,
       reversalAnswers: { ...base.rules.reversalAnswers, ...rules?.reversalAnswers },
-    } as NetworkProfile['rules'],
+    },
   }
   const mistakes = lintNetwork(network)
   if (mistakes.length > 0) throw new NetworkFileError(mistakes)

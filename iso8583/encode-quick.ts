@@ -1,6 +1,6 @@
 import type { Kind } from './kinds.ts'
 import type { FieldValue } from './message.ts'
-import { type Piece, way } from './piece.ts'
+import { type Piece, way } from './piece-form.ts'
 import { areAllowed, areWithin } from './scan.ts'
 import { elementsMax } from './table.ts'
 import type { RowWriter } from './writer.ts'

@@ -1,5 +1,5 @@
 import type { FieldValue, MessageBody } from './message.ts'
-import type { Piece } from './piece.ts'
+import type { Piece } from './piece-form.ts'
 import type { Table } from './table.ts'
 
 /** What messages of one type that have the same elements begin with. */

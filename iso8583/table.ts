@@ -1,7 +1,7 @@
 import type { Sensitivity, Settings } from './dialect.ts'
 import type { IsoCodecErrorCode } from './error.ts'
 import type { FieldValue } from './message.ts'
-import type { Piece } from './piece.ts'
+import type { Piece } from './piece-form.ts'
 
 /**
  * A compiled dialect: columns of small numbers, one row a field. Row 0 is the MTI, rows 1 to 192 are the data

@@ -1,10 +1,10 @@
 import { isParts } from './field/nested.ts'
 import type { FieldValue } from './message.ts'
 import { safeName } from './safe-name.ts'
-import type { RowWriter } from './writer.ts'
+import type { Writer } from './table.ts'
 
 /** Parts of one run of digits as that run. */
-export function joinedParts(writer: RowWriter, row: number, value: FieldValue, path: string): string {
+export function joinedParts(writer: Writer, row: number, value: FieldValue, path: string): string {
   if (!isParts(value)) return writer.fail('VALUE_WRONG_TYPE', path)
   const { names, sizes, amounts, fills } = writer.table.parts[row]!
   for (const name of Object.keys(value)) {

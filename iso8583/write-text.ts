@@ -1,9 +1,14 @@
 import { byteOf, charsets } from './charset.ts'
-import { filling, making, packing } from './table.ts'
-import type { RowWriter } from './writer.ts'
+import { filling, making, packing, type Writer } from './table.ts'
+
+/** A writer that knows how long the value of a row may be. */
+interface SizedWriter extends Writer {
+  /** Fails where a value of so many units is too short or too long. */
+  size(row: number, units: number, path: string): void
+}
 
 /** Writes text or digits, filled where the row says so, and returns its size in units. The careful way. */
-export function writeText(writer: RowWriter, row: number, given: string, path: string): number {
+export function writeText(writer: SizedWriter, row: number, given: string, path: string): number {
   const { table } = writer
   const text = filled(given, table.fill[row]!, table.min[row]!)
   const units = text.length
@@ -19,7 +24,7 @@ function filled(text: string, fill: number, size: number): string {
   return text.padStart(size, fill === filling.leftSpace ? ' ' : '0')
 }
 
-function writeCharacters(writer: RowWriter, row: number, text: string, path: string): void {
+function writeCharacters(writer: SizedWriter, row: number, text: string, path: string): void {
   writer.need(text.length, path)
   const { buffer, table } = writer
   const check = table.check[row]!
@@ -32,7 +37,7 @@ function writeCharacters(writer: RowWriter, row: number, text: string, path: str
   }
 }
 
-function writeNibbles(writer: RowWriter, row: number, text: string, path: string): void {
+function writeNibbles(writer: SizedWriter, row: number, text: string, path: string): void {
   const { buffer, table } = writer
   writer.need((text.length + 1) >> 1, path)
   const check = table.check[row]!

@@ -1,6 +1,5 @@
 import type { LegIdentity } from '../connectors/connector.ts'
 import type { Command } from '../ledger/ledger.ts'
-import type { HoldNow } from './transaction/events.ts'
 import type {
   Advice,
   Leg,
@@ -50,6 +49,12 @@ export interface Journal {
   postpone(claimed: ClaimedObligation, postponement: Postponement): Promise<void>
   /** What has waited for too long since this was last asked: each obligation is counted once at each age. */
   overdue(): Promise<readonly Overdue[]>
+}
+
+/** What the books have set aside for an authorization when its event is judged. A commit sees to it that it still is so. */
+export interface HoldNow {
+  readonly state: 'open' | 'captured' | 'voided' | 'expired'
+  readonly openMinor: bigint
 }
 
 export class JournalUnavailable extends Error {

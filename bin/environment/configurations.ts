@@ -32,7 +32,7 @@ export interface Special {
   readonly connectionsMax?: number
 }
 
-export const usualTimeouts: Timeouts = { networkMs: 4_000, sourceMs: 8_000, terminalMs: 10_000 }
+const usualTimeouts: Timeouts = { networkMs: 4_000, sourceMs: 8_000, terminalMs: 10_000 }
 
 export function networkConfiguration(endpoints: Endpoints, seed: number): object {
   const { host, port, control, book } = endpoints.networks['knet']!

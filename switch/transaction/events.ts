@@ -1,6 +1,6 @@
 import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
 import type { PostingDays } from '../business-date.ts'
-import type { JournalUnit } from '../journal.ts'
+import type { HoldNow, JournalUnit } from '../journal.ts'
 import type { Answer, CardRequest, Leg, ObligationKind, StoredCard, Transaction } from './transaction.ts'
 
 /** The parts of a source's and a destination's rules that decide a transaction's life. */
@@ -119,12 +119,6 @@ export interface ReversalRequest {
   readonly isAdvice?: boolean
   /** The customer cancelled, and the business day of the original is over. */
   readonly isLateVoid?: boolean
-}
-
-/** What the books have set aside for an authorization when its event is judged. A commit sees to it that it still is so. */
-export interface HoldNow {
-  readonly state: 'open' | 'captured' | 'voided' | 'expired'
-  readonly openMinor: bigint
 }
 
 /** What a source says has become of an authorization. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert'
 import type { AccountSpec, Command, Leg as Side } from '../../ledger/ledger.ts'
 import { effectiveOn, type PostingDays } from '../business-date.ts'
-import type { CompletionRequest, HoldNow } from './events.ts'
+import type { HoldNow } from '../journal.ts'
+import type { CompletionRequest } from './events.ts'
 import { type Kind, kinds, movesMoney } from './kinds.ts'
 import type { CardRequest, Transaction } from './transaction.ts'
 
@@ -181,7 +182,7 @@ export function postPartialReversal(
 }
 
 /** What was approved of what was asked. */
-export function approvedOf(transaction: Transaction): bigint {
+function approvedOf(transaction: Transaction): bigint {
   return transaction.approvedMinor ?? requestOf(transaction).amountMinor
 }
 

@@ -2,7 +2,7 @@ import { fingerprintOf } from '../../ledger/canonical.ts'
 import { apply, type Books, decide, emptyBooks, newAccount } from '../../ledger/decide.ts'
 import type { AccountSpec, Command } from '../../ledger/ledger.ts'
 import { isOfClosedDate } from '../../ledger/periods.ts'
-import type { HoldNow } from '../../switch/transaction/events.ts'
+import type { HoldNow } from '../../switch/journal.ts'
 
 interface NetworkEntry {
   readonly reference: string

@@ -2,7 +2,8 @@ import type { Random } from '../../kernel/random.ts'
 import { effectiveOn } from '../../switch/business-date.ts'
 import type { BusinessDay, CutoverCause, DayBook, NewDay } from '../../switch/business-days.ts'
 import { JournalUnavailable } from '../../switch/journal.ts'
-import type { SimulatedDatabase } from './database.ts'
+import type { Obligation, Transaction } from '../../switch/transaction/transaction.ts'
+import type { SimulatedBooks } from './books.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
@@ -16,15 +17,22 @@ interface StoredDay {
   frozenAt: number | undefined
 }
 
+/** What the days look at of the database that they are in. */
+interface Whole {
+  readonly books: SimulatedBooks
+  readonly obligations: ReadonlyMap<string, Obligation & { readonly state: string }>
+  readonly transactions: ReadonlyMap<string, { readonly transaction: Transaction }>
+}
+
 /** The business days in the database of a history. */
 export class SimulatedDays {
   readonly all: StoredDay[] = []
   readonly #world: World
   readonly #random: Random
   readonly #rates: () => FaultRates
-  readonly #database: SimulatedDatabase
+  readonly #database: Whole
 
-  constructor(world: World, rates: () => FaultRates, database: SimulatedDatabase) {
+  constructor(world: World, rates: () => FaultRates, database: Whole) {
     this.#world = world
     this.#random = world.random('days')
     this.#rates = rates
