@@ -64,7 +64,7 @@ export class SimulatedDatabase {
     this.#ignored = ignored
     this.#world = world
     this.#random = world.random('database')
-    this.#stanMax = this.#random.fraction() < 0.5 ? 8 + this.#random.below(24) : 999_999
+    this.#stanMax = this.#random.fraction() < 0.5 ? 2 + this.#random.below(6) : 999_999
     this.#rates = rates
     this.days = new SimulatedDays(world, rates, this)
   }
