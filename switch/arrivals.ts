@@ -138,6 +138,8 @@ function requestOf(message: Message, receipt: Receipt): InboundRequest {
   const [processingCode, conditionCode] = [need(message, 3), need(message, 25)]
   const kind = kindOf({ mti, processingCode, conditionCode, amountMinor: message.amount(4) })
   if (kind === undefined) throw new Refused('12', 3)
+  // It would raise an authorization that it names: to take it for one of its own would set money aside twice.
+  if (kinds[kind].books === 'hold' && message.has(38)) throw new Refused('12', 38)
   const read = readRequest(message, receipt, kind)
   const { receivedMonotonicMs } = receipt
   return { kind: 'request', repeat: message.mti !== mti, receivedMonotonicMs, ...read }

@@ -86,6 +86,11 @@ describe('what a terminal sees', () => {
       { card: knet, amountMinor: 1_000n, kind: 'transfer', fields: { 102: 'A-1', 103: 'A-1' } },
       '12',
     ],
+    [
+      'a raise of an authorization that it names',
+      { card: knet, amountMinor: 1_000n, kind: 'authorization', fields: { 38: 'A00001' } },
+      '12',
+    ],
     ['a currency nobody knows', { card: knet, amountMinor: 1_000n, currency: '999' }, '12'],
   ] as const)('%s', async (_what, order, expected) => {
     const terminal = await world.terminal()
