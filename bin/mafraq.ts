@@ -54,6 +54,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./commands/traffic.ts')).trafficCommand(),
   },
   {
+    name: 'explain-route',
+    description: 'where a card would go, and why; nothing is sent',
+    load: async () => (await import('./commands/explain-route.ts')).explainRouteCommand(),
+  },
+  {
     name: 'day',
     description: 'business dates: what they are, and turning one by hand',
     load: async () => (await import('./commands/day.ts')).dayCommand(),

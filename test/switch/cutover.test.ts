@@ -65,7 +65,7 @@ test("an operator's cutover turns the date of a running node; what was before it
 
 test('the date that has ended is frozen once nothing of it is under way, and its balance is due in settlement', async () => {
   let ended: DayOnRecord | undefined
-  for (let tries = 0; ended?.frozenAt == null; tries++) {
+  for (let tries = 0; (ended?.frozenAt ?? null) === null; tries++) {
     expect(tries).toBeLessThan(200)
     await new Promise((resolve) => setTimeout(resolve, 200))
     ended = (await daysOf('knet'))[0]
@@ -74,10 +74,22 @@ test('the date that has ended is frozen once nothing of it is under way, and its
   const { rows } = await world.pool.query<{ closed: boolean; net: string }>(
     `SELECT b.closed, (b.debits - b.credits)::text AS net FROM ledger.balance b
        JOIN ledger.account a ON a.id = b.account_id WHERE a.path = $1`,
-    [`net:knet:${ended.date}:KWD`],
+    [`net:knet:${ended?.date}:KWD`],
   )
   expect(rows).toEqual([{ closed: true, net: '0' }])
-  expect(day('show').out).toContain(`knet         ${ended.date}`)
+  expect(day('show').out).toContain(`knet         ${ended?.date}`)
   const { ok, lines } = await reconciled(world)
   expect(ok, lines.join('\n')).toBe(true)
 }, 90_000)
+
+test('where a card would go is told with the reason, masked, and nothing is sent', () => {
+  const ask = (...args: string[]): ReturnType<typeof spawnSync> =>
+    spawnSync(process.execPath, [program, 'explain-route', ...args, '--state', world.system.stateFolder], {
+      encoding: 'utf8',
+    })
+  const found = ask('--pan', knet.pan)
+  expect(found.stdout).toContain('goes to knet')
+  expect(found.stdout).not.toContain(knet.pan)
+  const stranger = ask('--bin', '400000')
+  expect([stranger.status, stranger.stdout]).toEqual([1, expect.stringContaining('another range')])
+})
