@@ -34,6 +34,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./commands/saf.ts')).safCommand(),
   },
   {
+    name: 'exposures',
+    description: "approvals in issuers' places that the issuer has not acknowledged",
+    load: async () => (await import('./commands/saf.ts')).exposuresCommand(),
+  },
+  {
     name: 'unproven',
     description: 'approvals of which nobody knows whether their source has them',
     load: async () => (await import('./commands/saf.ts')).unprovenCommand(),

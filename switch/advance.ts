@@ -7,7 +7,15 @@ import { type Journal, JournalUnavailable } from './journal.ts'
 import { type Asked, type Live, type LiveRequests, type Stored, storedOf, tell } from './live.ts'
 import type { KeyedLocks } from './locks.ts'
 import type { Observer } from './observer.ts'
-import type { Effect, Instead, LegEnd, Profile, Step, TransactionEvent } from './transaction/events.ts'
+import type {
+  Effect,
+  Instead,
+  LegEnd,
+  Profile,
+  Step,
+  TransactionEvent,
+  StandIn,
+} from './transaction/events.ts'
 import { kinds } from './transaction/kinds.ts'
 import { datedAccountsOf, holdOf } from './transaction/postings.ts'
 import { step } from './transaction/step.ts'
@@ -99,6 +107,7 @@ export class Advance {
           // Stepped again, its entries go to the adjustments of the date.
           break
         case 'late':
+        case 'exposure':
         case 'books': {
           // What is set aside was another when it was looked at: look again.
           if ('hold' in event && attempt < 5) break
@@ -183,8 +192,17 @@ export class Advance {
   }
 
   /** An approval that came too late, or that the books would not have, is an event of its own. */
-  #refusedOutcome(event: TransactionEvent, reason: 'late' | 'books'): TransactionEvent | undefined {
-    if (event.kind !== 'legEnded' || event.outcome.kind !== 'answered') return undefined
+  #refusedOutcome(
+    event: TransactionEvent,
+    reason: 'late' | 'exposure' | 'books',
+  ): TransactionEvent | undefined {
+    if (event.kind !== 'legEnded') return undefined
+    if (event.instead !== undefined) {
+      // We may not approve in the issuer's place: then it is as if nobody had offered to.
+      const { instead: _refused, ...rest } = event
+      return rest
+    }
+    if (event.outcome.kind !== 'answered' || reason === 'exposure') return undefined
     return { kind: 'notCommitted', reason, answer: event.outcome.answer, ...this.now() }
   }
 
@@ -224,8 +242,14 @@ export class Advance {
     })
   }
 
+  /** Another way, where there is one; else we may stand in for the issuer. */
+  async #insteadOf(live: Live, leg: Leg, outcome: LegEnd): Promise<Instead | StandIn | undefined> {
+    const forward = await this.#forwardOf(live, leg, outcome)
+    return forward ?? this.dispatch.instead(live.inbound, live.card, outcome)
+  }
+
   /** Only what did not leave may go another way; what the HSM or our own message is at fault for would fail there too. */
-  async #insteadOf(live: Live, leg: Leg, outcome: LegEnd): Promise<Instead | undefined> {
+  async #forwardOf(live: Live, leg: Leg, outcome: LegEnd): Promise<Instead | undefined> {
     if (outcome.kind !== 'notSent' || ['hsm', 'pinBlock', 'malformed'].includes(outcome.reason))
       return undefined
     live.tried.push(leg.destination)

@@ -11,7 +11,8 @@ import { type BusinessDays, switchItself } from './business-days.ts'
 import { requestLeg } from './outbound.ts'
 import { accountsOf } from './transaction/postings.ts'
 import type { Routed, RoutingTable } from './routing.ts'
-import type { LegEnd, Verdict } from './transaction/events.ts'
+import { standInFor, standInOf, type StandInRule } from './stand-in.ts'
+import type { LegEnd, StandIn, Verdict } from './transaction/events.ts'
 import type { CardRequest, Leg, StoredCard } from './transaction/transaction.ts'
 
 /** What must be at hand to send a request somewhere. */
@@ -23,6 +24,8 @@ export interface DispatchPorts {
   readonly routes: Pick<RoutingTable, 'serves' | 'route'>
   /** The key under which a destination takes PINs. */
   readonly pinKeyOf: (destination: string) => string
+  /** Where we approve in an issuer's place; left out: nowhere. */
+  readonly standIn?: readonly StandInRule[] | undefined
   readonly openAccounts: (accounts: readonly AccountSpec[]) => Promise<void>
   readonly days: Pick<BusinessDays, 'today' | 'postingDays' | 'isClosed'>
 }
@@ -49,6 +52,15 @@ export type Prepared = PreparedLeg | (LegEnd & { readonly kind: 'notSent' })
 const marginMs = 500
 /** So often a request may be sent elsewhere (G3). */
 const reroutesMax = 2
+
+/** Reasons of the destination's; the others are our own faults, for which nobody stands in. */
+const isOutOfReach: ReadonlySet<string> = new Set([
+  'offline',
+  'breakerOpen',
+  'congested',
+  'noTime',
+  'draining',
+])
 
 /** Where a request goes, and its way there: everything about the destination that comes before and after commit 1. */
 export class Dispatch {
@@ -79,7 +91,13 @@ export class Dispatch {
     if (routed.kind === 'invalidCard') return refuse('14', 'no card has that number')
     if (routed.kind === 'noRoute') return refuse('15', 'no route')
     const chosen = await this.#firstOf(routed.targets, inbound)
-    if ('cause' in chosen) return refuse(chosen.cause === 'books' ? '96' : '91', chosen.cause)
+    if ('cause' in chosen) {
+      // In an issuer's place we approve only what was to be sent to it: the leg is made, and ends where it begins.
+      const isOutOfReachOnly = isOutOfReach.has(chosen.cause) && this.#rule(inbound, file.card) !== undefined
+      const way = isOutOfReachOnly ? await this.#wayTo(routed.targets[0]!, inbound) : chosen
+      if ('cause' in way) return refuse(way.cause === 'books' ? '96' : '91', way.cause)
+      return { businessDate: way.businessDate, verdict: { kind: 'forward', leg: way.leg } }
+    }
     return { businessDate: chosen.businessDate, verdict: { kind: 'forward', leg: chosen.leg } }
   }
 
@@ -119,17 +137,25 @@ export class Dispatch {
       const hasTime = this.#legTimeMs(inbound, connector) >= connector.rules.remainingMinMs
       cause = availability === 'available' ? 'noTime' : availability
       if (availability !== 'available' || !hasTime) continue
-      const businessDate = this.#ports.days.today(name)
-      const accounts = accountsOf({ ...inbound.request, destination: name, businessDate })
-      if (!(await this.ensureOpen(accounts))) return { cause: 'books' }
-      const identity = connector.identify()
-      cause = 'noStan'
-      if (identity === undefined) continue
-      const id = uuidv7(this.#ports.clock, this.#ports.random)
-      const { acquirerId } = connector.rules
-      return { businessDate, leg: { id, destination: name, acquirerId, ...identity, state: 'intent' } }
+      const way = await this.#wayTo(name, inbound)
+      if (!('cause' in way) || way.cause === 'books') return way
+      cause = way.cause
     }
     return { cause }
+  }
+
+  /** A named leg to a target, whether or not it can be had now. */
+  async #wayTo(name: string, inbound: InboundRequest): Promise<Way | { readonly cause: string }> {
+    const connector = this.#ports.connectors.get(name)
+    assert(connector !== undefined)
+    const businessDate = this.#ports.days.today(name)
+    const accounts = accountsOf({ ...inbound.request, destination: name, businessDate })
+    if (!(await this.ensureOpen(accounts))) return { cause: 'books' }
+    const identity = connector.identify()
+    if (identity === undefined) return { cause: 'noStan' }
+    const id = uuidv7(this.#ports.clock, this.#ports.random)
+    const { acquirerId } = connector.rules
+    return { businessDate, leg: { id, destination: name, acquirerId, ...identity, state: 'intent' } }
   }
 
   /**
@@ -166,6 +192,18 @@ export class Dispatch {
   openFor(request: CardRequest, destination: string): Promise<boolean> {
     const businessDate = this.#ports.days.today(destination)
     return this.ensureOpen(accountsOf({ ...request, kind: 'completion', destination, businessDate }))
+  }
+
+  /** What is done where the destination can't be asked or does not answer: never where it did. */
+  instead(inbound: InboundRequest, card: StoredCard, outcome: LegEnd): StandIn | undefined {
+    if (outcome.kind === 'answered' || (outcome.kind === 'notSent' && !isOutOfReach.has(outcome.reason)))
+      return undefined
+    const rule = this.#rule(inbound, card)
+    return rule === undefined ? undefined : standInOf(rule, this.#ports.random)
+  }
+
+  #rule(inbound: InboundRequest, { token }: StoredCard): StandInRule | undefined {
+    return standInFor(this.#ports.standIn ?? [], inbound, token)
   }
 
   /** How long an answer is still of use to the source. */

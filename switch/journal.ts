@@ -2,6 +2,7 @@ import type { LegIdentity } from '../connectors/connector.ts'
 import type { Command } from '../ledger/ledger.ts'
 import type {
   Advice,
+  Exposure,
   Leg,
   Obligation,
   ObligationKind,
@@ -76,6 +77,7 @@ export interface JournalUnit {
   /** In the order in which the destination is to hear of it. */
   readonly owe: readonly Obligation[]
   readonly obligation?: ObligationChange
+  readonly exposure?: Exposure
   readonly sourceAct?: SourceAct
   readonly commands: readonly Command[]
   readonly urgent: boolean
@@ -126,6 +128,8 @@ export type CommitRefusal =
   | 'closed'
   /** The books refused the entries. */
   | 'books'
+  /** An approval in the issuer's place would be more than the limits allow. */
+  | 'exposure'
 
 export interface ClaimQuery {
   readonly destination: string
@@ -165,6 +169,8 @@ export interface ClaimedObligation {
   readonly transaction: Transaction
   /** The leg it is about. */
   readonly leg?: Leg
+  /** Of a reversal: the first delivery of the advice that it undoes. */
+  readonly undone?: LegIdentity
 }
 
 export type NamedObligation = ClaimedObligation & { readonly identity: LegIdentity }

@@ -111,6 +111,30 @@ export async function approveOperation(
   return rows[0]!.outcome
 }
 
+export interface Exposed {
+  readonly transactionId: string
+  readonly rule: string
+  readonly rrn: string
+  readonly cardMask: string
+  readonly currency: string
+  readonly amountMinor: bigint
+  readonly at: Date
+  /** What became of telling the issuer; `parked`: it would not have it, and the approval stands all the same (P6). */
+  readonly advice: string
+}
+
+/** Approvals in issuers' places that the issuer has not acknowledged: what we stand to lose. */
+export async function listExposures(pool: DatabasePool, limit: number): Promise<Exposed[]> {
+  const { rows } = await pool.query<Exposed>(
+    `SELECT e.transaction_id AS "transactionId", e.rule, t.rrn, t.card_mask AS "cardMask", e.currency,
+        e.amount_minor AS "amountMinor", e.at, t.advice
+       FROM switch.exposure e JOIN switch.transaction t ON t.id = e.transaction_id
+      WHERE e.amount_minor > 0 AND t.advice <> 'acknowledged' ORDER BY e.at LIMIT $1`,
+    [limit],
+  )
+  return rows
+}
+
 export interface Unproven {
   readonly id: string
   readonly rrn: string

@@ -79,9 +79,10 @@ function reversalLeg(
   rules: { readonly reversalMti: '0400' | '0420' },
   pan: string,
 ): OutboundLeg {
-  const { actualMinor, leg } = claimed
+  const { actualMinor } = claimed
   const { request } = claimed.transaction
-  assert(request !== undefined && leg !== undefined)
+  const leg = undoneLeg(claimed)
+  assert(request !== undefined)
   return {
     mti: told(rules.reversalMti, claimed.attempts),
     identity: claimed.identity,
@@ -92,10 +93,30 @@ function reversalLeg(
       4: claimed.transaction.approvedMinor ?? request.amountMinor,
       38: leg.authId,
       39: reasonOf[claimed.cause] ?? '68',
-      90: originalOf(request, leg),
+      90: originalOf(leg, leg),
       95: actualMinor === undefined ? undefined : replacementAmounts(actualMinor),
     }),
   }
+}
+
+/** What a reversal names in DE90: the leg, or the advice that told the destination of the approval. */
+function undoneLeg({ leg, transaction, undone }: NamedObligation): Undone {
+  const { answer, request } = transaction
+  const acquirerId = transaction.leg?.acquirerId ?? ''
+  if (undone !== undefined) {
+    return {
+      ...undone,
+      mti: '0220',
+      acquirerId,
+      ...(answer?.authId === undefined ? {} : { authId: answer.authId }),
+    }
+  }
+  assert(request !== undefined && leg !== undefined)
+  return { ...leg, mti: request.mti }
+}
+
+type Undone = Pick<Leg, 'stan' | 'transmittedAt' | 'acquirerId' | 'authId' | 'trace'> & {
+  readonly mti: string
 }
 
 /**
@@ -116,7 +137,10 @@ const reasonOf: Readonly<Record<string, string>> = {
 }
 
 /** DE90: the leg as its destination knows it. */
-function originalOf({ mti }: CardRequest, leg: Leg): FieldValue {
+function originalOf(
+  { mti }: { readonly mti: string },
+  leg: Pick<Leg, 'stan' | 'transmittedAt' | 'acquirerId'>,
+): FieldValue {
   return {
     mti,
     stan: leg.stan,

@@ -17,6 +17,7 @@ import { postgresJournal } from './ports/postgres-journal.ts'
 import { type Route, routingTable } from './routing.ts'
 import { Shell } from './shell.ts'
 import { openSource, type Source, type SourceDoor } from './source.ts'
+import { type StandInRule, standInRules } from './stand-in.ts'
 import { Sweeper } from './sweeper.ts'
 
 /**
@@ -39,6 +40,8 @@ export interface SwitchOptions {
   readonly routes: readonly Route[]
   /** Of the destinations whose business date turns by the clock; the others' turns when the network says so. */
   readonly cutovers: ReadonlyMap<string, CutoverSchedule>
+  /** Where we approve in an issuer's place; left out: nowhere. */
+  readonly standIn?: readonly StandInRule[] | undefined
   /** For people, now. */
   readonly alarm: (what: string, subject: string) => void
   /** For drills. */
@@ -72,11 +75,13 @@ export {
   approveOperation,
   askOperation,
   findWaiting,
+  listExposures,
   listUnproven,
   listWaiting,
   operationsOn,
 } from './operations.ts'
-export type { Act, OperationRecord, Waiting, Wanted } from './operations.ts'
+export type { StandInRule } from './stand-in.ts'
+export type { Act, Exposed, OperationRecord, Waiting, Wanted } from './operations.ts'
 export type { Life, LifeEvent } from './life.ts'
 export type { AmountLimit } from './arrivals.ts'
 export type { CutoverSchedule } from './business-date.ts'
@@ -118,6 +123,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     connectors,
     observer,
     routes,
+    standIn: standInRules(options.standIn ?? []),
     pinKeyOf: (destination) => options.pinKeys.get(destination) ?? '',
     openAccounts: (accounts) => ledger.openAccounts(accounts),
     days,

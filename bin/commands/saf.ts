@@ -7,6 +7,7 @@ import {
   approveOperation,
   askOperation,
   findWaiting,
+  listExposures,
   listUnproven,
   listWaiting,
   operationsOn,
@@ -100,6 +101,26 @@ export function unprovenCommand(): Command {
               .map(
                 (one) =>
                   `${one.receivedAt.toISOString()}  RRN ${one.rrn}  ${one.source} ${one.terminal.trim()}  ${one.cardMask}  ${money(one.amountMinor, one.currency)}\n`,
+              )
+              .join(''),
+      )
+    })
+}
+
+/** `mafraq exposures`: what was approved in issuers' places and is not acknowledged by them. */
+export function exposuresCommand(): Command {
+  return common(new Command('exposures'))
+    .description("approvals in issuers' places that the issuer has not acknowledged")
+    .option('--limit <count>', 'at most so many', count, 100)
+    .action(async ({ state, json, limit }: ListOptions) => {
+      const rows = await withPool(state, 'reader', (pool) => listExposures(pool, limit))
+      say(json, rows, () =>
+        rows.length === 0
+          ? "nothing is at risk: every approval in an issuer's place is acknowledged\n"
+          : rows
+              .map(
+                (one) =>
+                  `${one.at.toISOString()}  RRN ${one.rrn}  ${one.cardMask}  ${money(one.amountMinor, one.currency)}  rule ${one.rule}  advice ${one.advice}\n`,
               )
               .join(''),
       )

@@ -23,7 +23,9 @@ export function claimStatement(order: 'card' | 'strict'): string {
      WHERE o.id = picked.id AND o.state = 'due' AND o.next_at <= now()
        AND (o.lease_until IS NULL OR o.lease_until < now())
     RETURNING o.id, o.kind, o.cause, o.attempts, o.refusals, o.actual_minor, o.advice, o.fence, o.stan,
-      o.transmitted_at, o.transaction_id, o.leg_id`
+      o.transmitted_at, o.transaction_id, o.leg_id,
+      (SELECT a.stan FROM switch.obligation a WHERE a.id = o.advice_id) AS undone_stan,
+      (SELECT a.transmitted_at FROM switch.obligation a WHERE a.id = o.advice_id) AS undone_at`
 }
 
 /** Behind something of its own transaction that is parked: it waits for a person, and nobody else waits for it. */

@@ -129,6 +129,9 @@ export function postgresJournal(
             : { identity: { stan: text(row['stan']), transmittedAt: text(row['transmitted_at']) } }),
           transaction: owners.get(text(row['transaction_id']))!,
           ...(leg === undefined ? {} : { leg }),
+          ...(row['undone_stan'] === null
+            ? {}
+            : { undone: { stan: text(row['undone_stan']), transmittedAt: text(row['undone_at']) } }),
         }
       })
     },
@@ -317,6 +320,7 @@ function refusalOf(reason: string): CommitRefusal {
     case 'moved':
     case 'late':
     case 'fenced':
+    case 'exposure':
     case 'overloaded':
       return reason
     // Nothing was tried: for the caller it is as if there were no room.

@@ -1,7 +1,20 @@
 import type { RowKind, UnitRow } from '../../ledger/ledger.ts'
 import type { JournalUnit, ObligationChange } from '../journal.ts'
 import { laneKeyOf } from '../lanes.ts'
-import type { Advice, Leg, Obligation, SourceAct, Transaction } from '../transaction/transaction.ts'
+import type { Advice, Exposure, Leg, Obligation, SourceAct, Transaction } from '../transaction/transaction.ts'
+
+/** What stands of earlier approvals in the issuer's place, of the card and of its range. */
+const exposed = `
+  CROSS JOIN LATERAL (
+    SELECT coalesce(sum(amount_minor), 0) AS sum, count(*) AS count FROM switch.exposure
+     WHERE card_token = i.card_token AND currency = i.currency AND amount_minor > 0
+       AND at > now() - interval '24 hours' OFFSET 0) card
+  CROSS JOIN LATERAL (
+    SELECT coalesce(sum(amount_minor), 0) AS sum FROM switch.exposure
+     WHERE rule = i.rule AND amount_minor > 0 AND at > now() - interval '1 hour' OFFSET 0) hour`
+
+const withinLimits = `card.sum + i.amount_minor <= i.card_max AND card.count < i.card_count_max
+  AND hour.sum + i.amount_minor <= i.hour_max`
 
 /** The switch's rows in the books' commit: what each unit writes, and what must still be true when it does. */
 export const journalRows: readonly RowKind[] = [
@@ -189,6 +202,7 @@ export const journalRows: readonly RowKind[] = [
       ['key', 'text'],
       ['transaction_id', 'uuid'],
       ['leg_id', 'uuid'],
+      ['advice_id', 'uuid'],
       ['destination', 'text'],
       ['cause', 'text'],
       ['actual_minor', 'bigint'],
@@ -198,9 +212,9 @@ export const journalRows: readonly RowKind[] = [
       ['delay_ms', 'integer'],
     ],
     write: {
-      into: `switch.obligation (id, kind, key, transaction_id, leg_id, destination, cause, actual_minor, advice,
-        card, lane, next_at)`,
-      values: `id, kind, key, transaction_id, leg_id, destination, cause, actual_minor, advice, card, lane,
+      into: `switch.obligation (id, kind, key, transaction_id, leg_id, advice_id, destination, cause, actual_minor,
+        advice, card, lane, next_at)`,
+      values: `id, kind, key, transaction_id, leg_id, advice_id, destination, cause, actual_minor, advice, card, lane,
         clock_timestamp() + delay_ms * interval '1 ms'`,
     },
   },
@@ -249,6 +263,38 @@ export const journalRows: readonly RowKind[] = [
                                  OFFSET 0) found) i
       WHERE o.ctid = i.place`,
   },
+  {
+    // Windows that slide (P3): what a card did in 24 hours, what a range did in one. Writers take turns, so what is summed
+    // here is all there is.
+    name: 'switch.exposure.new',
+    columns: [
+      ['transaction_id', 'uuid'],
+      ['rule', 'text'],
+      ['card_token', 'text'],
+      ['currency', 'text'],
+      ['amount_minor', 'bigint'],
+      ['card_max', 'bigint'],
+      ['card_count_max', 'integer'],
+      ['hour_max', 'bigint'],
+    ],
+    claims: ['rule'],
+    guard: `SELECT i.ordinal, 'exposure' AS reason FROM input i ${exposed} WHERE NOT (${withinLimits})`,
+    write: `INSERT INTO switch.exposure (transaction_id, rule, card_token, currency, amount_minor)
+      SELECT i.transaction_id, i.rule, i.card_token, i.currency, i.amount_minor FROM input i ${exposed}
+       WHERE ${withinLimits}`,
+  },
+  {
+    name: 'switch.exposure.change',
+    columns: [
+      ['transaction_id', 'uuid'],
+      ['amount_minor', 'bigint'],
+    ],
+    write: `UPDATE switch.exposure e SET amount_minor = i.amount_minor
+      FROM (SELECT input.*, found.place FROM input
+             CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.exposure
+                                  WHERE transaction_id = input.transaction_id OFFSET 0) found) i
+      WHERE e.ctid = i.place`,
+  },
 ]
 
 /** What the end of an authorization's time writes, in the commit that lets go of what it set aside. */
@@ -284,6 +330,7 @@ export function rowsOf(unit: JournalUnit, lanesOf: (destination: string) => numb
     for (const owed of unit.owe) rows.push(obligationRow(owed, card, card % lanesOf(owed.destination)))
   }
   if (unit.obligation !== undefined) rows.push(changedObligation(unit.obligation))
+  if (unit.exposure !== undefined) rows.push(exposureRow(transaction.id, unit.exposure))
   return rows
 }
 
@@ -391,8 +438,28 @@ function obligationRow(obligation: Obligation, card: number, lane: number): Unit
   const actualMinor = obligation.actualMinor ?? null
   if (obligation.again) return { kind: 'switch.obligation.again', values: [id, cause, actualMinor] }
   const advice = obligation.advice === undefined ? null : adviceJson(obligation.advice)
-  const about = [id, kind, key, transactionId, legId ?? null, destination, cause, actualMinor]
+  const about = [
+    id,
+    kind,
+    key,
+    transactionId,
+    legId ?? null,
+    obligation.adviceId ?? null,
+    destination,
+    cause,
+    actualMinor,
+  ]
   return { kind: 'switch.obligation.new', values: [...about, advice, card, lane, delayMs] }
+}
+
+function exposureRow(transactionId: string, exposure: Exposure): UnitRow {
+  const { amountMinor } = exposure
+  if (exposure.kind === 'change')
+    return { kind: 'switch.exposure.change', values: [transactionId, amountMinor] }
+  const { cardToken, currency, limits, rule } = exposure
+  const { perCardCountMax, perCardMinorMax, perHourMinorMax } = limits
+  const of = [transactionId, rule, cardToken, currency, amountMinor]
+  return { kind: 'switch.exposure.new', values: [...of, perCardMinorMax, perCardCountMax, perHourMinorMax] }
 }
 
 function adviceJson({ amountMinor, ...rest }: Advice): string {

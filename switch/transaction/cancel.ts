@@ -3,7 +3,8 @@ import type { JournalUnit } from '../journal.ts'
 import { movesMoney } from './kinds.ts'
 import type { Move } from './moves.ts'
 import { kindOfStored, outstandingOf, postPartialReversal, unpost } from './postings.ts'
-import { reversalOf } from './owed.ts'
+import { reversalOf, undoingOf } from './owed.ts'
+import { givenBack } from './stand-in.ts'
 import { type Change, type Extra, journalEvent, settle, unitOf } from './settle.ts'
 import type { Answer, SourceAct, Transaction } from './transaction.ts'
 
@@ -84,7 +85,8 @@ function undoing(
   { days }: Profile,
 ): Extra {
   return {
-    owe: [reversalOf(before, 'sourceReversal', 0)],
+    owe: [undoingOf(before, 'sourceReversal')],
+    ...givenBack(before, 0n),
     commands: before.state === 'expired' ? [] : unpost(before, { at: event.at, days, hold: event.hold }),
   }
 }
@@ -132,7 +134,8 @@ function partialCancel(
     { actualMinor, reversal: 'owed' },
     {
       cause: 'partial reversal',
-      owe: [{ ...reversalOf(before, 'partialReversal', 0), actualMinor }],
+      owe: [{ ...undoingOf(before, 'partialReversal'), actualMinor }],
+      ...givenBack(before, actualMinor),
       commands: postPartialReversal(before, actualMinor, {
         at: event.at,
         days: profile.days,

@@ -1,7 +1,15 @@
 import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
 import type { PostingDays } from '../business-date.ts'
 import type { HoldNow, JournalUnit } from '../journal.ts'
-import type { Answer, CardRequest, Leg, ObligationKind, StoredCard, Transaction } from './transaction.ts'
+import type {
+  Answer,
+  CardRequest,
+  Leg,
+  ObligationKind,
+  StandInLimits,
+  StoredCard,
+  Transaction,
+} from './transaction.ts'
 
 /** The parts of a source's and a destination's rules that decide a transaction's life. */
 export interface Profile {
@@ -59,7 +67,8 @@ export type TransactionEvent = Occurrence &
       }
     | { readonly kind: 'cancelUnknown'; readonly arrival: Arrival; readonly reversal: ReversalRequest }
     | { readonly kind: 'overtaken' }
-    | { readonly kind: 'legEnded'; readonly outcome: LegEnd; readonly instead?: Instead }
+    /** `instead`: what to do where the destination can't be asked or does not answer. */
+    | { readonly kind: 'legEnded'; readonly outcome: LegEnd; readonly instead?: Instead | StandIn }
     /** The approval's commit was refused: its time had passed, or the books would not have it. */
     | { readonly kind: 'notCommitted'; readonly reason: 'late' | 'books'; readonly answer: LegAnswer }
     | { readonly kind: 'cancel'; readonly reversal: ReversalRequest; readonly hold?: HoldNow | undefined }
@@ -99,6 +108,16 @@ export interface Instead {
   readonly kind: 'forward'
   readonly leg: Leg
   readonly businessDate: string
+}
+
+/** We approve in the issuer's place, if the limits still allow it when it is committed. */
+export interface StandIn {
+  readonly kind: 'standIn'
+  /** The rule it falls under, by range and currency. */
+  readonly rule: string
+  /** DE38 of our own. */
+  readonly authId: string
+  readonly limits: StandInLimits
 }
 
 /** How a leg ended; a PIN block that cannot be moved into the destination's zone ends it before it starts. */

@@ -8,6 +8,7 @@ import { kinds, movesMoney } from './kinds.ts'
 import { kindOfStored, post, requestOf } from './postings.ts'
 import { type Change, legOf, settle } from './settle.ts'
 import { reversalIdOf, reversalOf } from './owed.ts'
+import { standIn } from './stand-in.ts'
 import type { Answer, CardRequest, Leg, ReversalCause, Transaction } from './transaction.ts'
 
 /** How the exchange with the destination ended, and what that makes of the transaction. */
@@ -20,10 +21,15 @@ export function endLeg(
   if (sent.state !== 'intent' && sent.state !== 'reversing') return lateOutcome(sent, event)
   switch (outcome.kind) {
     case 'notSent':
-      return event.instead === undefined || sent.state !== 'intent'
-        ? endUnsent(sent, event, outcome.reason)
-        : reroute(sent, event, event.instead)
+      return event.instead?.kind === 'forward' && sent.state === 'intent'
+        ? reroute(sent, event, event.instead)
+        : endUnsent(sent, event, outcome.reason, profile)
     case 'maybeSent':
+      if (event.instead?.kind === 'standIn' && sent.state === 'intent') {
+        const undo = causeOfLoss[outcome.reason]
+        const { instead } = event
+        return standIn(sent, event, { instead, leg: { state: 'maybeSent' }, undo, cause: undo, profile })
+      }
       return lose(sent, event, {
         cause: causeOfLoss[outcome.reason],
         answer: { responseCode: profile.timeoutResponseCode },
@@ -86,7 +92,12 @@ function endPartly(
 }
 
 /** The destination never saw the leg: nothing to reverse, and the source is told so. */
-function endUnsent(before: Transaction, event: TransactionEvent, reason: string): Step {
+function endUnsent(
+  before: Transaction,
+  event: TransactionEvent & { kind: 'legEnded' },
+  reason: string,
+  profile: Profile,
+): Step {
   const answer = { responseCode: responseCodeOfUnsent[reason] ?? '91' }
   const change: Change = { leg: { state: 'notSent' } }
   if (before.state === 'reversing') {
@@ -98,6 +109,10 @@ function endUnsent(before: Transaction, event: TransactionEvent, reason: string)
       { ...change, reversal: 'notNeeded' },
       { obligation, cause: reason },
     )
+  }
+  const { instead } = event
+  if (instead?.kind === 'standIn') {
+    return standIn(before, event, { instead, leg: { state: 'notSent' }, cause: reason, profile })
   }
   return settle(before, event, 'notSent', { ...change, answer }, { cause: reason })
 }

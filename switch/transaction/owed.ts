@@ -19,6 +19,47 @@ export function reversalOf(transaction: Transaction, cause: ReversalCause, delay
   }
 }
 
+/**
+ * The undoing of an approval: of its leg, or of the advice that told the issuer of it, where we approved in the issuer's
+ * place. An advice may be undone in parts, each of which is told, in order.
+ */
+export function undoingOf(transaction: Transaction, cause: ReversalCause): Obligation {
+  if (!isStandIn(transaction)) return reversalOf(transaction, cause, 0)
+  const { destination } = legOf(transaction)
+  const key = `reversal:advice:${transaction.id}:${transaction.version + 1}`
+  return {
+    id: obligationId(key),
+    kind: 'reversal',
+    key,
+    again: false,
+    transactionId: transaction.id,
+    adviceId: obligationId(adviceKey(transaction, standInName)),
+    destination,
+    cause,
+    delayMs: 0,
+  }
+}
+
+/** What the issuer is told of an approval in its place (P4). */
+export function standInAdviceOf(transaction: Transaction, authId: string): Obligation {
+  const request = transaction.request!
+  const advice = { mti: '0220', amountMinor: request.amountMinor, authId, responseCode: '00' } as const
+  return adviceOf(transaction, { name: standInName, cause: 'standIn', advice })
+}
+
+/** Approved, and the destination was not asked or did not answer: then it was us. */
+export function isStandIn({ leg, state }: Transaction): boolean {
+  return (
+    (state === 'approved' || state === 'reversed') && (leg?.state === 'notSent' || leg?.state === 'maybeSent')
+  )
+}
+
+const standInName = 'stand-in'
+
+function adviceKey({ id }: Transaction, name: string): string {
+  return `advice:${id}:${name}`
+}
+
 export function reversalIdOf(transaction: Transaction): string {
   return obligationId(reversalKey(legOf(transaction).id))
 }
@@ -37,7 +78,7 @@ export function adviceOf(
     readonly destination?: string
   },
 ): Obligation {
-  const key = `advice:${transaction.id}:${told.name}`
+  const key = adviceKey(transaction, told.name)
   const { leg } = transaction
   return {
     id: obligationId(key),

@@ -2,7 +2,7 @@ import assert from 'node:assert'
 import type { JournalEvent, JournalUnit, ObligationChange } from '../journal.ts'
 import type { Effect, Step, TransactionEvent } from './events.ts'
 import { type Move, moves } from './moves.ts'
-import type { Answer, Leg, Obligation, Transaction } from './transaction.ts'
+import type { Answer, Exposure, Leg, Obligation, Transaction } from './transaction.ts'
 
 export interface Change {
   readonly approvedMinor?: bigint
@@ -23,6 +23,7 @@ export interface Extra {
   /** In the order in which the destination is to hear of it. */
   readonly owe?: readonly Obligation[]
   readonly obligation?: ObligationChange
+  readonly exposure?: Exposure
   readonly commands?: JournalUnit['commands']
   readonly urgent?: boolean
   /** The new answer is for repeats only: nobody is there to hear it now. */
@@ -51,6 +52,7 @@ export function settle(
     ...unitOf(transaction, before.version, journalEvent(event, transaction, extra.cause ?? '')),
     owe: extra.owe ?? [],
     ...(extra.obligation === undefined ? {} : { obligation: extra.obligation }),
+    ...(extra.exposure === undefined ? {} : { exposure: extra.exposure }),
     commands: extra.commands ?? [],
     urgent: (extra.urgent ?? false) || extra.owe !== undefined || extra.obligation !== undefined,
   }

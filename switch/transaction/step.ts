@@ -5,7 +5,8 @@ import type { Effect, Profile, Step, TransactionEvent } from './events.ts'
 import { movesMoney } from './kinds.ts'
 import { codes, endLeg, lose } from './leg-end.ts'
 import { kindOfStored, unpost } from './postings.ts'
-import { reversalOf } from './owed.ts'
+import { undoingOf } from './owed.ts'
+import { givenBack } from './stand-in.ts'
 import { journalEvent, known, settle, unitOf } from './settle.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -130,7 +131,8 @@ function deliver(
     'undelivered',
     { delivery: 'failed', answer: { responseCode: '91' }, reversal: 'owed' },
     {
-      owe: [reversalOf(before, 'undelivered', 0)],
+      owe: [undoingOf(before, 'undelivered')],
+      ...givenBack(before, 0n),
       commands: unpost(before, { at: event.at, days, hold: event.hold }),
       silent: true,
     },

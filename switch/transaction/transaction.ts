@@ -164,6 +164,8 @@ export interface Obligation {
   readonly transactionId: string
   /** The leg it is about; absent: nothing was ever sent of what it tells. */
   readonly legId?: string
+  /** Of a reversal: the advice that it undoes, where what happened was told by one. */
+  readonly adviceId?: string
   readonly destination: string
   readonly cause: ReversalCause | AdviceCause
   /** Wait before the first delivery: the leg may still be in flight. */
@@ -185,6 +187,24 @@ export interface Advice {
   readonly authId?: string
   /** DE39 */
   readonly responseCode?: string
+}
+
+/** What an approval in an issuer's place adds to what we may lose, or what is left of it. */
+export type Exposure =
+  | {
+      readonly kind: 'new'
+      readonly rule: string
+      readonly cardToken: string
+      readonly currency: CurrencyCode
+      readonly amountMinor: bigint
+      readonly limits: StandInLimits
+    }
+  | { readonly kind: 'change'; readonly amountMinor: bigint }
+
+export interface StandInLimits {
+  readonly perCardMinorMax: bigint
+  readonly perCardCountMax: number
+  readonly perHourMinorMax: bigint
 }
 
 export type AdviceCause = 'completion' | 'standIn'

@@ -15,6 +15,7 @@ import type { Leg, SourceAct, Transaction } from '../../switch/transaction/trans
 import { laneKeyOf } from '../../switch/lanes.ts'
 import { SimulatedBooks } from './books.ts'
 import { SimulatedDays } from './days.ts'
+import { SimulatedExposures } from './exposures.ts'
 import { claimable, type StoredObligation } from './owed.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { Life } from './life.ts'
@@ -43,6 +44,9 @@ export class SimulatedDatabase {
   readonly transactions = new Map<string, StoredTransaction>()
   readonly obligations = new Map<string, StoredObligation>()
   readonly books = new SimulatedBooks()
+  readonly exposures = new SimulatedExposures()
+  /** What was committed of approvals in issuers' places beyond what is allowed. */
+  readonly overExposed: string[] = []
   readonly events: CommittedEvent[] = []
   readonly days: SimulatedDays
   readonly #legs = new Map<string, Leg>()
@@ -51,7 +55,7 @@ export class SimulatedDatabase {
   readonly #world: World
   readonly #random: Random
   readonly #rates: () => FaultRates
-  readonly #ignored: 'versions' | 'fences' | undefined
+  readonly #ignored: 'versions' | 'fences' | 'exposures' | undefined
   readonly #stans = new Map<string, number>()
   readonly #named = new Set<string>()
   /** Of some histories, so few that numbers come again while old answers are still on their way. */
@@ -60,7 +64,11 @@ export class SimulatedDatabase {
   #awayUntil = 0
   #attempts = 0
 
-  constructor(world: World, rates: () => FaultRates, ignored: 'versions' | 'fences' | undefined) {
+  constructor(
+    world: World,
+    rates: () => FaultRates,
+    ignored: 'versions' | 'fences' | 'exposures' | undefined,
+  ) {
     this.#ignored = ignored
     this.#world = world
     this.#random = world.random('database')
@@ -273,6 +281,9 @@ export class SimulatedDatabase {
     if (stored === undefined) return 'moved'
     if (stored.transaction.version !== unit.expectedVersion && this.#ignored !== 'versions') return 'moved'
     if (unit.onlyWhileApprovable && stored.approvableUntil <= now) return 'late'
+    if (unit.exposure?.kind === 'new' && this.#ignored !== 'exposures') {
+      if (!this.exposures.allows(unit.exposure)) return 'exposure'
+    }
     const change = unit.obligation
     if (change !== undefined && 'fence' in change && this.#ignored !== 'fences') {
       const obligation = this.obligations.get(change.id)
@@ -296,6 +307,10 @@ export class SimulatedDatabase {
     this.#world.note(
       `committed ${event.kind} -> ${transaction.state} ${transaction.sourceKey} ${event.cause}`,
     )
+    if (unit.exposure !== undefined) {
+      this.exposures.write(transaction.id, unit.exposure)
+      this.overExposed.push(...this.exposures.excess())
+    }
     if (sourceAct !== undefined) this.#acts.set(sourceAct.sourceKey, sourceAct)
     if (transaction.leg !== undefined) this.#legs.set(transaction.leg.id, transaction.leg)
     for (const owe of unit.owe) {
@@ -354,12 +369,15 @@ export class SimulatedDatabase {
       const { id, kind, cause, attempts, refusals, fence, identity, actualMinor, advice, legId } = obligation
       const leg = legId === undefined ? undefined : this.#legs.get(legId)
       const transaction = this.#read(obligation.transactionId)!
+      const { adviceId } = obligation
+      const undone = adviceId === undefined ? undefined : this.obligations.get(adviceId)?.identity
       return {
         ...{ id, kind, cause, attempts, refusals, fence, transaction },
         ...(identity === undefined ? {} : { identity }),
         ...(actualMinor === undefined ? {} : { actualMinor }),
         ...(advice === undefined ? {} : { advice }),
         ...(leg === undefined ? {} : { leg }),
+        ...(undone === undefined ? {} : { undone }),
       }
     })
   }

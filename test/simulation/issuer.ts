@@ -42,6 +42,8 @@ export class SimulatedIssuer {
   readonly poisoned = new Set<string>()
   /** References of reversals that it would not have. */
   readonly refusedReversals = new Set<string>()
+  /** Told of an approval while it still held one of its own for the same request. */
+  readonly advisedTwice: string[] = []
   readonly #judged = new Set<string>()
   /** Questions for a balance that somebody saw fit to reverse. */
   readonly reversedInquiries: string[] = []
@@ -72,8 +74,33 @@ export class SimulatedIssuer {
 
   /** `tellsDate`: the answer carries DE15. */
   decide(leg: OutboundLeg, tellsDate: boolean): LegAnswer {
-    if (/^0[12]2[01]$/.test(leg.mti)) return this.#complete(leg)
+    if (/^0[12]2[01]$/.test(leg.mti)) {
+      return leg.fields[90] === undefined ? this.#advise(leg) : this.#complete(leg)
+    }
     return /^0[12]00$/.test(leg.mti) ? this.#authorize(leg, tellsDate) : this.#reverse(leg)
+  }
+
+  /** What was approved in its place is taken as it is told. */
+  #advise(leg: OutboundLeg): LegAnswer {
+    const key = `${leg.identity.transmittedAt}|${leg.identity.stan}`
+    const rrn = leg.fields[37] as string
+    const amountMinor = leg.fields[4] as bigint
+    if (!this.#originals.has(key)) {
+      for (const held of this.#originals.values()) {
+        if (held.rrn === rrn && approvals.includes(held.responseCode) && !held.reversed)
+          this.advisedTwice.push(rrn)
+      }
+      const kind = kindOfRequest({
+        mti: '0200',
+        processingCode: leg.fields[3] as string,
+        conditionCode: leg.fields[25] as string,
+        amountMinor,
+      })
+      const held = { rrn, kind, amountMinor, leftMinor: amountMinor, responseCode: '00', reversed: false }
+      this.#originals.set(key, { ...held, stubborn: false, completed: false, date: this.#today() })
+      this.#world.note(`issuer is told of ${rrn}`)
+    }
+    return { mti: '0230', responseCode: '00', amountMinor, described: '0230' }
   }
 
   #authorize(leg: OutboundLeg, tellsDate: boolean): LegAnswer {

@@ -6,7 +6,9 @@ import { JournalUnavailable } from '../../switch/journal.ts'
 import type { Observer } from '../../switch/observer.ts'
 import type { RoutingTable } from '../../switch/routing.ts'
 import { Shell } from '../../switch/shell.ts'
+import { standInRules } from '../../switch/stand-in.ts'
 import { Sweeper } from '../../switch/sweeper.ts'
+import { simulatedStandIn } from './stand-in.ts'
 import type { Bug } from './bugs/bug.ts'
 import type { SimulatedDatabase } from './database.ts'
 import { type Door, doorOf } from './door.ts'
@@ -100,6 +102,7 @@ export class SimulatedNode {
       connectors,
       observer,
       routes,
+      standIn: rates().standIn > 0 ? standInRules(simulatedStandIn) : [],
       pinKeyOf: (destination) => `zpk.${destination}.out`,
       openAccounts: (accounts) => connection.openAccounts(accounts),
       days: bug?.days?.(days) ?? days,

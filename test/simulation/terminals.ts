@@ -302,7 +302,11 @@ export class SimulatedTerminals {
         merchantId: 'M1',
         ...told.kind.extra?.(told.rrn),
       },
-      secrets: new Secret({ pan: told.pan, pinBlock: new Uint8Array(8) }),
+      // Every other one has no PIN, so that somebody may stand in for its issuer.
+      secrets: new Secret({
+        pan: told.pan,
+        ...(Number(told.rrn) % 2 === 0 ? {} : { pinBlock: new Uint8Array(8) }),
+      }),
       // The node says when it came.
       receivedMonotonicMs: 0,
       described: '0200',

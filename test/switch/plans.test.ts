@@ -57,6 +57,8 @@ test('nor where the tables hold many rows', async () => {
       SELECT gen_random_uuid(), 'reversal', 'key ' || source_key, id, 'knet', 'timeout', 0, 0, now() FROM switch.transaction;
     INSERT INTO switch.source_act (source_key, source, fingerprint, transaction_id, response_code)
       SELECT source_key, 'a', '', id, '00' FROM switch.transaction;
+    INSERT INTO switch.exposure (transaction_id, rule, card_token, currency, amount_minor)
+      SELECT id, '888888 KWD', source_key, 'KWD', 1 FROM switch.transaction;
     ANALYZE; SET ROLE ledger_writer`)
   expect(await scanning()).toEqual({})
 })

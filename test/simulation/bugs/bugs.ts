@@ -3,7 +3,7 @@ import type { Bug } from './bug.ts'
 import { answerBeforeCommit, commitRetriedAfterUnknown, sentBeforeIntent } from './commits.ts'
 import { fenceIgnored, noRowLock, obligationsInMemory } from './guards.ts'
 import { legKeyNotUnique, matchOnStanOnly } from './identities.ts'
-import { headOfLineBlock } from './owed.ts'
+import { adviceOvertakesReversal, exposureUnchecked, headOfLineBlock } from './owed.ts'
 import { cutoverWrongDate, lateApprovalPosts, noReversalOnTimeout, noTombstone } from './outcomes.ts'
 import { deadlineOnWallClock } from './time.ts'
 
@@ -25,4 +25,6 @@ export const bugs: Readonly<Record<string, Bug>> = {
   'deadline-on-wall-clock': deadlineOnWallClock,
   'cutover-wrong-date': cutoverWrongDate,
   'head-of-line-block': headOfLineBlock,
+  'advice-overtakes-reversal': adviceOvertakesReversal,
+  'exposure-unchecked': exposureUnchecked,
 }

@@ -7,3 +7,14 @@ export const headOfLineBlock: Bug = {
     claim: (query) => journal.claim({ ...query, order: 'strict' }),
   }),
 }
+
+/** The issuer hears of our approval before it has undone its own. */
+export const adviceOvertakesReversal: Bug = {
+  journal: (journal) => ({
+    ...journal,
+    commit: (unit) => journal.commit({ ...unit, owe: [...unit.owe].reverse() }),
+  }),
+}
+
+/** Approvals in issuers' places are counted by nobody. */
+export const exposureUnchecked: Bug = { ignore: 'exposures' }

@@ -3,6 +3,7 @@ import { booksBalance } from './books.ts'
 import type { Check } from './check.ts'
 import { datesAreRight } from './dates.ts'
 import { everythingEnds } from './ends.ts'
+import { exposureIsBounded } from './exposure.ts'
 import { issuersAreAskedOnce } from './issuers.ts'
 import { neighboursAreNotDelayed, nothingIsOwed } from './obligations.ts'
 import { threeBooksAgree } from './purchases.ts'
@@ -15,6 +16,7 @@ const checks: readonly Check[] = [
   everythingEnds,
   nothingIsOwed,
   neighboursAreNotDelayed,
+  exposureIsBounded,
   issuersAreAskedOnce,
   nothingTimesOutEarly,
   datesAreRight,

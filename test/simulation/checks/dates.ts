@@ -35,10 +35,10 @@ function checkDates({ transaction, routed, events }: Dated, scene: Scene, wrong:
   if (routed.legs > 3) wrong('G3', `${sourceKey} had ${routed.legs} legs`)
   const network = scene.networks.find(({ name }) => name === destination)!
   const approved = events.find(({ kind, detail }) => kind === 'legEnded' && detail['state'] === 'approved')
+  // What was approved in the issuer's place it did not date: it hears of that later.
+  const saysDate = network.tellsDates && leg.state === 'answered'
   const expected =
-    approved === undefined
-      ? undefined
-      : ((network.tellsDates ? network.issuer.dateOf(leg) : undefined) ?? routed.on)
+    approved === undefined ? undefined : ((saysDate ? network.issuer.dateOf(leg) : undefined) ?? routed.on)
   if (expected !== undefined && transaction.businessDate !== expected)
     wrong('B2', `${sourceKey} is of ${transaction.businessDate}, not of ${expected}`)
   for (const { reference, date, isAdjustment } of books.entries.get(transaction.id) ?? []) {

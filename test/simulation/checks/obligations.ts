@@ -9,7 +9,8 @@ export const nothingIsOwed: Check = (scene, wrong) => {
   for (const one of all) {
     const { attempts, key, state } = one
     // What is parked holds back what its own transaction owes.
-    if (state === 'due' && !parked.has(one.transactionId)) wrong('N4', `${key} is still due after ${attempts} attempts`)
+    if (state === 'due' && !parked.has(one.transactionId))
+      wrong('N4', `${key} is still due after ${attempts} attempts`)
     if (state === 'parked' && !isUnwanted(scene, one)) wrong('N4', `${key} is parked`)
   }
 }

@@ -19,6 +19,8 @@ export const networkFaults = {
   /** A reversal that is answered with a malfunction however often it comes. */
   poison: upTo(0.3),
   wrongAmount: upTo(0.3),
+  /** No fault: in these histories we approve in the place of issuers that are out of reach. */
+  standIn: upTo(1),
   partialApproval: upTo(0.3),
   /** Of purchases, those whose reversal the issuer will not have. */
   reversalRefused: upTo(0.3),

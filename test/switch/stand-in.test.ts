@@ -1,0 +1,212 @@
+import { describe, expect, test } from 'vitest'
+import { Secret } from '../../kernel/secret.ts'
+import type { InboundRequest } from '../../switch/arrivals.ts'
+import { standInFor, type StandInRule, standInRules } from '../../switch/stand-in.ts'
+import type { Profile, StandIn, TransactionEvent } from '../../switch/transaction/events.ts'
+import { obligationId } from '../../switch/transaction/owed.ts'
+import { step } from '../../switch/transaction/step.ts'
+import type { CardRequest, Leg, Transaction } from '../../switch/transaction/transaction.ts'
+
+const rule: StandInRule = {
+  bin: '888888',
+  kinds: ['purchase'],
+  currency: 'KWD',
+  perTransactionMinorMax: 20_000n,
+  perCardMinorMax: 50_000n,
+  perCardCountMax: 3,
+  perHourMinorMax: 500_000n,
+}
+
+const request: CardRequest = {
+  kind: 'purchase',
+  mti: '0200',
+  processingCode: '000000',
+  amountMinor: 12_500n,
+  currency: 'KWD',
+  transmittedAt: '1122090000',
+  stan: '000001',
+  localTime: '120000',
+  localDate: '1122',
+  entryMode: '051',
+  conditionCode: '00',
+  merchantType: '5411',
+  rrn: '632609000001',
+  terminalId: 'T0000001',
+  merchantId: '000000000000001',
+}
+
+function inbound(change: Partial<CardRequest> = {}, secrets: object = {}): InboundRequest {
+  return {
+    request: { ...request, ...change },
+    secrets: new Secret({ pan: '8888880000000001', ...secrets }),
+  } as InboundRequest
+}
+
+describe('whether we approve in an issuer place is asked of the rules', () => {
+  const rules = standInRules([rule, { ...rule, bin: '8888', perTransactionMinorMax: 1n }])
+
+  test('of which the longest range counts', () => {
+    expect(standInFor(rules, inbound(), 'tok_a')).toBe(rule)
+  })
+
+  test.each<[string, InboundRequest]>([
+    ['a PIN, which we cannot check', inbound({}, { pinBlock: new Uint8Array(8) })],
+    ['a cryptogram, which we cannot check', inbound({}, { emv: new Uint8Array(8) })],
+    ['more than one transaction may be', inbound({ amountMinor: 20_001n })],
+    ['a kind that is not named', inbound({ kind: 'withdrawal' })],
+    ['another currency', inbound({ currency: 'USD' })],
+    ['cash beside the goods', inbound({ cashMinor: 1n })],
+    ['a card of another range', inbound({}, { pan: '9999990000000014' })],
+  ])('P2, P3: not with %s', (_what, asked) => {
+    expect(standInFor(rules, asked, 'tok_a')).toBeUndefined()
+  })
+
+  test('P3: not for a card that is on the negative list, or that has no token, or at another trade', () => {
+    const listed = standInRules([{ ...rule, negative: ['tok_a'], merchantTypes: ['5411'] }])
+    expect(standInFor(listed, inbound(), 'tok_a')).toBeUndefined()
+    expect(standInFor(listed, inbound(), undefined)).toBeUndefined()
+    expect(standInFor(listed, inbound({ merchantType: '7995' }), 'tok_b')).toBeUndefined()
+    expect(standInFor(listed, inbound(), 'tok_b')).toBeDefined()
+  })
+
+  test('that contradict themselves are refused', () => {
+    expect(() => standInRules([rule, rule])).toThrow('stands twice')
+    expect(() => standInRules([{ ...rule, kinds: ['withdrawal'] }])).toThrow('withdrawal is never approved')
+    expect(() => standInRules([{ ...rule, perCardMinorMax: 10n }])).toThrow('not more than its card')
+    expect(() => standInRules([{ ...rule, bin: '88x' }])).toThrow('range is 4 to 11 digits')
+  })
+})
+
+const profile: Profile = {
+  timeoutResponseCode: '91',
+  overtakenResponseCode: '12',
+  cancelledResponseCode: '17',
+  unknownOriginalResponseCode: '25',
+  nothingToReverseResponseCode: '21',
+  approvals: ['00'],
+  partialApprovals: ['10'],
+  takesPartialApprovals: false,
+  tolerancePercent: 0,
+  forcedPost: 'refuse',
+  holdForMs: 1_000_000,
+  days: { today: '2026-11-22', open: ['2026-11-22'] },
+}
+
+const leg: Leg = {
+  id: '01890000-0000-7000-8000-000000000002',
+  destination: 'knet',
+  acquirerId: '12345678901',
+  stan: '000777',
+  transmittedAt: '1122090001',
+  state: 'intent',
+}
+
+const when = { at: 1_000, node: 'node-1' }
+const limits = { perCardMinorMax: 50_000n, perCardCountMax: 3, perHourMinorMax: 500_000n }
+const instead: StandIn = { kind: 'standIn', rule: '888888 KWD', authId: 'S00042', limits }
+const id = '01890000-0000-7000-8000-000000000001'
+const adviceId = obligationId(`advice:${id}:stand-in`)
+
+function intent(): Transaction {
+  const arrival = {
+    id,
+    source: 'acq1',
+    sourceKey: 'k',
+    fingerprint: 'f',
+    businessDate: '2026-11-22',
+    approvableForMs: 7_500,
+  }
+  const card = { mask: '888888******0001', token: 'tok_a' }
+  const verdict = { kind: 'forward', leg } as const
+  return step(
+    undefined,
+    { kind: 'request', arrival, card, request, verdict, ...when } as TransactionEvent,
+    profile,
+  ).transaction
+}
+
+const unsent: TransactionEvent = {
+  kind: 'legEnded',
+  outcome: { kind: 'notSent', reason: 'offline' },
+  instead,
+  ...when,
+}
+const silent: TransactionEvent = {
+  kind: 'legEnded',
+  outcome: { kind: 'maybeSent', reason: 'deadline', sent: '0200' },
+  instead,
+  ...when,
+}
+
+function cancelling(actualMinor: bigint): TransactionEvent {
+  const reversal = { source: 'acq1', sourceKey: 'r', fingerprint: 'f', actualMinor }
+  return { kind: 'cancel', reversal, ...when } as TransactionEvent
+}
+
+describe('an approval in an issuer place', () => {
+  test('P1, P4, F11: of what never left is one commit: number, entries, exposure, and the advice', () => {
+    const { transaction, unit, effects } = step(intent(), unsent, profile)
+    expect(transaction).toMatchObject({
+      state: 'approved',
+      advice: 'owed',
+      reversal: 'none',
+      answer: { authId: 'S00042' },
+    })
+    expect(unit).toMatchObject({ onlyWhileApprovable: true, commands: [{ kind: 'post' }] })
+    expect(unit.owe).toMatchObject([
+      { kind: 'advice', id: adviceId, advice: { mti: '0220', amountMinor: 12_500n } },
+    ])
+    expect(unit.exposure).toMatchObject({
+      kind: 'new',
+      rule: '888888 KWD',
+      cardToken: 'tok_a',
+      amountMinor: 12_500n,
+    })
+    expect(effects[0]).toEqual({ kind: 'answer', answer: { responseCode: '00', authId: 'S00042' } })
+  })
+
+  test('P5, F17: of what may have left owes its reversal first, and the advice behind it', () => {
+    const { transaction, unit } = step(intent(), silent, profile)
+    expect(transaction).toMatchObject({ state: 'approved', advice: 'owed', reversal: 'owed' })
+    expect(unit.owe.map(({ kind, cause }) => `${kind} ${cause}`)).toEqual([
+      'reversal timeout',
+      'advice standIn',
+    ])
+  })
+
+  test('P1: is never given where the issuer declined', () => {
+    const answer = { mti: '0210', responseCode: '51', described: '' }
+    const declined = {
+      kind: 'legEnded',
+      outcome: { kind: 'answered', answer, sent: '' },
+      instead,
+      ...when,
+    } as const
+    expect(step(intent(), declined, profile).transaction.state).toBe('declined')
+  })
+
+  test('P6: stands whatever the issuer says later', () => {
+    const approved = step(intent(), silent, profile).transaction
+    const answer = { mti: '0210', responseCode: '51', described: '' }
+    const late = step(approved, { kind: 'late', answer, ...when }, profile)
+    expect([late.transaction.state, late.unit.commands, late.unit.owe]).toEqual(['approved', [], []])
+    const parked = { kind: 'obligationAnswered', owed: 'advice', verdict: 'parked' } as const
+    const refused = { ...parked, obligationId: adviceId, fence: 1n, responseCode: '05', ...when }
+    expect(step(approved, refused, profile).transaction).toMatchObject({
+      state: 'approved',
+      advice: 'parked',
+    })
+  })
+
+  test('P3: that its source reverses undoes the advice, and gives the exposure back', () => {
+    const approved = step(intent(), unsent, profile).transaction
+    const { transaction, unit } = step(approved, cancelling(0n), profile)
+    expect(transaction.state).toBe('reversed')
+    expect(unit.owe).toMatchObject([{ kind: 'reversal', adviceId, again: false }])
+    expect(unit.owe[0]).not.toHaveProperty('legId')
+    expect(unit.exposure).toEqual({ kind: 'change', amountMinor: 0n })
+    const part = step(approved, cancelling(2_000n), profile)
+    expect(part.unit.owe).toMatchObject([{ adviceId, actualMinor: 2_000n }])
+    expect(part.unit.exposure).toEqual({ kind: 'change', amountMinor: 2_000n })
+  })
+})
