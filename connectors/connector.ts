@@ -189,6 +189,8 @@ export interface StoredRules {
   readonly refusalsMax: number
 }
 
+export const usualStored: StoredRules = { lanes: 16, order: 'card', perSecondMax: 100, refusalsMax: 20 }
+
 export interface ConnectorStatus {
   readonly name: string
   readonly dialect: string

@@ -1,6 +1,6 @@
 import { answerMti, type Dialect, type FieldValue, type MessageBody } from '../iso8583/iso8583.ts'
 import type { NetworkProfile } from './network.ts'
-import { usualStored } from './usual.ts'
+import { usualStored } from './connector.ts'
 
 /**
  * What can be known to be wrong with a network's profile before anything is sent: one sentence for each mistake. That no

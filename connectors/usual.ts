@@ -1,4 +1,3 @@
-import type { StoredRules } from './connector.ts'
 import type { SessionProfile } from './network.ts'
 
 /** What most networks would agree to: generic practice, where a network's own document would speak. */
@@ -32,5 +31,3 @@ export const usualReversalAnswers1993 = {
 } as const
 
 export const usualRetryAfterMs = [2_000, 5_000, 15_000, 30_000, 60_000] as const
-
-export const usualStored: StoredRules = { lanes: 16, order: 'card', perSecondMax: 100, refusalsMax: 20 }

@@ -78,7 +78,7 @@ const named: readonly TestCard[] = [
   foreign('visa', '4242424242424242'),
   foreign('mastercard', '5105105105105100'),
   // A part of the test prefix that stands for a bank whose own host answers.
-  foreign('issuer-host', `${knetTestPrefix}7700000001`),
+  foreign('issuer-host', `${knetTestPrefix}7700000077`),
   // More of the published ones. Nothing routes them here.
   unrouted('visa', '4111111111111111'),
   unrouted('mastercard', '5555555555554444'),

@@ -1,5 +1,4 @@
-import type { DestinationRules, StoredRules } from '../connectors/connector.ts'
-import { usualStored } from '../connectors/usual.ts'
+import { type DestinationRules, type StoredRules, usualStored } from '../connectors/connector.ts'
 import { numberOf } from '../kernel/ids.ts'
 
 /**
