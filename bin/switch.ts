@@ -79,6 +79,8 @@ interface Configuration {
     readonly peers?: readonly Peer[]
     readonly plaintext?: PlaintextConsent
     readonly connectionsMax?: number
+    /** New connections of one address: 20 a second unless told, which is few where all terminals come from one. */
+    readonly acceptsPerAddressPerSecondMax?: number
     readonly limits?: readonly (Omit<AmountLimit, 'amountMinorMax'> & { readonly amountMinorMax: string })[]
   }[]
   readonly destinations: readonly {
@@ -255,12 +257,17 @@ function doorOf({
   peers,
   plaintext,
   connectionsMax,
+  acceptsPerAddressPerSecondMax,
 }: Configuration['sources'][number]): SourceDoor {
+  const limits = {
+    ...(connectionsMax !== undefined && { connectionsMax }),
+    ...(acceptsPerAddressPerSecondMax !== undefined && { acceptsPerAddressPerSecondMax }),
+  }
   return {
     ...(tls && { tls: { ...tls, credentials: certificates.open(tls) } }),
     ...(peers && { peers }),
     ...(plaintext && { plaintext }),
-    ...(connectionsMax !== undefined && { limits: { connectionsMax } }),
+    limits,
     onRefused: (refusal) => log.warn({ source: name, ...refusal }, 'connection refused'),
   }
 }

@@ -80,6 +80,8 @@ export function switchConfiguration(
         takesPartialApprovals: true,
         forcedPost: 'flag',
         connectionsMax,
+        // All terminals of this machine have one address.
+        acceptsPerAddressPerSecondMax: 1_000,
         limits: [{ kind: 'refund', currency: 'KWD', amountMinorMax: '100000' }],
       },
     ],

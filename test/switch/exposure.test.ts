@@ -27,10 +27,17 @@ afterAll(async () => {
   await database.close()
 })
 
+interface Approval {
+  readonly card?: string
+  readonly rule?: string
+  readonly ledger?: number
+  readonly id?: string
+}
+
 /** At most 100 and three approvals a card, 250 a range, or what is given. */
 async function approve(
   amountMinor: bigint,
-  { card = randomUUID() as string, rule = 'r', ledger = 0, id = randomUUID() as string } = {},
+  { card = randomUUID(), rule = 'r', ledger = 0, id = randomUUID() }: Approval = {},
 ): Promise<string> {
   const values = [id, rule, card, 'KWD', amountMinor, 100n, 3, 250n]
   const rows = [{ kind: 'switch.exposure.new', values }]

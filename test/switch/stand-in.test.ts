@@ -118,11 +118,7 @@ function intent(): Transaction {
   }
   const card = { mask: '888888******0001', token: 'tok_a' }
   const verdict = { kind: 'forward', leg } as const
-  return step(
-    undefined,
-    { kind: 'request', arrival, card, request, verdict, ...when } as TransactionEvent,
-    profile,
-  ).transaction
+  return step(undefined, { kind: 'request', arrival, card, request, verdict, ...when }, profile).transaction
 }
 
 const unsent: TransactionEvent = {
@@ -140,7 +136,7 @@ const silent: TransactionEvent = {
 
 function cancelling(actualMinor: bigint): TransactionEvent {
   const reversal = { source: 'acq1', sourceKey: 'r', fingerprint: 'f', actualMinor }
-  return { kind: 'cancel', reversal, ...when } as TransactionEvent
+  return { kind: 'cancel', reversal, ...when }
 }
 
 describe('an approval in an issuer place', () => {
