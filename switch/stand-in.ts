@@ -24,9 +24,6 @@ export interface StandInRule {
   readonly negative?: readonly string[]
 }
 
-/** Why an approval is ours: the issuer could not be asked, or did not answer. Never because it declined. */
-export type StandInTrigger = 'notSent' | 'maybeSent'
-
 /** Throws `StandInRuleError` on rules that contradict themselves. */
 export function standInRules(rules: readonly StandInRule[]): readonly StandInRule[] {
   const seen = new Set<string>()
@@ -50,7 +47,7 @@ export function standInRules(rules: readonly StandInRule[]): readonly StandInRul
   return [...rules].sort((one, other) => other.bin.length - one.bin.length)
 }
 
-export class StandInRuleError extends Error {
+class StandInRuleError extends Error {
   constructor(what: string) {
     super(`stand-in: ${what}`)
     this.name = 'StandInRuleError'
