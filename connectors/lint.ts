@@ -65,6 +65,12 @@ function checkCodes({ dialect, rules, session }: NetworkProfile, wrong: Wrong): 
   }
   for (const code of acknowledged)
     if (retry.includes(code)) wrong(`rules.reversalAnswers: ${code} can't both end a reversal and repeat it`)
+  for (const code of rules.approvals) {
+    if (rules.partialApprovals?.includes(code))
+      wrong(`rules.approvals: ${code} approves a part, and would be taken for the whole`)
+    // No reason to decline: of a card that was looked at, never of money (§4.10).
+    if (code === '85') wrong('rules.approvals: 85 approves no money')
+  }
   const { signOn, signOff, echo } = session.codes
   if (new Set([signOn, signOff, echo]).size < 3)
     wrong('session.codes: sign-on, sign-off and echo must differ')

@@ -131,6 +131,7 @@ const rulesForm = object({
   remainingMinMs: milliseconds,
   acquirerId: Type.String({ pattern: '^[0-9]{1,11}$' }),
   approvals: responseCodes,
+  partialApprovals: responseCodes,
   reversalAnswers: object({ acknowledged: responseCodes, retry: responseCodes }),
   retryAfterMs: Type.Array(milliseconds),
   traceElements: Type.Array(Type.String({ pattern: '^[0-9]{1,3}(\\.[A-Za-z0-9]{1,8})?$' })),

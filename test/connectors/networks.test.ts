@@ -161,6 +161,8 @@ describe('the lint of a profile', () => {
     [{ correlation: { ...visa.correlation, key: [7, 11, 129] } }, 'no DE129'],
     [{ correlation: { ...visa.correlation, key: [2, 11] } }, 'DE2 is sensitive'],
     [{ rules: { ...visa.rules, approvals: ['000'] } }, '000 is no code of 1987'],
+    [{ rules: { ...visa.rules, approvals: ['00', '85'] } }, '85 approves no money'],
+    [{ rules: { ...visa.rules, approvals: ['00', '10'] } }, '10 approves a part'],
     [{ rules: { ...visa.rules, traceElements: ['35'] } }, '35 is card data'],
     [{ rules: { ...visa.rules, remainingMinMs: 60_000 } }, 'rules.remainingMinMs: 60000 ms'],
     [
