@@ -74,27 +74,37 @@ const named: readonly TestCard[] = [
     limitMinor: 5_000n,
     purpose: 'above KWD 5.000: over the limit, 61',
   },
-  // Numbers that card processors publish for testing (docs.stripe.com/testing and others), one range for each network.
-  foreign('visa', '4242424242424242'),
-  foreign('mastercard', '5105105105105100'),
+  // Numbers that card processors publish for testing (docs.stripe.com/testing, docs.adyen.com, and others), of those with
+  // few zeros: zeros in packed decimal are everywhere on a disk, and a search for card numbers would find them by chance.
+  ...foreign('visa', [
+    ...['4242424242424242', '4000056655665556', '4012888888881881', '4166676667666746'],
+    ...['4444333322221111', '4646464646464644', '4977949494949497', '4988438843884305'],
+  ]),
+  ...foreign('mastercard', [
+    ...['5105105105105100', '2223520443560010', '5136333333333335', '5200828282828210'],
+    ...['5454545454545454', '5555341244441115', '5577000055770004', '5585558555855583'],
+  ]),
   // A part of the test prefix that stands for a bank whose own host answers.
-  foreign('issuer-host', `${knetTestPrefix}7700000077`),
+  ...foreign(
+    'issuer-host',
+    Array.from({ length: 8 }, (_, index) => `${knetTestPrefix}77000000${77 + index}`),
+  ),
   // More of the published ones. Nothing routes them here.
   unrouted('visa', '4111111111111111'),
   unrouted('mastercard', '5555555555554444'),
   unrouted('discover', '6011111111111117'),
 ]
 
-function foreign(network: string, pan: string): TestCard {
-  return {
-    name: `${network}-approved`,
+function foreign(network: string, pans: readonly string[]): TestCard[] {
+  return pans.map((pan, index) => ({
+    name: index === 0 ? `${network}-approved` : `${network}-${index + 1}`,
     pan,
     pin: '1234',
     expiry: '3009',
     openingBalanceMinor: 100_000_000_000n,
     network,
     purpose: `approves, behind ${network}`,
-  }
+  }))
 }
 
 function unrouted(name: string, pan: string): TestCard {
@@ -121,6 +131,13 @@ export const loadCards: readonly TestCard[] = Array.from({ length: 64 }, (_, ind
 }))
 
 export const testCards: readonly TestCard[] = [...named, ...loadCards]
+
+/** The cards behind a network that approve whatever is asked of them: for load. */
+export function loadCardsOf(network: string): readonly TestCard[] {
+  const own = loadCards.filter((card) => card.network === network)
+  if (own.length > 0) return own
+  return testCards.filter((card) => card.network === network && card.purpose.startsWith('approves'))
+}
 
 /** A named card of the table; a name that is not there is our bug. */
 export function cardNamed(name: string): TestCard {

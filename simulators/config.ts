@@ -29,6 +29,13 @@ export class Config {
     return value === undefined ? undefined : new Config(value, this.#at(name))
   }
 
+  /** A list of objects; empty where there is none. */
+  sections(name: string): readonly Config[] {
+    const value = this.#value[name] ?? []
+    if (!Array.isArray(value)) refuse(this.#at(name), 'a list')
+    return (value as readonly unknown[]).map((each, index) => new Config(each, `${this.#at(name)}[${index}]`))
+  }
+
   names(): readonly string[] {
     return Object.keys(this.#value)
   }
@@ -40,6 +47,13 @@ export class Config {
   text(name: string, fallback?: string): string {
     const value = this.#value[name] ?? fallback
     return typeof value === 'string' && value !== '' ? value : refuse(this.#at(name), 'text')
+  }
+
+  /** A list of at least one. */
+  texts(name: string): readonly string[] {
+    const value = this.#value[name]
+    const fits = Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string')
+    return fits ? value : refuse(this.#at(name), 'a list of text')
   }
 
   /** Within `min` and `max`, both included. */

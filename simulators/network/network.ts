@@ -1,6 +1,5 @@
 import { access, readFile } from 'node:fs/promises'
-import { type Dialect, compile, type FrameFormat, listenLinks } from '../../iso8583/iso8583.ts'
-import { systemClock } from '../../kernel/clock.ts'
+import { type Dialect, compile, type FrameFormat } from '../../iso8583/iso8583.ts'
 import { openBook, readBook } from '../book.ts'
 import type { Config } from '../config.ts'
 import { type Control, serveControl } from '../control.ts'
@@ -11,6 +10,7 @@ import { noCounts } from './counts.ts'
 import { Desk } from './desk.ts'
 import { dualMessages, messagesOf1993, singleMessage } from './hearing.ts'
 import { Issuer } from './issuer.ts'
+import { openLines } from './lines.ts'
 import { type Rule, Rules, readRules } from './rules.ts'
 
 /** What a network speaks. It comes from outside: the simulators know no network's dialect. */
@@ -59,8 +59,7 @@ export async function openNetwork(
     behaviour: () => behaviour,
     rules: () => rules,
   }
-  const address = config.address()
-  const server = await listenLinks({ ...address, frame, clock: systemClock }, (link) => {
+  const server = await openLines(config, frame, (link) => {
     const desk = new Desk(network, link)
     desks.add(desk)
     return {
@@ -97,7 +96,7 @@ export async function openNetwork(
     },
   })
   return {
-    host: address.host,
+    host: config.text('host', '127.0.0.1'),
     port: server.port,
     control,
     replayed,

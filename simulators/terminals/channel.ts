@@ -1,6 +1,6 @@
 import type { Random } from '../../kernel/random.ts'
 import { seal, sealHolds, type TestKey } from '../keys.ts'
-import { Line } from './line.ts'
+import { Line, type LineOptions } from './line.ts'
 import { answerMti, echoRequest } from './messages.ts'
 import { type BitmapForm, decode, encode, type WireMessage } from './wire.ts'
 
@@ -16,9 +16,7 @@ export type Reply =
   /** The line was down: nothing left. */
   | { readonly kind: 'notSent' }
 
-export interface ChannelOptions {
-  readonly host: string
-  readonly port: number
+export interface ChannelOptions extends Pick<LineOptions, 'host' | 'port' | 'alternates' | 'tls'> {
   readonly bitmap: BitmapForm
   readonly macKey: TestKey
   readonly random: Random
@@ -62,9 +60,11 @@ export class Channel {
   constructor(options: ChannelOptions) {
     this.#options = options
     this.#echoEveryMs = options.echoEveryMs ?? 30_000
+    const { host, port, alternates, tls } = options
     this.#line = new Line({
-      host: options.host,
-      port: options.port,
+      ...{ host, port },
+      ...(alternates && { alternates }),
+      ...(tls && { tls }),
       random: options.random,
       ...(options.backoffMs === undefined ? {} : { backoffMs: options.backoffMs }),
       onFrame: (body) => this.#received(body),

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Random, seededRandom } from '../../kernel/random.ts'
 import type { Book } from '../book.ts'
+import { loadCardsOf, type TestCard } from '../cards.ts'
 import { encryptPin } from '../keys.ts'
 import { acknowledgedCodes } from './book-lines.ts'
 import { Channel } from './channel.ts'
 import { LateAcknowledgements } from './late-acknowledgements.ts'
 import { live, type Order } from './life.ts'
+import type { LineOptions } from './line.ts'
 import { marksOf, type Purchase } from './messages.ts'
 import { merchantIdOf, type Numbering, terminalIdOf } from './numbering.ts'
 import type { Unresolved } from './recovery.ts'
@@ -24,9 +26,7 @@ import { Tally } from './tally.ts'
 import { type TerminalKeys, terminalBitmap } from './terminal.ts'
 import type { WireMessage } from './wire.ts'
 
-export interface EstateOptions {
-  readonly host: string
-  readonly port: number
+export interface EstateOptions extends Pick<LineOptions, 'host' | 'port' | 'alternates' | 'tls'> {
   readonly keys: TerminalKeys
   readonly terminals: number
   /** Purchases a second. */
@@ -41,6 +41,8 @@ export interface EstateOptions {
   readonly outstandingMaxPerTerminal?: number
   readonly reversalEveryMs?: number
   readonly repeatShare?: number
+  /** Behind which networks the cards are; KNET's where nothing is said. */
+  readonly networks?: readonly string[]
 }
 
 /** A purchase is made and booked so long before it is due, so that the book's disk is no part of its latency. */
@@ -61,6 +63,7 @@ export class Estate {
   readonly #random: Random
   readonly #draw: ScenarioDraw
   readonly #channels: Channel[]
+  readonly #cards: readonly (readonly TestCard[])[]
   readonly #around: Surroundings
   readonly #answers = new Map<string, PurchaseAnswer>()
   readonly #lateAcknowledgements = new LateAcknowledgements()
@@ -83,6 +86,7 @@ export class Estate {
     this.#rate = options.rate
     this.#random = seededRandom(options.seed)
     this.#draw = new ScenarioDraw(options.mix ?? defaultMix, this.#random)
+    this.#cards = (options.networks ?? ['knet']).map(loadCardsOf)
     this.#waiting = new Array<number>(options.terminals).fill(0)
     const connections = Math.min(options.connections ?? 4, options.terminals)
     this.#channels = Array.from({ length: connections }, (_, index) => this.#openChannel(index))
@@ -230,7 +234,7 @@ export class Estate {
 
   #purchase(index: number, scenarioName: ScenarioName, scheduledMs: number): Purchase {
     const scenario: Scenario = scenarios[scenarioName]
-    const { card, pin, amountMinor, entry } = drawTerms(scenario, this.#random)
+    const { card, pin, amountMinor, entry } = drawTerms(scenario, this.#random, this.#cards)
     const terminalId = terminalIdOf(index)
     const madeAt = Math.round(Date.now() + (scheduledMs - performance.now()))
     return {
@@ -250,10 +254,10 @@ export class Estate {
   }
 
   #openChannel(index: number): Channel {
-    const { host, port, keys, seed } = this.#options
+    const { keys, seed, tls } = this.#options
     return new Channel({
-      host,
-      port,
+      ...this.#addressOf(index),
+      ...(tls && { tls }),
       bitmap: terminalBitmap,
       macKey: keys.mac,
       random: seededRandom(seed + index + 1),
@@ -264,6 +268,14 @@ export class Estate {
         this.tally.surprise('', `malformed answer, DE${de}`)
       },
     })
+  }
+
+  /** Each line begins with a node of its own, and goes on to the others when that one is gone. */
+  #addressOf(index: number): Pick<LineOptions, 'host' | 'port' | 'alternates'> {
+    const { host, port, alternates = [] } = this.#options
+    const all = [{ host, port }, ...alternates]
+    const first = index % all.length
+    return { ...all[first]!, alternates: [...all.slice(first + 1), ...all.slice(0, first)] }
   }
 
   #badSeal({ mti, fields }: WireMessage): void {

@@ -29,6 +29,19 @@ export class Latency {
     return this.#maxMs
   }
 
+  /** What was added, for `addMarks` of another: two windows can be put together, two percentiles can't. */
+  marks(): LatencyMarks {
+    return [...this.#counts.entries()].filter(([, count]) => count > 0)
+  }
+
+  addMarks(marks: LatencyMarks): void {
+    for (const [index, count] of marks) {
+      this.#counts[index]! += count
+      this.#count += count
+      this.#maxMs = Math.max(this.#maxMs, topOf(index) / 1_000)
+    }
+  }
+
   summary(): LatencySummary {
     const rounded = (ms: number): number => Math.round(ms * 1_000) / 1_000
     return {
@@ -40,6 +53,9 @@ export class Latency {
     }
   }
 }
+
+/** A place in the table, and how many fell on it. */
+export type LatencyMarks = readonly (readonly [index: number, count: number])[]
 
 export interface LatencySummary {
   readonly count: number

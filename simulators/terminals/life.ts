@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { maskedPan } from '../cards.ts'
+import { cardOfMask, maskedPan } from '../cards.ts'
 import type { RequestLine, TerminalLine } from './book-lines.ts'
 import type { Channel, Reply } from './channel.ts'
 import { completionRequest, type Purchase, purchaseRequest, repeatOf } from './messages.ts'
@@ -83,8 +83,10 @@ class PurchaseLife {
     if (answer === undefined) return undefined
     this.#around.remember(this.#order.purchase.rrn, answer)
     this.#judge(answer)
-    const { scheduledMs } = this.#order
-    tally.answered({ scheduledMs, sentMs: this.#sentMs, answeredMs, prompt: this.#scenario.prompt })
+    const { purchase, scheduledMs } = this.#order
+    const network = cardOfMask(maskedPan(purchase.pan))?.network ?? 'none'
+    const { prompt } = this.#scenario
+    tally.answered({ scheduledMs, sentMs: this.#sentMs, answeredMs, prompt, network })
     await this.#book(this.#answerLine(answer))
     return answer
   }

@@ -1,10 +1,25 @@
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import type { Random } from '../../kernel/random.ts'
 import { FrameReader, framed } from './frames.ts'
 
-export interface LineOptions {
+export interface Endpoint {
   readonly host: string
   readonly port: number
+}
+
+/** In PEM; `peer` is the DNS name that the switch's certificate must have. */
+export interface LineTls {
+  readonly key: string
+  readonly certificate: string
+  readonly ca: string
+  readonly peer: string
+}
+
+export interface LineOptions extends Endpoint {
+  /** Further nodes of the switch: the next is tried whenever a connection is lost or can't be had. */
+  readonly alternates?: readonly Endpoint[]
+  readonly tls?: LineTls
   readonly random: Random
   readonly onFrame: (body: Buffer) => void
   readonly onUp: () => void
@@ -20,6 +35,7 @@ export class Line {
   #socket: Socket | undefined
   #retry: NodeJS.Timeout | undefined
   #failures = 0
+  #turn = 0
   #up = false
   #closed = false
 
@@ -58,9 +74,10 @@ export class Line {
 
   #connect(): void {
     const reader = new FrameReader()
-    const socket = connect({ host: this.#options.host, port: this.#options.port, noDelay: true })
+    const { tls } = this.#options
+    const socket = this.#dial()
     this.#socket = socket
-    socket.on('connect', () => {
+    socket.on(tls === undefined ? 'connect' : 'secureConnect', () => {
       this.#up = true
       this.#failures = 0
       this.#options.onUp()
@@ -74,8 +91,25 @@ export class Line {
     socket.on('close', () => this.#lost())
   }
 
+  #dial(): Socket {
+    const { host, port, alternates = [], tls } = this.#options
+    const endpoint = [{ host, port }, ...alternates][this.#turn % (alternates.length + 1)]!
+    if (tls === undefined) return connect({ ...endpoint, noDelay: true })
+    const { key, certificate, ca, peer } = tls
+    const socket = connectTls({
+      ...endpoint,
+      key,
+      cert: certificate,
+      ca,
+      servername: peer,
+      minVersion: 'TLSv1.3',
+    })
+    return socket.setNoDelay(true)
+  }
+
   #lost(): void {
     const wasUp = this.#up
+    this.#turn++
     this.#up = false
     if (wasUp) this.#options.onDown()
     if (this.#closed) return

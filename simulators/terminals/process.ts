@@ -1,8 +1,11 @@
+import { readFile } from 'node:fs/promises'
 import { openBook } from '../book.ts'
+import { loadCardsOf } from '../cards.ts'
 import type { Config } from '../config.ts'
 import { type Control, serveControl } from '../control.ts'
 import { keyNamed, readKeyFile } from '../keys.ts'
 import { Estate, type EstateOptions } from './estate.ts'
+import type { LineTls } from './line.ts'
 import { Numbering } from './numbering.ts'
 import { recover } from './recovery.ts'
 import { defaultMix, type Mix, scenarioNames } from './scenarios.ts'
@@ -66,8 +69,13 @@ async function estateOptions(config: Config): Promise<EstateOptions> {
   const refs = config.needed('keys')
   const seconds = config.optionalNumber('seconds', { min: 0.1, max: 1e9 })
   const mix = config.section('mix')
+  const tls = config.section('tls')
   return {
     ...config.address(),
+    ...(config.names().includes('alternates') && {
+      alternates: config.sections('alternates').map((each) => each.address()),
+    }),
+    ...(tls && { tls: await tlsOf(tls) }),
     keys: { pin: keyNamed(keys, refs.text('pin')), mac: keyNamed(keys, refs.text('mac')) },
     terminals: config.number('terminals', { min: 1, max: 100_000 }),
     rate: config.number('rate', rates),
@@ -79,7 +87,21 @@ async function estateOptions(config: Config): Promise<EstateOptions> {
     repeatShare: config.number('repeatShare', { min: 0, max: 1, fallback: 0.3 }),
     mix: mix === undefined ? defaultMix : mixOf(mix),
     ...(seconds === undefined ? {} : { seconds }),
+    ...(config.names().includes('networks') ? { networks: networksOf(config) } : {}),
   }
+}
+
+async function tlsOf(config: Config): Promise<LineTls> {
+  const [key, certificate, ca] = await Promise.all(
+    ['key', 'certificate', 'ca'].map((name) => readFile(config.text(name), 'utf8')),
+  )
+  return { key: key!, certificate: certificate!, ca: ca!, peer: config.text('peer') }
+}
+
+function networksOf(config: Config): readonly string[] {
+  const names = config.texts('networks')
+  for (const name of names) if (loadCardsOf(name).length === 0) config.unknown('networks')
+  return names
 }
 
 /** A name that is no scenario is refused: a mix that is silently empty would prove nothing. */

@@ -1,5 +1,5 @@
 import type { Random } from '../../kernel/random.ts'
-import { amountOutcomes, cardNamed, loadCards, type TestCard } from '../cards.ts'
+import { amountOutcomes, cardNamed, type TestCard } from '../cards.ts'
 
 /** What a purchase of the estate is made to go through, and what the terminal must see. */
 export interface Scenario {
@@ -120,16 +120,22 @@ export class ScenarioDraw {
   }
 }
 
-/** The card, PIN and amount of one purchase. */
+/** The card, PIN and amount of one purchase. `cards` are those behind each network that may be drawn from. */
 export function drawTerms(
   scenario: Scenario,
   random: Random,
+  cards: readonly (readonly TestCard[])[],
 ): { card: TestCard; pin: string; amountMinor: bigint; entry: 'pan' | 'track2' } {
-  const card =
-    scenario.card === undefined ? loadCards[random.below(loadCards.length)]! : cardNamed(scenario.card)
+  const card = scenario.card === undefined ? drawCard(cards, random) : cardNamed(scenario.card)
   const pin = scenario.pin === 'wrong' ? String((Number(card.pin) + 1) % 10_000).padStart(4, '0') : card.pin
   const entry = random.below(2) === 0 ? 'pan' : 'track2'
   return { card, pin, amountMinor: drawAmount(scenario, card, random), entry }
+}
+
+/** Each network as often as any other, however many cards it has. */
+function drawCard(cards: readonly (readonly TestCard[])[], random: Random): TestCard {
+  const own = cards.length === 1 ? cards[0]! : cards[random.below(cards.length)]!
+  return own[random.below(own.length)]!
 }
 
 /** KWD 0.500 to KWD 49.990 in steps of ten fils; above the card's limit where the scenario is about that. */

@@ -1,4 +1,8 @@
-import { Latency, type LatencySummary } from './latency.ts'
+import { Latency, type LatencyMarks, type LatencySummary } from './latency.ts'
+
+export interface LatencyWindow extends LatencySummary {
+  readonly networks: Readonly<Record<string, LatencyMarks>>
+}
 
 export interface Surprise {
   readonly at: number
@@ -40,6 +44,7 @@ export class Tally {
     allFromScheduled: new Latency(),
   }
   #window = new Latency()
+  #windowByNetwork: Record<string, Latency> = {}
 
   declinedWith(code: string): void {
     this.declined[code] = (this.declined[code] ?? 0) + 1
@@ -52,11 +57,20 @@ export class Tally {
     if (this.#latestSurprises.length > latestMax) this.#latestSurprises.shift()
   }
 
-  answered(times: { scheduledMs: number; sentMs: number; answeredMs: number; prompt: boolean }): void {
+  /** `network` is the one behind which the card is. */
+  answered(times: {
+    readonly scheduledMs: number
+    readonly sentMs: number
+    readonly answeredMs: number
+    readonly prompt: boolean
+    readonly network: string
+  }): void {
     this.#latency.allFromScheduled.add(times.answeredMs - times.scheduledMs)
     if (!times.prompt) return
     this.#latency.fromScheduled.add(times.answeredMs - times.scheduledMs)
     this.#window.add(times.answeredMs - times.scheduledMs)
+    const own = (this.#windowByNetwork[times.network] ??= new Latency())
+    own.add(times.answeredMs - times.scheduledMs)
     this.#latency.fromSent.add(times.answeredMs - times.sentMs)
   }
 
@@ -69,11 +83,13 @@ export class Tally {
     }
   }
 
-  /** What `fromScheduled` was since this was last asked. */
-  takeWindow(): LatencySummary {
-    const window = this.#window
+  /** What `fromScheduled` was since this was last asked; and what it was behind each network, as its histogram. */
+  takeWindow(): LatencyWindow {
+    const [window, byNetwork] = [this.#window, this.#windowByNetwork]
     this.#window = new Latency()
-    return window.summary()
+    this.#windowByNetwork = {}
+    const networks = Object.entries(byNetwork).map(([name, latency]) => [name, latency.marks()] as const)
+    return { ...window.summary(), networks: Object.fromEntries(networks) }
   }
 
   get surprising(): Readonly<Record<string, number>> {

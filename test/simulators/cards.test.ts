@@ -12,12 +12,23 @@ import {
 
 const documented = [
   '8888880000000001',
-  '4111111111111111',
-  '4242424242424242',
-  '5105105105105100',
-  '5555555555554444',
-  '6011111111111117',
+  ...['4242424242424242', '4000056655665556', '4012888888881881', '4166676667666746', '4111111111111111'],
+  ...['4444333322221111', '4646464646464644', '4977949494949497', '4988438843884305', '5555555555554444'],
+  ...['5105105105105100', '2223520443560010', '5136333333333335', '5200828282828210', '6011111111111117'],
+  ...['5454545454545454', '5555341244441115', '5577000055770004', '5585558555855583'],
 ]
+
+test('a published number ends in its Luhn digit', () => {
+  for (const pan of documented.slice(1)) {
+    const sum = Array.from(pan, Number)
+      .reverse()
+      .reduce((total, digit, index) => {
+        const twice = digit * (index % 2 === 0 ? 1 : 2)
+        return total + (twice > 9 ? twice - 9 : twice)
+      }, 0)
+    expect(sum % 10, `ends in ${pan.slice(-4)}`).toBe(0)
+  }
+})
 
 test('every card is a published test number or stands under the prefix of the public KNET test card', () => {
   for (const { pan } of testCards) expect(pan.startsWith('888888') || documented.includes(pan)).toBe(true)
