@@ -19,6 +19,7 @@ import {
   bundledDialects,
   type ClientTls,
   compile,
+  ConnectionBudget,
   type Peer,
   type PlaintextConsent,
   type ServerTls,
@@ -50,6 +51,8 @@ interface Configuration {
   readonly database: { readonly writerUrl: string }
   readonly hsm: Omit<HsmOptions, 'processFile' | 'environment' | 'log'>
   readonly http: { readonly host: string; readonly port: number }
+  /** Connections from outside that this process may hold, over all its listeners; undefined: each listener's own limit. */
+  readonly connectionsMax?: number
   /**
    * Where checkpoints of the books go, on other storage than the database, the key pair that signs them, where its public
    * half is put (PEM) for whoever checks them, and how often; every minute unless told.
@@ -94,6 +97,11 @@ interface Configuration {
     readonly sessions?: number
     readonly tls?: TlsFiles & Omit<ClientTls, 'credentials'>
     readonly plaintext?: PlaintextConsent
+    /** The network connects to us, at `host` and `port`; `tls` and `alternates` above are of no use then. */
+    readonly serve?: {
+      readonly tls?: TlsFiles & Pick<ServerTls, 'tls12'>
+      readonly peers?: readonly Peer[]
+    }
     readonly keys: { readonly pin: string; readonly mac: string }
     readonly timeoutMs: number
     readonly acquirerId: string
@@ -151,6 +159,7 @@ const hsm = await openHsm({
 })
 const stanBlocks = postgresStanBlocks(pool)
 const certificates = new Certificates(clock, log)
+const budget = config.connectionsMax === undefined ? undefined : new ConnectionBudget(config.connectionsMax)
 const connectors = new Map<string, NetworkConnector>(
   config.destinations.map((destination) => [destination.name, connectorOf(destination)]),
 )
@@ -241,8 +250,15 @@ function connectorOf(destination: Configuration['destinations'][number]): Networ
 }
 
 /** How a destination is connected to, beside its address. */
-function lineOf({ alternates, sessions, tls, plaintext }: Configuration['destinations'][number]) {
+function lineOf({ alternates, sessions, tls, plaintext, serve }: Configuration['destinations'][number]) {
   return {
+    ...(serve && {
+      serve: {
+        ...(serve.peers && { peers: serve.peers }),
+        ...(serve.tls && { tls: { ...serve.tls, credentials: certificates.open(serve.tls) } }),
+        ...(budget && { budget }),
+      },
+    }),
     ...(alternates && { alternates }),
     ...(sessions !== undefined && { sessions }),
     ...(tls && { tls: { ...tls, credentials: certificates.open(tls) } }),
@@ -267,6 +283,7 @@ function doorOf({
     ...(tls && { tls: { ...tls, credentials: certificates.open(tls) } }),
     ...(peers && { peers }),
     ...(plaintext && { plaintext }),
+    ...(budget && { budget }),
     limits,
     onRefused: (refusal) => log.warn({ source: name, ...refusal }, 'connection refused'),
   }

@@ -1,5 +1,6 @@
 import {
   type ClientTls,
+  type ConnectionBudget,
   connectLink,
   type FrameFormat,
   type Link,
@@ -59,6 +60,8 @@ export function clientDoor(
 
 export interface ServerDoorOptions extends Endpoint {
   readonly tls?: ServerTls
+  /** Shared by the listeners of a process. */
+  readonly budget?: ConnectionBudget
   /** Who may connect; each as often as the destination has sessions, unless it says otherwise. */
   readonly peers?: readonly Peer[]
 }
@@ -131,7 +134,7 @@ export class ServerDoor implements Door {
   }
 
   async #open(): Promise<void> {
-    const { peers, tls, ...endpoint } = this.#options
+    const { budget, peers, tls, ...endpoint } = this.#options
     const { plaintext, sessions, ...wire } = this.#wire
     const server = await listenLinks(
       {
@@ -140,6 +143,7 @@ export class ServerDoor implements Door {
         limits: { ...wire.limits, connectionsMax: 2 * sessions },
         ...(peers && { peers: peers.map((peer) => ({ connectionsMax: sessions, ...peer })) }),
         ...(tls && { tls }),
+        ...(budget && { budget }),
         ...(plaintext && { plaintext }),
       },
       (link) => this.#accept(link),

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import type { Address, Endpoints } from './endpoints.ts'
+import { routesTo, simulatedNetwork, simulatedNetworks } from './simulated-networks.ts'
+import { dnsNameOf, TestCertificates } from './test-certificates.ts'
 
 /** What the terminals are to do. */
 export interface Traffic {
@@ -30,48 +32,77 @@ export interface Special {
   readonly timeouts?: Timeouts
   /** How many connections of terminals there may be. */
   readonly connectionsMax?: number
+  /** Simulated networks by name; KNET alone unless stated. */
+  readonly networks?: readonly string[]
+  /** Mutual TLS on every line. */
+  readonly tls?: boolean
+  /** Networks that connect to us instead of the other way round. */
+  readonly serves?: readonly string[]
+  /** Switch processes on one database; one unless stated. */
+  readonly nodes?: number
 }
 
 const usualTimeouts: Timeouts = { networkMs: 4_000, sourceMs: 8_000, terminalMs: 10_000 }
 
-export function networkConfiguration(endpoints: Endpoints, seed: number): object {
-  const { host, port, control, book } = endpoints.networks['knet']!
+export interface Place {
+  readonly endpoints: Endpoints
+  readonly stateFolder: string
+  readonly special: Special
+}
+
+export function networkConfiguration(
+  { endpoints, stateFolder, special }: Place,
+  name: string,
+  seed: number,
+): object {
+  const { host, port, control, book } = endpoints.networks[name]!
+  const isServed = special.serves?.includes(name) === true
   return {
-    name: 'knet',
-    network: 'knet',
-    host,
-    port,
+    name,
+    network: name,
+    // One that connects listens to nobody: its address is the switch's then.
+    ...(isServed ? { connect: { host, port } } : { host, port }),
+    ...(special.tls === true && {
+      tls: { ...certificatesOf(stateFolder).files(name), peer: dnsNameOf('switch') },
+    }),
     control,
     book,
     keyFile: endpoints.keyFile,
-    keys: { pin: 'zpk.knet.out', mac: 'zak.knet.both' },
+    keys: simulatedNetwork(name).keys,
     seed,
   }
 }
 
-export function switchConfiguration(
-  endpoints: Endpoints,
-  stateFolder: string,
-  { timeouts = usualTimeouts, connectionsMax }: Special = {},
-): object {
+/** `node` counts from 1. */
+export function switchConfiguration(place: Place, node = 1): object {
+  const { endpoints, stateFolder, special } = place
+  const { timeouts = usualTimeouts, connectionsMax } = special
   const { database, hsm, keyFile } = endpoints
-  const { host, port } = endpoints.proxies?.['knet'] ?? endpoints.networks['knet']!
+  const { iso8583, http } = node === 1 ? endpoints.switch : endpoints.nodes![`node-${node}`]!
+  const networks = Object.keys(endpoints.networks)
   return {
-    node: 'node-1',
+    node: `node-${node}`,
     environment: 'development',
     database: { writerUrl: database.writerUrl, readerUrl: database.readerUrl },
     hsm: {
       ...hsm,
       keyFile,
       vaultDatabaseUrl: database.vaultUrl,
-      socketFolder: join(stateFolder, 'sockets'),
+      socketFolder: join(stateFolder, node === 1 ? 'sockets' : `sockets-${node}`),
     },
-    http: endpoints.switch.http,
-    ...(endpoints.anchors === undefined ? {} : { anchors: { ...endpoints.anchors, everyMs: 5_000 } }),
+    http,
+    // One node writes the checkpoints of the books.
+    ...(endpoints.anchors === undefined || node > 1
+      ? {}
+      : { anchors: { ...endpoints.anchors, everyMs: 5_000 } }),
     sources: [
       {
         name: 'acq1',
-        ...endpoints.switch.iso8583,
+        ...iso8583,
+        ...(special.tls === true && {
+          tls: certificatesOf(stateFolder).files('switch'),
+          peers: [{ name: 'terminals', dnsName: dnsNameOf('terminals'), connectionsMax: 1_000 }],
+        }),
         dialect: 'iso87-ascii-hex',
         frame: 'binary2',
         keys: { pin: 'tpk.acq1.in', mac: 'tak.acq1.both' },
@@ -85,24 +116,38 @@ export function switchConfiguration(
         limits: [{ kind: 'refund', currency: 'KWD', amountMinorMax: '100000' }],
       },
     ],
-    destinations: [
-      {
-        name: 'knet',
-        network: 'knet',
-        // So that the end of an authorization can be watched: miscellaneous personal services.
-        holdMsByMerchantType: { '7299': 2_000 },
-        host,
-        port,
-        keys: { pin: 'zpk.knet.out', mac: 'zak.knet.both' },
-        timeoutMs: timeouts.networkMs,
-        acquirerId: '12345678901',
-        breaker: timeouts.breaker,
-        retryAfterMs: timeouts.retryAfterMs,
-        cutover: { at: '00:00', timeZone: 'Asia/Kuwait' },
-      },
-    ],
-    routes: [{ low: '888888', high: '888888', strategy: { kind: 'priority', targets: ['knet'] } }],
+    destinations: networks.map((name) => destinationOf(place, name, timeouts)),
+    routes: routesTo(networks),
   }
+}
+
+function destinationOf({ endpoints, stateFolder, special }: Place, name: string, timeouts: Timeouts): object {
+  const { host, port } = endpoints.proxies?.[name] ?? endpoints.networks[name]!
+  const { keys, acquirerId, destination } = simulatedNetwork(name)
+  const files = special.tls === true ? certificatesOf(stateFolder).files('switch') : undefined
+  const isServed = special.serves?.includes(name) === true
+  return {
+    name,
+    network: name,
+    ...{ host, port, keys, acquirerId },
+    ...(isServed && {
+      serve: files === undefined ? {} : { tls: files, peers: [{ name, dnsName: dnsNameOf(name) }] },
+    }),
+    ...(!isServed && files !== undefined && { tls: { ...files, dnsName: dnsNameOf(name) } }),
+    timeoutMs: timeouts.networkMs,
+    breaker: timeouts.breaker,
+    retryAfterMs: timeouts.retryAfterMs,
+    ...destination,
+  }
+}
+
+/** Of everybody who may have to show one. */
+function certificatesOf(stateFolder: string): TestCertificates {
+  return new TestCertificates(join(stateFolder, 'tls'), [
+    'switch',
+    'terminals',
+    ...Object.keys(simulatedNetworks),
+  ])
 }
 
 /** A fault proxy: what it stands before, and how frames are written there. */
@@ -114,20 +159,23 @@ export function proxyConfiguration(
   return { host, port, control, target: { host: target.host, port: target.port }, frame, seed }
 }
 
-export function terminalsConfiguration(
-  endpoints: Endpoints,
-  traffic: Traffic,
-  timeouts: Timeouts = usualTimeouts,
-): object {
+export function terminalsConfiguration({ endpoints, stateFolder, special }: Place, traffic: Traffic): object {
   const { control, book } = endpoints.terminals
   const { host, port } = endpoints.proxies?.['terminals'] ?? endpoints.switch.iso8583
+  const { timeouts = usualTimeouts, tls } = special
+  const others = Object.values(endpoints.nodes ?? {}).map(({ iso8583 }) => iso8583)
   return {
     ...{ host, port },
+    ...(others.length > 0 && { alternates: others }),
+    ...(tls === true && {
+      tls: { ...certificatesOf(stateFolder).files('terminals'), peer: dnsNameOf('switch') },
+    }),
     control,
     book,
     keyFile: endpoints.keyFile,
     keys: { pin: 'tpk.acq1.in', mac: 'tak.acq1.both' },
     terminals: traffic.terminals ?? 200,
+    networks: Object.keys(endpoints.networks),
     rate: traffic.rate,
     seed: traffic.seed ?? 1,
     timeoutMs: traffic.timeoutMs ?? timeouts.terminalMs,

@@ -25,15 +25,19 @@ export interface Endpoints {
     readonly key: string
     readonly publicKeyFile: string
   }
-  readonly switch: {
-    readonly iso8583: Address
-    readonly http: Address
-  }
+  readonly switch: NodeEndpoint
+  /** Further switch processes on the same database, by name; `switch` is `node-1`. */
+  readonly nodes?: Readonly<Record<string, NodeEndpoint>>
   readonly networks: Readonly<Record<string, NetworkEndpoint>>
   readonly terminals: SimulatorEndpoint
   /** Where a fault proxy stands before a network (by its name) or, as `terminals`, before the switch. */
   readonly proxies?: Readonly<Record<string, ProxyEndpoint>>
   readonly processes: Readonly<Record<string, { readonly pid: number }>>
+}
+
+interface NodeEndpoint {
+  readonly iso8583: Address
+  readonly http: Address
 }
 
 export type HsmEndpoint =

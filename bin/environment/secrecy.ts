@@ -1,12 +1,19 @@
-import { encryptPin, keyNamed, pinBlock0, readKeyFile } from '../../simulators/keys.ts'
+import { encryptPin, keyNamed, pinBlock0, readKeyFile, type TestKey } from '../../simulators/keys.ts'
 import { testCards } from '../../simulators/cards.ts'
 import { Canaries, scanDatabase, scanFolder } from './canary.ts'
 import type { Findings } from './canary.ts'
 import type { Canary } from './canary-forms.ts'
 import { readEndpoints } from './endpoints.ts'
+import { simulatedNetworks } from './simulated-networks.ts'
 
-/** Under which keys the test cards' PINs travel: to the switch, and from it to the network. */
-const pinKeys = ['tpk.acq1.in', 'zpk.knet.out']
+/**
+ * Under which keys a test card's PIN travels: to the switch, and from it to the network. Under an AES key the block has
+ * chance in it, so what it will be can't be known beforehand.
+ */
+function pinKeysOf(keys: ReadonlyMap<string, TestKey>, network: string): string[] {
+  const outward = simulatedNetworks[network]?.keys.pin ?? 'zpk.knet.out'
+  return ['tpk.acq1.in', outward].filter((ref) => keyNamed(keys, ref).algorithm.startsWith('DES'))
+}
 
 /**
  * Everything of the test cards that must be nowhere: numbers, tracks, and PIN blocks clear and encrypted. A format 0
@@ -14,11 +21,11 @@ const pinKeys = ['tpk.acq1.in', 'zpk.knet.out']
  */
 async function cardCanaries(keyFile: string): Promise<readonly Canary[]> {
   const keys = await readKeyFile(keyFile)
-  return testCards.flatMap(({ name, pan, pin, expiry }): Canary[] => [
+  return testCards.flatMap(({ name, pan, pin, expiry, network }): Canary[] => [
     { kind: 'pan', name, value: pan },
     { kind: 'track', name, value: `${pan}=${expiry}` },
     { kind: 'pinBlock', name: `${name}, clear`, value: pinBlock0({ pin, pan }).toString('hex') },
-    ...pinKeys.map((ref): Canary => {
+    ...pinKeysOf(keys, network).map((ref): Canary => {
       const block = encryptPin(keyNamed(keys, ref), { pin, pan })
       return { kind: 'pinBlock', name: `${name}, ${ref}`, value: block.toString('hex') }
     }),

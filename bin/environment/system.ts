@@ -8,14 +8,15 @@ import {
   switchConfiguration,
   terminalsConfiguration,
 } from './configurations.ts'
-import type { Special, Traffic } from './configurations.ts'
+import type { Place, Special, Traffic } from './configurations.ts'
 import { ask, tryAsk } from './control.ts'
 import type { SwitchStatus, TerminalsStatus } from './control.ts'
 import { openWork, prepareDatabase } from './database.ts'
 import { writeEndpoints } from './endpoints.ts'
-import type { Address, Endpoints, ProxyEndpoint } from './endpoints.ts'
+import type { Address, Endpoints, NetworkEndpoint, ProxyEndpoint } from './endpoints.ts'
 import { lockFolder } from './lock.ts'
 import { freePort } from './ports.ts'
+import { simulatedNetwork } from './simulated-networks.ts'
 import { startPostgres } from './postgres.ts'
 import type { Postgres } from './postgres.ts'
 import { prepareHsm } from './softhsm.ts'
@@ -24,9 +25,10 @@ import { prepareHsm } from './softhsm.ts'
 const networksWithinMs = 20_000
 
 /** The parts that can be killed and started again, each a process (or, PostgreSQL, a family of them). */
-export type Part = 'postgres' | 'hsm' | 'switch' | 'network' | 'terminals'
+export type Part = 'postgres' | 'hsm' | Process
 
-const partNames = ['postgres', 'network', 'switch', 'terminals'] as const
+/** `network` and `switch` are the first of them; others are `network-visa` and `switch-2`. */
+type Process = 'network' | `network-${string}` | 'switch' | `switch-${number}` | 'terminals'
 
 export interface SystemOptions extends Special {
   /** Belongs to this system alone. What is there from an earlier run is taken up again. */
@@ -99,33 +101,37 @@ async function start(options: SystemOptions, toEnd: End[]): Promise<System> {
   const { urls, migrations } = await prepareDatabase(postgres, stateFolder)
   say(`${migrations} migrations`)
 
-  let endpoints = await plan({ stateFolder, database: urls, hsm })
+  let endpoints = await plan(options, { database: urls, hsm })
   if (options.proxied === true) endpoints = await startProxies(endpoints, options, toEnd)
-  const children = makeChildren(endpoints, options)
-  const parts = { postgres, ...children }
+  const { children, terminals } = makeChildren(endpoints, options)
+  const parts = new Map<Exclude<Part, 'hsm'>, Child | Postgres>([['postgres', postgres], ...children])
+  const partOf = (name: Exclude<Part, 'hsm'>): Child | Postgres => {
+    const part = parts.get(name)
+    if (part === undefined) throw new Error(`nothing here is called ${name}`)
+    return part
+  }
   const note = (): void => {
-    const pids = Object.entries(parts).map(([name, part]) => [name, part.pid()] as const)
+    const pids = [...parts].map(([name, part]) => [name, part.pid()] as const)
     const processes = pids.flatMap(([name, pid]) => (pid === undefined ? [] : [[name, { pid }] as const]))
     endpoints = { ...endpoints, processes: Object.fromEntries(processes) }
     writeEndpoints(stateFolder, endpoints)
   }
 
-  for (const [name, what] of [
-    ['network', 'network KNET (simulated) on'],
-    ['switch', 'switch on'],
-  ] as const) {
-    toEnd.unshift(() => children[name].stop())
-    await children[name].start()
-    say(`${what} ${shown(name === 'switch' ? endpoints.switch.iso8583 : endpoints.networks['knet']!)}`)
+  for (const [name, child] of children) {
+    if (child === terminals) continue
+    toEnd.unshift(() => child.stop())
+    await child.start()
+    say(shownName(name, endpoints))
   }
-  await waitForNetworks(endpoints.switch.http)
-  say('signed on to KNET')
-  toEnd.unshift(() => children.terminals.stop())
+  for (const { http } of [endpoints.switch, ...Object.values(endpoints.nodes ?? {})])
+    await waitForNetworks(http)
+  say(`signed on to ${Object.keys(endpoints.networks).map(titled).join(', ')}`)
+  toEnd.unshift(() => terminals.stop())
   note()
   const lost: Part[] = []
   const broken = new Promise<Part>((resolve) => {
-    for (const name of partNames) {
-      parts[name].onLost((how) => {
+    for (const [name, part] of parts) {
+      part.onLost((how) => {
         say(`${name} ended by itself (${how})`)
         lost.push(name)
         resolve(name)
@@ -140,9 +146,9 @@ async function start(options: SystemOptions, toEnd: End[]): Promise<System> {
     },
     lost,
     broken,
-    pid: async (part) => (part === 'hsm' ? hsmPid(endpoints.switch.http) : parts[part].pid()),
+    pid: async (part) => (part === 'hsm' ? hsmPid(endpoints.switch.http) : partOf(part).pid()),
     async startTerminals(traffic) {
-      children.terminals.configure(terminalsConfiguration(endpoints, traffic, options.timeouts))
+      terminals.configure(terminalsConfiguration(placeOf(endpoints, options), traffic))
       await system.start('terminals')
     },
     terminals: () => tryAsk<TerminalsStatus>(endpoints.terminals.control, '/status'),
@@ -157,16 +163,16 @@ async function start(options: SystemOptions, toEnd: End[]): Promise<System> {
       return true
     },
     async kill(part) {
-      if (part !== 'hsm') return parts[part].kill()
+      if (part !== 'hsm') return partOf(part).kill()
       const pid = await hsmPid(endpoints.switch.http)
       if (pid !== undefined) process.kill(pid, 'SIGKILL')
     },
     async start(part) {
-      await parts[part].start()
+      await partOf(part).start()
       note()
     },
     async stop(part) {
-      await parts[part].stop()
+      await partOf(part).stop()
       note()
     },
     async close() {
@@ -197,15 +203,22 @@ async function startDatabase(
 }
 
 /** Every address is chosen here, so that a part that is started again is found where it was. */
-async function plan(parts: {
-  stateFolder: string
-  database: Endpoints['database']
-  hsm: Endpoints['hsm']
-}): Promise<Endpoints> {
+async function plan(
+  { stateFolder, networks = ['knet'], nodes = 1 }: SystemOptions,
+  parts: Pick<Endpoints, 'database' | 'hsm'>,
+): Promise<Endpoints> {
   const address = async (): Promise<Address> => ({ host: '127.0.0.1', port: await freePort() })
-  const books = join(parts.stateFolder, 'books')
+  const node = async () => ({ iso8583: await address(), http: await address() })
+  const books = join(stateFolder, 'books')
   mkdirSync(books, { recursive: true })
-  const keyFile = join(parts.stateFolder, 'keys.json')
+  const keyFile = join(stateFolder, 'keys.json')
+  const simulated: Record<string, NetworkEndpoint> = {}
+  for (const name of networks) {
+    const book = join(books, `network-${name}.jsonl`)
+    simulated[name] = { ...(await address()), control: await address(), book }
+  }
+  const others: Record<string, Endpoints['switch']> = {}
+  for (let number = 2; number <= nodes; number++) others[`node-${number}`] = await node()
   const anchors = { key: 'sign.books.both', ...anchorFiles(books) }
   // Test keys that were made before there was one for this are kept; and checkpoints belong to one database.
   const signed = parts.database.folder !== undefined && readFileSync(keyFile, 'utf8').includes(anchors.key)
@@ -215,10 +228,9 @@ async function plan(parts: {
     hsm: parts.hsm,
     keyFile,
     ...(signed ? { anchors } : {}),
-    switch: { iso8583: await address(), http: await address() },
-    networks: {
-      knet: { ...(await address()), control: await address(), book: join(books, 'network-knet.jsonl') },
-    },
+    switch: await node(),
+    ...(nodes > 1 && { nodes: others }),
+    networks: simulated,
     terminals: { control: await address(), book: join(books, 'terminals.jsonl') },
     processes: {},
   }
@@ -236,7 +248,7 @@ async function startProxies(
 ): Promise<Endpoints> {
   const fronts = [
     ...Object.entries(endpoints.networks).map(
-      ([name, target]) => ({ name, target, frame: 'frame-ascii4' }) as const,
+      ([name, target]) => ({ name, target, frame: simulatedNetwork(name).frame }) as const,
     ),
     { name: 'terminals', target: endpoints.switch.iso8583, frame: 'frame-binary2' } as const,
   ]
@@ -255,16 +267,44 @@ async function startProxies(
   return proxied
 }
 
-type Children = Readonly<Record<'network' | 'switch' | 'terminals', Child>>
-
-function makeChildren(endpoints: Endpoints, { stateFolder, seed, ...special }: SystemOptions): Children {
-  const child = (name: string, program: string, config: object): Child =>
-    new Child({ name, program, stateFolder, config })
-  return {
-    network: child('network', 'simulator-network.ts', networkConfiguration(endpoints, seed ?? 1)),
-    switch: child('switch', 'switch.ts', switchConfiguration(endpoints, stateFolder, special)),
-    terminals: child('terminals', 'simulator-terminals.ts', terminalsConfiguration(endpoints, { rate: 0 })),
+/** In the order in which they are started. */
+function makeChildren(
+  endpoints: Endpoints,
+  options: SystemOptions,
+): { readonly children: ReadonlyMap<Process, Child>; readonly terminals: Child } {
+  const { stateFolder, seed = 1 } = options
+  const place = placeOf(endpoints, options)
+  const children = new Map<Process, Child>()
+  const add = (name: Process, program: string, config: object): Child => {
+    const child = new Child({ name, program, stateFolder, config })
+    children.set(name, child)
+    return child
   }
+  for (const [index, name] of Object.keys(endpoints.networks).entries()) {
+    const part = index === 0 ? 'network' : (`network-${name}` as const)
+    add(part, 'simulator-network.ts', networkConfiguration(place, name, seed + index))
+  }
+  for (let node = 1; node <= 1 + Object.keys(endpoints.nodes ?? {}).length; node++) {
+    add(node === 1 ? 'switch' : `switch-${node}`, 'switch.ts', switchConfiguration(place, node))
+  }
+  const terminals = add('terminals', 'simulator-terminals.ts', terminalsConfiguration(place, { rate: 0 }))
+  return { children, terminals }
+}
+
+function placeOf(endpoints: Endpoints, { stateFolder, ...special }: SystemOptions): Place {
+  return { endpoints, stateFolder, special }
+}
+
+function shownName(name: Process, { networks, nodes, switch: first }: Endpoints): string {
+  if (name === 'switch') return `switch on ${shown(first.iso8583)}`
+  if (name.startsWith('switch-'))
+    return `another node on ${shown(nodes![name.replace('switch', 'node')]!.iso8583)}`
+  const network = name === 'network' ? Object.keys(networks)[0]! : name.slice('network-'.length)
+  return `network ${titled(network)} (simulated) on ${shown(networks[network]!)}`
+}
+
+function titled(network: string): string {
+  return network === 'knet' ? 'KNET' : network
 }
 
 function shown({ host, port }: Address): string {
@@ -291,13 +331,13 @@ async function waitForNetworks(http: Address): Promise<void> {
 function supervise(
   system: System,
   watched: {
-    parts: Readonly<Record<Exclude<Part, 'hsm'>, Child | Postgres>>
+    parts: ReadonlyMap<Exclude<Part, 'hsm'>, Child | Postgres>
     say: (step: string) => void
     isClosing: () => boolean
   },
 ): void {
   const { parts, say, isClosing } = watched
-  for (const name of partNames) {
+  for (const [name, part] of parts) {
     let lives = 0
     const startAgain = async (): Promise<void> => {
       const waitMs = Math.min(500 * 2 ** lives++, 30_000)
@@ -312,7 +352,7 @@ function supervise(
         await startAgain()
       }
     }
-    parts[name].onLost(() => void startAgain())
+    part.onLost(() => void startAgain())
   }
 }
 

@@ -19,7 +19,7 @@ export interface Issued {
   readonly serial: Buffer
 }
 
-/** A certificate authority for tests: X.509 written by hand, so that no tool is needed and any date can be had. */
+/** A certificate authority for tests and simulators: X.509 written by hand, so that no tool is needed and any date can be had. */
 export class TestAuthority {
   readonly certificate: string
   readonly #name: string

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { Certificates } from '../../bin/environment/certificates.ts'
 import type { TlsMaterial } from '../../iso8583/iso8583.ts'
-import { TestAuthority } from '../support/certificates.ts'
+import { TestAuthority } from '../../bin/environment/test-authority.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
 const folders: string[] = []

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { TlsCredentials } from '../../iso8583/iso8583.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { TestAuthority } from '../support/certificates.ts'
+import { TestAuthority } from '../../bin/environment/test-authority.ts'
 import { world } from './world.ts'
 
 const authority = new TestAuthority()

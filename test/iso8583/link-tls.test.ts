@@ -11,7 +11,7 @@ import { type ExpiryAlarm, watchExpiry } from '../../iso8583/link-expiry.ts'
 import { listenLinks, type ListenOptions, type RefusedConnection } from '../../iso8583/link-server.ts'
 import { readTlsMaterial, TlsCredentials, type TlsMaterial } from '../../iso8583/link-tls.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { TestAuthority, type Wanted } from '../support/certificates.ts'
+import { TestAuthority, type Wanted } from '../../bin/environment/test-authority.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
 const cleanups: (() => unknown)[] = []
