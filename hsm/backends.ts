@@ -130,6 +130,11 @@ export class Backends {
     )
   }
 
+  /** The processes that can be asked now, one for each seat. */
+  serving(): Backend[] {
+    return this.#seats.flatMap(({ backend }) => (backend.state === 'up' ? [backend] : []))
+  }
+
   pids(): number[] {
     return this.#seats.flatMap(({ backend }) => backend.pid() ?? [])
   }

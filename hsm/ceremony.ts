@@ -5,9 +5,9 @@
 import type { DatabaseClient } from '../kernel/database.ts'
 import type { Context } from './commands/context.ts'
 import { sealKeyBlock, withKeyBlock } from './commands/tr31.ts'
-import type { BlockHeader } from './commands/tr31.ts'
 import { listKeys } from './inventory.ts'
 import type { InventoryRow } from './inventory.ts'
+import { algorithmOf, fits, isDes, KeyRefusal, refuseWeak } from './key-checks.ts'
 import { KeyTable } from './key-table.ts'
 import { keyBytes, labelOf, parseLabel, purposeOf } from './key.ts'
 import type { Algorithm, KeyName, Mode } from './key.ts'
@@ -17,31 +17,6 @@ import { objectsOf } from './objects.ts'
 import type { InspectedObject, OtherToken } from './other-token.ts'
 import { hasOddParity, setOddParity } from './soft.ts'
 import type { Token } from './token.ts'
-
-export type KeyRefusalCode =
-  | 'badReference'
-  | 'samePerson'
-  | 'weakKey'
-  | 'wrongParity'
-  | 'wrongLength'
-  | 'wrongUsage'
-  | 'kcvDiffers'
-  | 'notEnoughComponents'
-  | 'noSuchKey'
-  | 'wrongState'
-  /** Rows of the vault are under it: rewrap first. */
-  | 'stillNeeded'
-
-/** An act that is refused, before the token or the inventory is touched. */
-export class KeyRefusal extends Error {
-  readonly code: KeyRefusalCode
-
-  constructor(code: KeyRefusalCode) {
-    super(`refused: ${code}`)
-    this.name = 'KeyRefusal'
-    this.code = code
-  }
-}
 
 /** The two who are there. */
 export interface People {
@@ -385,48 +360,6 @@ function checkPeople({ by, witness }: People): void {
   if (by.trim() === '' || by.trim().toLowerCase() === witness.trim().toLowerCase() || witness.trim() === '') {
     throw new KeyRefusal('samePerson')
   }
-}
-
-/** FIPS 74 annex A and SP 800-67: the weak and semi-weak DES keys, and halves that are the same. */
-const weakHalves = new Set([
-  ...['0101010101010101', 'FEFEFEFEFEFEFEFE', 'E0E0E0E0F1F1F1F1', '1F1F1F1F0E0E0E0E'],
-  ...['01FE01FE01FE01FE', 'FE01FE01FE01FE01', '1FE01FE00EF10EF1', 'E01FE01FF10EF10E'],
-  ...['01E001E001F101F1', 'E001E001F101F101', '1FFE1FFE0EFE0EFE', 'FE1FFE1FFE0EFE0E'],
-  ...['011F011F010E010E', '1F011F010E010E01', 'E0FEE0FEF1FEF1FE', 'FEE0FEE0FEF1FEF1'],
-])
-
-function refuseWeak(algorithm: Algorithm, value: Buffer): void {
-  if (value.every((byte) => byte === value[0])) throw new KeyRefusal('weakKey')
-  if (!isDes(algorithm)) return
-  const parts: string[] = []
-  for (let at = 0; at < value.length; at += 8) {
-    const part = Buffer.from(value.subarray(at, at + 8))
-    setOddParity(part)
-    parts.push(part.toString('hex').toUpperCase())
-    part.fill(0)
-  }
-  if (new Set(parts).size < parts.length || parts.some((part) => weakHalves.has(part))) {
-    throw new KeyRefusal('weakKey')
-  }
-}
-
-function isDes(algorithm: Algorithm): boolean {
-  return algorithm === 'DES2' || algorithm === 'DES3'
-}
-
-function algorithmOf(header: BlockHeader, bytes: number): Algorithm {
-  if (header.algorithm === 'T' && (bytes === 16 || bytes === 24)) return bytes === 16 ? 'DES2' : 'DES3'
-  if (header.algorithm === 'A' && (bytes === 16 || bytes === 24 || bytes === 32))
-    return `AES-${(bytes * 8) as 128}`
-  if (header.algorithm === 'H') return 'HMAC'
-  throw new KeyRefusal('wrongLength')
-}
-
-/** A block for both ways may be used for one of them; the other way round it may not. */
-function fits(ours: Mode, theirs: string): boolean {
-  if (theirs === ours || theirs === 'N') return true
-  if (ours === 'E' || ours === 'D') return theirs === 'B'
-  return (ours === 'G' || ours === 'V') && theirs === 'C'
 }
 
 /** What we encipher the peer deciphers, and so on. */

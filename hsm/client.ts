@@ -4,7 +4,17 @@ import type { BreakerLimits } from './breaker.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { faultOf } from './fault-fields.ts'
 import { HsmError } from './fault.ts'
-import type { Hsm, HsmStatus, IssuerHsm, PinTranslation, SealedCard, SealedCardAnswer } from './contract.ts'
+import type {
+  Hsm,
+  HsmStatus,
+  IssuerHsm,
+  KeyExchangeHsm,
+  KeyVersion,
+  PinTranslation,
+  SealedCard,
+  SealedCardAnswer,
+  SentKey,
+} from './contract.ts'
 import type { Fields } from './wire.ts'
 
 export interface HsmOptions {
@@ -54,7 +64,7 @@ export interface TokenPlace {
 }
 
 /** Starts the HSM process or processes; resolves when one can serve, and throws an `Error` when none ever will. */
-export async function startHsm(options: HsmOptions): Promise<Hsm & IssuerHsm> {
+export async function startHsm(options: HsmOptions): Promise<Hsm & IssuerHsm & KeyExchangeHsm> {
   const { socketFolder, processFile, log } = options
   const config = {
     driver: options.driver,
@@ -92,7 +102,7 @@ export async function startHsm(options: HsmOptions): Promise<Hsm & IssuerHsm> {
   return new Client(dispatcher, options.driver)
 }
 
-class Client implements Hsm, IssuerHsm {
+class Client implements Hsm, IssuerHsm, KeyExchangeHsm {
   readonly #dispatcher: Dispatcher
   readonly #driver: HsmStatus['driver']
 
@@ -180,6 +190,22 @@ class Client implements Hsm, IssuerHsm {
 
   async publicKey(key: string): Promise<Uint8Array> {
     return bytesOf(await this.#ask('publicKey', { key }), 'point')
+  }
+
+  async receiveKey({ refs, kcv, ...sent }: SentKey): Promise<KeyVersion & { readonly kcv: string }> {
+    const [answer] = await this.#dispatcher.callEach({
+      ...sent,
+      refs: refs.join(' '),
+      command: 'receiveKey',
+      ...(kcv === undefined ? {} : { kcv: kcv.toUpperCase() }),
+    })
+    return { ref: textOf(answer!, 'ref'), version: Number(answer!['version']), kcv: textOf(answer!, 'kcv') }
+  }
+
+  async advanceKey(key: KeyVersion, to: 'arriving' | 'active', graceSeconds: number): Promise<void> {
+    const { ref, version } = key
+    await this.#ask('advanceKey', { ref, version, to, graceSeconds })
+    await this.#dispatcher.callEach({ command: 'followKeys' })
   }
 
   status(): HsmStatus {

@@ -172,6 +172,35 @@ export interface MacInput {
   readonly algorithm?: 'retail' | 'cmac'
 }
 
+/** A key in a key block (X9.143) that a peer has sent. */
+export interface SentKey {
+  /** The protection key that both ends hold. */
+  readonly kbpk: KeyRef
+  readonly block: string
+  /** What it may be; the block says which of them it is. */
+  readonly refs: readonly KeyRef[]
+  /** The check value that came with it: as many of its leading digits as the peer sends. */
+  readonly kcv?: string
+  /** Whose key it is too. */
+  readonly peer: string
+}
+
+export interface KeyVersion {
+  readonly ref: KeyRef
+  readonly version: number
+}
+
+/**
+ * Keys of zones that are exchanged in messages. A version is there as pending, then honoured in what comes (arriving),
+ * then active; each step may be asked for again. What is not a key that may come in is `refused`, and changes nothing.
+ */
+export interface KeyExchangeHsm {
+  /** Puts the key on every token that can be reached. A key that came before is the version that it became then. */
+  receiveKey(sent: SentKey): Promise<KeyVersion & { readonly kcv: string }>
+  /** `active`: the version before is honoured for `graceSeconds` more in what comes. Resolves when every process follows. */
+  advanceKey(key: KeyVersion, to: 'arriving' | 'active', graceSeconds: number): Promise<void>
+}
+
 /**
  * What issuers, wider networks and checkpoints ask of the same HSM. Failures are `HsmError`s as everywhere; an
  * answer that does not match is `false`, not a failure.

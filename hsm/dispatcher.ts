@@ -84,6 +84,24 @@ export class Dispatcher {
     })
   }
 
+  /** Asks every process that can serve, one after the other. Their answers, or the first fault. */
+  async callEach(fields: Fields): Promise<Fields[]> {
+    const answers: Fields[] = []
+    const serving = this.#backends.serving()
+    if (serving.length === 0) throw new HsmError({ kind: 'unavailable' })
+    for (const backend of serving) {
+      answers.push(
+        await new Promise<Fields>((resolve, reject) => {
+          const call = this.#newCall(fields, resolve, reject)
+          call.tries = triesMax - 1
+          this.#give(call, backend)
+          this.#backends.flush()
+        }),
+      )
+    }
+    return answers
+  }
+
   get pending(): number {
     return this.#calls.size
   }

@@ -1,8 +1,7 @@
 /** How a fault travels in an answer of the HSM process. */
+import { refusedWhys } from './fault.ts'
 import type { HsmFault } from './fault.ts'
 import type { Fields } from './wire.ts'
-
-const whys = ['unknownKey', 'wrongUsage', 'badRequest', 'unknownToken'] as const
 
 export function fieldsOf(fault: HsmFault): Fields {
   return { fault: fault.kind, ...('why' in fault ? { why: fault.why } : {}) }
@@ -14,7 +13,7 @@ export function faultOf(fields: Fields): HsmFault | undefined {
   if (kind === undefined) return undefined
   if (kind === 'pinBlock' || kind === 'shed') return { kind }
   if (kind === 'refused') {
-    return { kind, why: whys.find((why) => why === fields['why']) ?? 'badRequest' }
+    return { kind, why: refusedWhys.find((why) => why === fields['why']) ?? 'badRequest' }
   }
   return { kind: 'unavailable' }
 }

@@ -136,7 +136,7 @@ export class KeySets<Holder> {
 }
 
 function isUsed({ state }: HeldKey): boolean {
-  return state === 'active' || state === 'previous'
+  return state === 'active' || state === 'previous' || state === 'arriving'
 }
 
 function refOf(label: string): string {

@@ -16,7 +16,7 @@ const idShape = /^([A-Z][0-9])([BCDEGNSVX]):([0-9A-F]{6})$/
 /** The versions of one reference that may be used now. */
 interface Usable {
   readonly active: LoadedKey
-  /** The active version, then the previous ones that are still honoured. */
+  /** The active version, then the previous ones that are still honoured, and one that is arriving. */
   readonly accepted: readonly LoadedKey[]
 }
 
@@ -51,7 +51,7 @@ export class KeyTable {
       if (versions.some(({ name }) => state(name) === 'unknown')) this.#undecided.add(ref)
       if (active === undefined) continue
       const previous = versions.filter(
-        ({ name }) => state(name) === 'previous' && name.usage === active.name.usage,
+        ({ name }) => isHonoured(state(name), name) && name.usage === active.name.usage,
       )
       this.#usable.set(ref, { active, accepted: [active, ...previous] })
     }
@@ -125,7 +125,12 @@ export class KeyTable {
 /** `unsupported`: the token's self-test failed for what the key is for. */
 export type FoundState = KeyState | 'unknown' | 'unsupported'
 
-export type KeyState = 'pending' | 'active' | 'previous' | 'retired' | 'destroyed'
+export type KeyState = 'pending' | 'arriving' | 'active' | 'previous' | 'retired' | 'destroyed'
+
+/** A key that is arriving checks seals, and opens no PIN blocks: which key a PIN is under is never tried out. */
+function isHonoured(state: FoundState, { usage }: KeyName): boolean {
+  return state === 'previous' || (state === 'arriving' && usage.startsWith('M'))
+}
 
 function read(object: TokenObject, byLabel: ReadonlyMap<string, TokenObject>): LoadedKey | undefined {
   const label = parseLabel(object.label)

@@ -11,6 +11,8 @@ import type { Context } from './commands/context.ts'
 import { expiryText, panText, refText, Request } from './commands/request.ts'
 import { deviceLostExit, StartError, startExit } from './config.ts'
 import type { ProcessConfig } from './config.ts'
+import { advanceKey, receiveKey } from './exchange.ts'
+import type { Ask } from './exchange.ts'
 import { fieldsOf } from './fault-fields.ts'
 import { HsmError } from './fault.ts'
 import type { HsmFault } from './fault.ts'
@@ -283,6 +285,12 @@ class Server {
         return this.#tokenise(request)
       case 'verifyThenTokenise':
         return this.#verifyThenTokenise(request)
+      case 'receiveKey':
+        return this.#withInventory(receiveKey(this.#context, request, this.#ask))
+      case 'advanceKey':
+        return this.#withInventory(advanceKey(request, this.#ask))
+      case 'followKeys':
+        return this.#withInventory(Promise.resolve({}))
       case 'detokenise':
         return this.#vault.detokenise(request.text('token', tokenText)).then((pan) => ({ pan }))
       default: {
@@ -291,6 +299,16 @@ class Server {
         return isPinCommand(name) ? this.#throttled(command, request) : command(this.#context, request)
       }
     }
+  }
+
+  readonly #ask: Ask = (text, values) => this.#vault.ask(text, values)
+
+  /** What was done to the inventory holds here before it is said to be done. */
+  async #withInventory(done: Promise<Fields>): Promise<Fields> {
+    const answer = await done
+    await this.#readStates()
+    this.#lookAgain()
+    return answer
   }
 
   /** In the same turn for a known card, so that its answer leaves with those beside it. */

@@ -28,6 +28,8 @@ export interface Vault {
   warm(): Promise<void>
   /** The inventory's word on which key versions are used. Throws when the database is away. */
   keyStates(): Promise<KeyStates>
+  /** For the inventory's sake. Throws `HsmError` `unavailable`. */
+  ask<Row extends object>(text: string, values: readonly unknown[]): Promise<Row[]>
   close(): Promise<void>
 }
 
@@ -159,6 +161,10 @@ class DatabaseVault implements Vault {
 
   keyStates(): Promise<KeyStates> {
     return this.#inTime(readKeyStates(this.#pool))
+  }
+
+  async ask<Row extends object>(text: string, values: readonly unknown[]): Promise<Row[]> {
+    return (await this.#inTime(this.#pool.query(text, [...values]))).rows as Row[]
   }
 
   async close(): Promise<void> {

@@ -7,12 +7,12 @@ import {
   generateKey,
   importBlock,
   importComponents,
-  KeyRefusal,
   retireKey,
   rotateKey,
 } from '../../hsm/ceremony.ts'
 import type { Component, Keeper } from '../../hsm/ceremony.ts'
 import { listKeys } from '../../hsm/inventory.ts'
+import { KeyRefusal } from '../../hsm/key-checks.ts'
 import { kcvOf } from '../../hsm/kcv.ts'
 import { isAlgorithm, keyBytes, labelOf } from '../../hsm/key.ts'
 import type { Algorithm, KeyName } from '../../hsm/key.ts'
