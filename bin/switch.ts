@@ -102,7 +102,8 @@ interface Configuration {
       readonly tls?: TlsFiles & Pick<ServerTls, 'tls12'>
       readonly peers?: readonly Peer[]
     }
-    readonly keys: { readonly pin: string; readonly mac: string }
+    /** `kbpk`: what new ones travel under, where the network sends them in messages. */
+    readonly keys: { readonly pin: string; readonly mac: string; readonly kbpk?: string }
     readonly timeoutMs: number
     readonly acquirerId: string
     /** By DE18, beside the network's own: how long an authorization stands. */
@@ -172,6 +173,11 @@ const opened = await openSwitch({
   hsm,
   connectors,
   pinKeys: new Map(config.destinations.map(({ name, keys }) => [name, keys.pin])),
+  exchangedKeys: new Map(
+    config.destinations.flatMap(({ name, keys: { kbpk, ...keys } }) =>
+      kbpk === undefined ? [] : [[name, { ...keys, kbpk }]],
+    ),
+  ),
   sources: config.sources.map(sourceOf),
   routes: config.routes.map(routeOf),
   cutovers: new Map(

@@ -1,5 +1,7 @@
 import type { FieldValue, Message } from '../iso8583/iso8583.ts'
+import type { ConnectorKeys } from './key-exchange.ts'
 
+export { type ConnectorKeys, type KeyExchangeRules, keyOf } from './key-exchange.ts'
 export { elementsOf } from './trace.ts'
 
 /**
@@ -33,6 +35,8 @@ export interface Connector {
   onNetworkRequest(kind: NetworkRequestKind, handler: NetworkRequestHandler): void
   /** Asks the network something of network management's. Never rejects; undefined: no answer. */
   askNetwork(request: NetworkQuestion): Promise<Message | undefined>
+  /** Where keys are exchanged by messages. */
+  readonly keys?: ConnectorKeys
   status(): ConnectorStatus
   /** Stops new legs, waits for those in flight, signs off, closes. */
   drain(deadlineMonotonicMs: number): Promise<void>
@@ -79,6 +83,8 @@ export interface LegAnswer {
 
 export type NotSentReason =
   | 'offline'
+  /** Keys are out of step. */
+  | 'keySync'
   | 'breakerOpen'
   | 'congested'
   | 'noTime'
@@ -119,10 +125,12 @@ export type NetworkReply =
   | 'accepted'
   | 'refused'
   | {
-      /** DE39. */
-      readonly responseCode: string
+      /** DE39; left out: accepted. */
+      readonly responseCode?: string
       /** What the 0810 says beside DE7, 11, 39 and 70. */
       readonly fields?: Readonly<Record<number, FieldValue>>
+      /** Called when the 0810 has been written, for what must not happen before. */
+      readonly answered?: () => void
     }
 
 export type NetworkRequestHandler = (request: NetworkRequest) => Promise<NetworkReply>

@@ -13,6 +13,7 @@ export function lintNetwork(network: NetworkProfile): readonly string[] {
   checkMessages(network, wrong)
   checkCodes(network, wrong)
   checkTimers(network, wrong)
+  checkKeys(network, wrong)
   return mistakes
 }
 
@@ -92,6 +93,21 @@ function checkTimers({ rules, session, lateMs, inFlightMax }: NetworkProfile, wr
   }
   if (stored.lanes > 256) wrong('rules.stored.lanes: at most 256')
   if (!Number.isInteger(inFlightMax) || inFlightMax < 3) wrong('inFlightMax: at least 3, two are reserved')
+}
+
+/** A key travels in an element that no log shows, and is asked for by a code that nothing else has. */
+function checkKeys({ dialect, keys, session }: NetworkProfile, wrong: Wrong): void {
+  if (keys === undefined) return
+  const { element, askCode, answers, outOfStep } = keys
+  const field = dialect.fields[element]
+  if (field === undefined) wrong(`keys.element: the dialect has no DE${element}`)
+  else if (field.sensitive === undefined) wrong(`keys.element: DE${element} would be shown in logs`)
+  const { signOn, signOff, echo, cutover = ['201'] } = session.codes
+  if ([signOn, signOff, echo, ...cutover].includes(askCode))
+    wrong(`keys.askCode: ${askCode} means something else`)
+  const form = dialect.version === '1987' ? /^[0-9A-Z]{2}$/ : /^[0-9]{3}$/
+  for (const code of [answers.kcvDiffers, answers.refused, ...outOfStep])
+    if (!form.test(code)) wrong(`keys: ${code} is no code of ${dialect.version}`)
 }
 
 const versionDigits: Readonly<Record<Dialect['version'], string>> = { '1987': '0', '1993': '1', '2003': '2' }

@@ -7,9 +7,9 @@ import {
   type Multiplexer,
 } from '../iso8583/iso8583.ts'
 import type { Clock } from '../kernel/clock.ts'
-import type { LegIdentity, NetworkQuestion, NetworkReply } from './connector.ts'
+import type { LegIdentity, NetworkQuestion } from './connector.ts'
 import { codeElementOf, type Log, type SessionProfile } from './network.ts'
-import type { NetworkRequests } from './network-requests.ts'
+import type { NetworkRequests, Told } from './network-requests.ts'
 
 export interface ManagementOptions {
   readonly profile: SessionProfile
@@ -84,17 +84,14 @@ export class Management {
     if (reply !== undefined) await this.#answer(link, request, reply)
   }
 
-  async #answer(
-    link: Link,
-    request: Message,
-    { responseCode, fields = {} }: Exclude<NetworkReply, string>,
-  ): Promise<void> {
+  async #answer(link: Link, request: Message, { responseCode, fields = {}, answered }: Told): Promise<void> {
     const mti = answerMti(this.#options.dialect, request.mti)
     if (mti === undefined) return
     const echoed = Object.fromEntries(
       [7, 11, this.#codeElement].flatMap((de) => (request.has(de) ? [[de, request.text(de) ?? '']] : [])),
     )
     const bytes = await this.#options.encode({ mti, fields: { ...fields, ...echoed, 39: responseCode } })
-    if (bytes !== undefined) await link.send(bytes)
+    if (bytes === undefined) return
+    if ((await link.send(bytes)) === 'written') answered?.()
   }
 }

@@ -28,6 +28,7 @@ import type {
 import { Credits } from './credits.ts'
 import type { Endpoint, ServerDoorOptions } from './doors.ts'
 import type { Line } from './line.ts'
+import type { ConnectorKeys, KeyExchangeRules } from './key-exchange.ts'
 import { Management } from './management.ts'
 import type { Log, NetworkProfile } from './network.ts'
 import { NetworkRequests } from './network-requests.ts'
@@ -67,6 +68,7 @@ type LateListener = (identity: LegIdentity, answer: LegAnswer) => void
 export class NetworkConnector implements Connector {
   readonly name: string
   readonly rules: DestinationRules
+  readonly keys?: ConnectorKeys
   /** Open to operators: its state can be forced, with an expiry. */
   readonly breaker: Breaker
   readonly #network: NetworkProfile
@@ -81,6 +83,8 @@ export class NetworkConnector implements Connector {
   readonly #lateListeners: LateListener[] = []
   readonly #availableListeners: (() => void)[] = []
   #legs = 0
+  readonly #keyListeners: (() => void)[] = []
+  #keySync = false
   #draining = false
   #started = false
   #wasAvailable = false
@@ -92,6 +96,7 @@ export class NetworkConnector implements Connector {
     this.name = network.name
     this.rules = network.rules
     this.#network = network
+    if (network.keys !== undefined) this.keys = this.#keysOf(network.keys)
     this.#clock = clock
     this.#log = log
     this.#speech = new Speech(network, options.sealer, log)
@@ -180,7 +185,7 @@ export class NetworkConnector implements Connector {
     return {
       name: this.name,
       dialect: this.#speech.codec.name,
-      session: this.#line.state,
+      session: this.#keySync && this.#line.state === 'online' ? 'keySync' : this.#line.state,
       sessions: this.#line.sessions,
       breaker: this.breaker.state,
       inFlight: this.#legs,
@@ -220,6 +225,22 @@ export class NetworkConnector implements Connector {
     }
   }
 
+  #keysOf(rules: KeyExchangeRules): ConnectorKeys {
+    const isOutOfStep = (): boolean => this.#keySync
+    return {
+      rules,
+      get outOfStep() {
+        return isOutOfStep()
+      },
+      agrees: (responseCode) => this.#network.session.approved.includes(responseCode),
+      onOutOfStep: (listener) => void this.#keyListeners.push(listener),
+      renewed: () => {
+        this.#speech.renewed()
+        this.#inStep()
+      },
+    }
+  }
+
   #newMultiplexer(): Multiplexer {
     const { correlation, lateMs, responseAffinity } = this.#network
     return new Multiplexer({
@@ -228,7 +249,7 @@ export class NetworkConnector implements Connector {
       correlation,
       anyLink: responseAffinity === 'group',
       limits: { lateMs },
-      checkSeal: (message) => this.#speech.checkSeal(message),
+      checkSeal: (message) => this.#checkSeal(message),
       events: {
         onLate: (identity, message) => this.#onLate(identity, message),
         onAnomaly: (anomaly) => this.#onAnomaly(anomaly),
@@ -278,6 +299,7 @@ export class NetworkConnector implements Connector {
   #refusal(deadlineMonotonicMs = Number.POSITIVE_INFINITY): NotSentReason | undefined {
     if (this.#draining) return 'draining'
     if (this.#line.state !== 'online') return 'offline'
+    if (this.#keySync) return 'keySync'
     if (this.#sparedMs(deadlineMonotonicMs) < 0) return 'noTime'
     return this.breaker.admits ? undefined : 'breakerOpen'
   }
@@ -294,6 +316,8 @@ export class NetworkConnector implements Connector {
   }
 
   #answer(message: Message): LegAnswer {
+    // The peer says so itself (K6). What it refused is refused; the next will be under other keys.
+    if (this.#network.keys?.outOfStep.includes(message.text(39) ?? '') === true) this.#tellOutOfStep()
     return answerOf(message, this.rules, this.#speech.codec.describe(message))
   }
 
@@ -307,7 +331,32 @@ export class NetworkConnector implements Connector {
 
   #onAnomaly(anomaly: Anomaly): void {
     logAnomaly(this.#log, anomaly)
-    if (anomaly.kind === 'badSeal') this.#speech.badSeal()
+    if (anomaly.kind === 'badSeal' && this.#speech.badSeal()) this.#outOfStep()
+  }
+
+  async #checkSeal(message: Message): Promise<boolean> {
+    const good = await this.#speech.checkSeal(message)
+    if (good && this.#speech.inStep) this.#inStep()
+    return good
+  }
+
+  /** Not one bad message, but another key (X3). Where keys are exchanged by messages nothing more is risked under it. */
+  #outOfStep(): void {
+    if (this.#network.keys === undefined || this.#keySync) return
+    this.#keySync = true
+    this.#announce()
+    this.#tellOutOfStep()
+  }
+
+  #tellOutOfStep(): void {
+    for (const listener of this.#keyListeners) listener()
+  }
+
+  #inStep(): void {
+    if (!this.#keySync) return
+    this.#keySync = false
+    this.#log.info({}, 'keys are in step again')
+    this.#announce()
   }
 
   #onStans(): void {

@@ -9,6 +9,7 @@ import {
   IsoCodecError,
 } from '../iso8583/iso8583.ts'
 import { hasForm, mistakesOf } from '../kernel/form.ts'
+import { type KeyExchangeRules, usualKeyExchange } from './key-exchange.ts'
 import { lintNetwork } from './lint.ts'
 import type { NetworkProfile } from './network.ts'
 
@@ -21,7 +22,7 @@ export function networkFromJson(json: unknown, find: FindNetwork): NetworkProfil
   const base = find(json.extends)
   if (base === undefined) throw new NetworkFileError([`extends: no network is called so`])
   const dialect = dialectOf(json.dialect, base.dialect)
-  const { correlation, sealedClasses, session, inFlightMax, lateMs, rules } = json
+  const { correlation, sealedClasses, session, inFlightMax, lateMs, rules, keys } = json
   const network: NetworkProfile = {
     ...base,
     dialect,
@@ -29,6 +30,7 @@ export function networkFromJson(json: unknown, find: FindNetwork): NetworkProfil
     ...given('sealedClasses', sealedClasses),
     ...given('inFlightMax', inFlightMax),
     ...given('lateMs', lateMs),
+    ...given('keys', keysOf(keys, base.keys)),
     correlation: { ...base.correlation, ...correlation },
     session: {
       ...base.session,
@@ -138,6 +140,16 @@ const rulesForm = object({
   pinFormat: Type.Union([Type.Literal(0), Type.Literal(4)]),
 })
 
+const keysForm = object({
+  element,
+  form: Type.Union([Type.Literal('text'), Type.Literal('bytes')]),
+  checkDigits: Type.Union([Type.Literal(0), Type.Literal(4), Type.Literal(6)]),
+  askCode: managementCode,
+  answers: Type.Object({ kcvDiffers: responseCode, refused: responseCode }, closed),
+  outOfStep: responseCodes,
+  graceSeconds: Type.Integer({ minimum: 0, maximum: 86_400 }),
+})
+
 const networkForm = Type.Object(
   {
     extends: Type.String(),
@@ -152,6 +164,7 @@ const networkForm = Type.Object(
     inFlightMax: Type.Optional(Type.Integer({ minimum: 3, maximum: 10_000 })),
     lateMs: Type.Optional(milliseconds),
     rules: Type.Optional(rulesForm),
+    keys: Type.Optional(keysForm),
   },
   closed,
 )
@@ -173,6 +186,14 @@ function dialectOf(json: NetworkFile['dialect'], base: Dialect): Dialect {
       (error.mistakes.length > 0 ? error.mistakes : [error.message]).map((mistake) => `dialect.${mistake}`),
     )
   }
+}
+
+/** A member may say part of it where the network's folder says the rest, and must say the element where it says none. */
+function keysOf(keys: NetworkFile['keys'], base: KeyExchangeRules | undefined): KeyExchangeRules | undefined {
+  if (keys === undefined) return undefined
+  const { element: place = base?.element } = keys
+  if (place === undefined) throw new NetworkFileError(['keys.element: where does the key travel?'])
+  return { ...usualKeyExchange, ...base, ...keys, element: place }
 }
 
 function frameOf(frame: NetworkFile['frame']): FrameFormat | undefined {

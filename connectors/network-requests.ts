@@ -50,7 +50,8 @@ export class NetworkRequests {
     }
     const reply = await replying
     if (reply === 'accepted') return { responseCode: profile.approved[0]! }
-    return reply === 'refused' ? { responseCode: refused } : reply
+    if (reply === 'refused') return { responseCode: refused }
+    return reply && { ...reply, responseCode: reply.responseCode ?? profile.approved[0]! }
   }
 
   /** Resolves within the time that an 0810 may take. */
@@ -87,7 +88,7 @@ export class NetworkRequests {
   }
 }
 
-type Told = Exclude<NetworkReply, string>
+export type Told = Exclude<NetworkReply, string> & { readonly responseCode: string }
 
 function kindOf({ codes }: SessionProfile, code: string): NetworkRequestKind | undefined {
   if ((codes.cutover ?? ['201']).includes(code)) return 'cutover'

@@ -1,5 +1,6 @@
 import type { Correlation, Dialect, FrameFormat } from '../iso8583/iso8583.ts'
 import type { DestinationRules } from './connector.ts'
+import type { KeyExchangeRules } from './key-exchange.ts'
 import type { Wording } from './wording.ts'
 
 /** A network, as data: all that the connector must know about it. Nothing else in this room names one. */
@@ -26,6 +27,8 @@ export interface NetworkProfile {
   /** How long a request is remembered after its waiter has gone, so that a late answer finds it. */
   readonly lateMs: number
   readonly rules: DestinationRules
+  /** Where keys are exchanged by messages. */
+  readonly keys?: KeyExchangeRules
 }
 
 export interface SessionProfile {

@@ -58,10 +58,21 @@ export class Speech {
     return good
   }
 
-  /** A message came whose seal was wrong. */
-  badSeal(): void {
-    if (++this.#badSeals < badSealsToAlarm) return
+  /** Whether the last seal that could be checked was right. */
+  get inStep(): boolean {
+    return this.#badSeals === 0
+  }
+
+  /** There is a new key: the count begins anew. */
+  renewed(): void {
+    this.#badSeals = 0
+  }
+
+  /** A message came whose seal was wrong. Whether it is not the only one by now. */
+  badSeal(): boolean {
+    if (++this.#badSeals < badSealsToAlarm) return false
     this.#log.error({ badSeals: this.#badSeals }, 'seals are wrong again and again: key out of step')
+    return true
   }
 
   async #seal(data: Uint8Array): Promise<Uint8Array> {

@@ -11,6 +11,7 @@ import type {
   KeyExchangeHsm,
   KeyVersion,
   PinTranslation,
+  ReceivedKey,
   SealedCard,
   SealedCardAnswer,
   SentKey,
@@ -192,14 +193,19 @@ class Client implements Hsm, IssuerHsm, KeyExchangeHsm {
     return bytesOf(await this.#ask('publicKey', { key }), 'point')
   }
 
-  async receiveKey({ refs, kcv, ...sent }: SentKey): Promise<KeyVersion & { readonly kcv: string }> {
+  async receiveKey({ refs, kcv, ...sent }: SentKey): Promise<ReceivedKey> {
     const [answer] = await this.#dispatcher.callEach({
       ...sent,
       refs: refs.join(' '),
       command: 'receiveKey',
       ...(kcv === undefined ? {} : { kcv: kcv.toUpperCase() }),
     })
-    return { ref: textOf(answer!, 'ref'), version: Number(answer!['version']), kcv: textOf(answer!, 'kcv') }
+    const state = (['pending', 'arriving', 'active'] as const).find((one) => one === answer!['state'])
+    if (state === undefined) throw new HsmError({ kind: 'unavailable' })
+    return {
+      ...{ ref: textOf(answer!, 'ref'), version: Number(answer!['version']) },
+      ...{ kcv: textOf(answer!, 'kcv'), state },
+    }
   }
 
   async advanceKey(key: KeyVersion, to: 'arriving' | 'active', graceSeconds: number): Promise<void> {

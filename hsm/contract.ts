@@ -190,13 +190,19 @@ export interface KeyVersion {
   readonly version: number
 }
 
+/** `state`: as it was before this. */
+export interface ReceivedKey extends KeyVersion {
+  readonly kcv: string
+  readonly state: 'pending' | 'arriving' | 'active'
+}
+
 /**
  * Keys of zones that are exchanged in messages. A version is there as pending, then honoured in what comes (arriving),
  * then active; each step may be asked for again. What is not a key that may come in is `refused`, and changes nothing.
  */
 export interface KeyExchangeHsm {
   /** Puts the key on every token that can be reached. A key that came before is the version that it became then. */
-  receiveKey(sent: SentKey): Promise<KeyVersion & { readonly kcv: string }>
+  receiveKey(sent: SentKey): Promise<ReceivedKey>
   /** `active`: the version before is honoured for `graceSeconds` more in what comes. Resolves when every process follows. */
   advanceKey(key: KeyVersion, to: 'arriving' | 'active', graceSeconds: number): Promise<void>
 }

@@ -23,6 +23,11 @@ const testKeys: readonly { readonly ref: string; readonly algorithm: Algorithm }
   { ref: 'zak.mastercard.both', algorithm: 'AES-128' },
   { ref: 'zpk.issuer-host.out', algorithm: 'AES-128' },
   { ref: 'zak.issuer-host.both', algorithm: 'AES-128' },
+  // What new keys of the networks travel under.
+  { ref: 'kbpk.knet.both', algorithm: 'AES-256' },
+  { ref: 'kbpk.visa.both', algorithm: 'AES-256' },
+  { ref: 'kbpk.mastercard.both', algorithm: 'AES-256' },
+  { ref: 'kbpk.issuer-host.both', algorithm: 'AES-256' },
   { ref: 'fpk.vault.both', algorithm: 'HMAC' },
   { ref: 'kek.vault.both', algorithm: 'AES-256' },
   { ref: 'sign.books.both', algorithm: 'EC-P256' },

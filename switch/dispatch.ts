@@ -56,6 +56,7 @@ const reroutesMax = 2
 /** Reasons of the destination's; the others are our own faults, for which nobody stands in. */
 const isOutOfReach: ReadonlySet<string> = new Set([
   'offline',
+  'keySync',
   'breakerOpen',
   'congested',
   'noTime',

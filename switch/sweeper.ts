@@ -1,6 +1,7 @@
 import { type Clock, sleep, type Timer } from '../kernel/clock.ts'
 import type { BusinessDays } from './business-days.ts'
 import type { Deliveries } from './deliveries.ts'
+import type { KeyExchanges } from './key-exchange.ts'
 import { type Journal, JournalUnavailable } from './journal.ts'
 import type { Shell } from './shell.ts'
 import type { Transaction } from './transaction/transaction.ts'
@@ -79,8 +80,10 @@ export class Sweeper {
   }
 
   async sweep(): Promise<void> {
-    const { days, deliveries, journal, node, shell } = this.#ports
+    const { days, deliveries, journal, keyExchanges, node, shell } = this.#ports
     deliveries.sweep()
+    // A network that is asked for keys may take its time.
+    void keyExchanges?.sweep()
     try {
       await days.sweep()
       if (this.#sweeps++ % sweepsToOverdue === 0) await deliveries.tellOverdue()
@@ -108,6 +111,7 @@ export interface SweeperPorts {
   readonly shell: Pick<Shell, 'recover' | 'unproven' | 'isLive'>
   readonly deliveries: Pick<Deliveries, 'sweep' | 'tellOverdue'>
   readonly days: Pick<BusinessDays, 'sweep'>
+  readonly keyExchanges?: Pick<KeyExchanges, 'sweep'>
 }
 
 const sweepMs = 1_000

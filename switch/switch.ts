@@ -1,5 +1,5 @@
 import type { Connector, Sealer } from '../connectors/connector.ts'
-import type { Hsm, IssuerHsm } from '../hsm/hsm.ts'
+import type { Hsm, IssuerHsm, KeyExchangeHsm } from '../hsm/hsm.ts'
 import type { Codec, FrameFormat } from '../iso8583/iso8583.ts'
 import { type Clock, sleep } from '../kernel/clock.ts'
 import type { DatabasePool } from '../kernel/database.ts'
@@ -9,10 +9,12 @@ import type { SourceRules } from './arrivals.ts'
 import type { CutoverSchedule } from './business-date.ts'
 import { BusinessDays, followCutovers, switchItself } from './business-days.ts'
 import { Deliveries } from './deliveries.ts'
+import { type ExchangedKeys, KeyExchanges } from './key-exchange.ts'
 import { storedRulesOf } from './lanes.ts'
 import { type Metrics, switchMetrics } from './ports/metrics.ts'
 import type { Failpoints } from './ports/failpoints.ts'
 import { postgresDayBook } from './ports/postgres-days.ts'
+import { postgresKeyBook } from './ports/postgres-keys.ts'
 import { postgresJournal } from './ports/postgres-journal.ts'
 import { type Route, routingTable } from './routing.ts'
 import { Shell } from './shell.ts'
@@ -32,10 +34,12 @@ export interface SwitchOptions {
   readonly random: Random
   readonly ledger: Ledger
   readonly pool: DatabasePool
-  readonly hsm: Hsm & IssuerHsm
+  readonly hsm: Hsm & IssuerHsm & KeyExchangeHsm
   readonly connectors: ReadonlyMap<string, Connector>
   /** The key under which each destination takes PINs. */
   readonly pinKeys: ReadonlyMap<string, string>
+  /** Of the destinations that send new keys in messages. */
+  readonly exchangedKeys?: ReadonlyMap<string, ExchangedKeys>
   readonly sources: readonly SourceConfig[]
   readonly routes: readonly Route[]
   /** Of the destinations whose business date turns by the clock; the others' turns when the network says so. */
@@ -88,6 +92,8 @@ export type { CutoverSchedule } from './business-date.ts'
 export type { SourceDoor } from './source.ts'
 export { beginByOperator, businessDayHistory } from './ports/postgres-days.ts'
 export type { DayOnRecord } from './ports/postgres-days.ts'
+export { keyExchangeHistory, wantKeyExchange } from './ports/postgres-keys.ts'
+export type { ExchangedKeys } from './key-exchange.ts'
 export { RouteError, routingTable } from './routing.ts'
 export type { Route, RouteQuestion } from './routing.ts'
 export { postingReferences } from './transaction/postings.ts'
@@ -132,7 +138,12 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
       options.sources.find(({ rules }) => rules.name === source)?.rules.forcedPost ?? 'refuse',
   })
   const deliveries = new Deliveries({ clock, random, journal, hsm, connectors, shell, observer })
-  const sweeper = new Sweeper({ clock, node, journal, shell, deliveries, days })
+  const keyExchanges = new KeyExchanges({
+    ...{ clock, node, hsm: options.hsm, connectors: options.connectors, observer },
+    keys: options.exchangedKeys ?? new Map(),
+    book: postgresKeyBook(pool),
+  })
+  const sweeper = new Sweeper({ clock, node, journal, shell, deliveries, days, keyExchanges })
 
   await days.open()
 

@@ -1,5 +1,6 @@
 import { binary2Frame } from '../../iso8583/iso8583.ts'
 import { edition1993 } from '../edition-1993.ts'
+import { usualKeyExchange } from '../key-exchange.ts'
 import type { NetworkProfile } from '../network.ts'
 import { usualRetryAfterMs, usualReversalAnswers1993, usualSession } from '../usual.ts'
 import { issuerHostGeneric } from './dialect.ts'
@@ -23,6 +24,15 @@ export const network: NetworkProfile = {
   },
   inFlightMax: 200,
   lateMs: 15 * 60_000,
+  // Key management data are bytes in 1993. 916: the seal is wrong; 909: malfunction; 128: PIN keys out of step.
+  keys: {
+    ...usualKeyExchange,
+    element: 96,
+    form: 'bytes',
+    askCode: '812',
+    answers: { kcvDiffers: '916', refused: '909' },
+    outOfStep: ['128'],
+  },
   rules: {
     reversalMti: '0420',
     timeoutMs: 15_000,

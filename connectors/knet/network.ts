@@ -1,4 +1,5 @@
 import { ascii4Frame } from '../../iso8583/iso8583.ts'
+import { usualKeyExchange } from '../key-exchange.ts'
 import type { NetworkProfile } from '../network.ts'
 import { usualRetryAfterMs, usualReversalAnswers, usualSession } from '../usual.ts'
 import { knetPlaceholder } from './dialect.ts'
@@ -25,6 +26,7 @@ export const network: NetworkProfile = {
   session: usualSession,
   inFlightMax: 300,
   lateMs: 15 * 60_000,
+  keys: { ...usualKeyExchange, element: 48 },
   rules: {
     reversalMti: '0420',
     timeoutMs: 25_000,

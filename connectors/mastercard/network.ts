@@ -1,4 +1,5 @@
 import { binary2Frame } from '../../iso8583/iso8583.ts'
+import { usualKeyExchange } from '../key-exchange.ts'
 import type { NetworkProfile } from '../network.ts'
 import { usualRetryAfterMs, usualReversalAnswers, usualSession } from '../usual.ts'
 import { mastercardPublicFacts } from './dialect.ts'
@@ -12,9 +13,11 @@ export const network: NetworkProfile = {
   correlation: { key: [7, 11, 32, 37, 41], networkManagementKey: [7, 11], echoCheck: [2, 3] },
   sealedClasses: ['1', '2', '4'],
   wording: traceIdentifier,
-  session: usualSession,
+  session: { ...usualSession, codes: { ...usualSession.codes, keyExchange: ['161'] } },
   inFlightMax: 300,
   lateMs: 15 * 60_000,
+  // DE48 is tagged here. Codes of their own: 161 brings a key, 162 asks for one.
+  keys: { ...usualKeyExchange, element: 120, askCode: '162', outOfStep: ['88'] },
   rules: {
     reversalMti: '0420',
     timeoutMs: 20_000,

@@ -1,4 +1,5 @@
 import { binary2Frame, sizedHeader } from '../../iso8583/iso8583.ts'
+import { usualKeyExchange } from '../key-exchange.ts'
 import type { NetworkProfile } from '../network.ts'
 import { usualRetryAfterMs, usualReversalAnswers, usualSession } from '../usual.ts'
 import { dualMessage } from '../wording.ts'
@@ -16,6 +17,7 @@ export const network: NetworkProfile = {
   session: usualSession,
   inFlightMax: 300,
   lateMs: 15 * 60_000,
+  keys: { ...usualKeyExchange, element: 125, checkDigits: 4 },
   rules: {
     reversalMti: '0400',
     timeoutMs: 15_000,

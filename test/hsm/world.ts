@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { openHsm } from '../../hsm/hsm.ts'
-import type { Hsm, HsmLog, HsmOptions, IssuerHsm } from '../../hsm/hsm.ts'
+import type { Hsm, HsmLog, HsmOptions, IssuerHsm, KeyExchangeHsm } from '../../hsm/hsm.ts'
 import { migrate } from '../../kernel/database.ts'
 import { openTestDatabase } from '../support/postgres.ts'
 import type { TestDatabase } from '../support/postgres.ts'
@@ -55,7 +55,7 @@ export interface World extends AsyncDisposable {
   readonly keyFile: string
   /** What the processes and the client logged. */
   readonly log: string[]
-  open(options?: Partial<HsmOptions>): Promise<Hsm & IssuerHsm>
+  open(options?: Partial<HsmOptions>): Promise<Hsm & IssuerHsm & KeyExchangeHsm>
 }
 
 export async function world(keys: readonly TestKey[] = testKeys): Promise<World> {
