@@ -16,7 +16,7 @@ import type {
   TransactionEvent,
   StandIn,
 } from './transaction/events.ts'
-import { kinds } from './transaction/kinds.ts'
+import { isHeld } from './transaction/kinds.ts'
 import { datedAccountsOf, holdOf } from './transaction/postings.ts'
 import { step } from './transaction/step.ts'
 import type { Answer, CardRequest, Leg, Transaction } from './transaction/transaction.ts'
@@ -106,6 +106,13 @@ export class Advance {
         case 'closed':
           // Stepped again, its entries go to the adjustments of the date.
           break
+        case 'overRefund': {
+          // It was less when it was looked at: two refunds at once, or its parent was undone.
+          assert(event.kind === 'request')
+          const verdict = { kind: 'refuse', responseCode: '13', cause: 'more than was taken' } as const
+          event = { ...event, verdict }
+          break
+        }
         case 'late':
         case 'exposure':
         case 'books': {
@@ -134,8 +141,8 @@ export class Advance {
       event.kind === 'cancel' ||
       event.kind === 'complete' ||
       (event.kind === 'delivery' && event.outcome === 'failed')
-    const isHold = transaction?.request !== undefined && kinds[transaction.request.kind].books === 'hold'
-    if (!asks || !isHold || transaction.state !== 'approved') return event
+    const isOfHold = transaction?.request !== undefined && isHeld(transaction.request.kind)
+    if (!asks || !isOfHold || transaction.state !== 'approved') return event
     return { ...event, hold: await this.#ports.journal.holdOf(holdOf(transaction)) }
   }
 

@@ -4,7 +4,7 @@ import { type CurrencyCode, currencies, currencyOfNumeric } from '../kernel/mone
 import { Secret } from '../kernel/secret.ts'
 import { amountOfType, cashType } from './additional-amounts.ts'
 import { type Kind, kindOf, kinds } from './transaction/kinds.ts'
-import type { CardRequest } from './transaction/transaction.ts'
+import type { CardRequest, Part } from './transaction/transaction.ts'
 
 /** Who may send us requests, and on what terms. */
 export interface SourceRules {
@@ -39,8 +39,18 @@ export interface CardSecrets {
   readonly emv?: Uint8Array
 }
 
+/** The earlier transaction that a message is about, as its source says: the key that DE90 makes, or DE37 and DE38. */
+export interface Named {
+  readonly originalKey?: string
+  readonly authId?: string
+}
+
 export interface InboundRequest {
   readonly kind: 'request'
+  /** Of what is about an earlier transaction: a raise of an authorization, a refund of what was paid. */
+  readonly names?: Named
+  /** The only destination it may go to: that of what it names. */
+  readonly to?: string
   /** The source says that it asked before. */
   readonly repeat: boolean
   readonly source: SourceRules
@@ -82,6 +92,10 @@ export interface InboundCompletion {
   /** The source key of the authorization, where DE90 says it. */
   readonly originalKey: string | undefined
   readonly cardMask: string
+  /** Others follow; what is left stays set aside. */
+  readonly isPart: boolean
+  /** DE71 and DE72. */
+  readonly part?: Part
   /** As if it were a transaction of its own; of a forced post it is. */
   readonly request: CardRequest
   readonly secrets: Secret<CardSecrets>
@@ -136,26 +150,41 @@ export function arrivalOf(message: Message, receipt: Receipt): Arrived {
 function requestOf(message: Message, receipt: Receipt): InboundRequest {
   const mti = withoutRepeat(message.mti)
   const [processingCode, conditionCode] = [need(message, 3), need(message, 25)]
-  const kind = kindOf({ mti, processingCode, conditionCode, amountMinor: message.amount(4) })
-  if (kind === undefined) throw new Refused('12', 3)
-  // It would raise an authorization that it names: to take it for one of its own would set money aside twice.
-  if (kinds[kind].books === 'hold' && message.has(38)) throw new Refused('12', 38)
+  const alone = kindOf({ mti, processingCode, conditionCode, amountMinor: message.amount(4) })
+  if (alone === undefined) throw new Refused('12', 3)
+  const names = kinds[alone].books === 'hold' || alone === 'refund' ? namedBy(message, receipt) : undefined
+  // To take what raises an authorization for one of its own would set money aside twice.
+  const kind = names !== undefined && kinds[alone].books === 'hold' ? 'incremental' : alone
   const read = readRequest(message, receipt, kind)
   const { receivedMonotonicMs } = receipt
-  return { kind: 'request', repeat: message.mti !== mti, receivedMonotonicMs, ...read }
+  const request = { kind: 'request', repeat: message.mti !== mti, receivedMonotonicMs, ...read } as const
+  if (names === undefined) return request
+  const fingerprint = [read.fingerprint, names.originalKey ?? names.authId].join('|')
+  return { ...request, fingerprint, names }
+}
+
+function namedBy(message: Message, receipt: Receipt): Named | undefined {
+  if (message.has(90)) {
+    const original = { ...originalDataOf(message), terminalId: need(message, 41) }
+    return { originalKey: sourceKeyOf(receipt, original) }
+  }
+  const authId = message.text(38)
+  return authId === undefined ? undefined : { authId }
 }
 
 /** A completion of nothing that is named is as good as one of something that nobody knows. */
 function completionOf(message: Message, receipt: Receipt): InboundCompletion {
   if (!need(message, 3).startsWith('00')) throw new Refused('12', 3)
-  const original = message.has(90) ? originalDataOf(message) : undefined
   const read = readRequest(message, receipt, 'completion')
-  const { terminalId } = read.request
-  return {
-    kind: 'completion',
-    originalKey: original === undefined ? undefined : sourceKeyOf(receipt, { ...original, terminalId }),
-    ...read,
-  }
+  const originalKey = message.has(90) ? namedBy(message, receipt)?.originalKey : undefined
+  return { kind: 'completion', originalKey, ...partOf(message), ...read }
+}
+
+/** DE71 says which of several completions it is, DE72 of how many; only the last lets go of what is left. */
+function partOf(message: Message): Pick<InboundCompletion, 'isPart' | 'part'> {
+  const [number, last] = [message.text(71), message.text(72)]
+  if (number === undefined) return { isPart: false }
+  return { isPart: number !== last, part: { number, ...optional('last', last) } }
 }
 
 type Read = Pick<
@@ -332,7 +361,7 @@ function originalDataOf(message: Message): KeyParts & { readonly terminalId: '' 
   const { mti, stan, transmittedAt, acquirerId } = value
   if (typeof mti !== 'string' || typeof stan !== 'string' || typeof transmittedAt !== 'string')
     throw new Refused('30', 90)
-  if (!/^0[12]00$/.test(mti)) throw new Refused('12', 90)
+  if (!/^0[12][02]0$/.test(mti)) throw new Refused('12', 90)
   return {
     mti,
     stan,

@@ -30,7 +30,13 @@ export interface DispatchPorts {
   readonly days: Pick<BusinessDays, 'today' | 'postingDays' | 'isClosed'>
 }
 
-type Routable = Pick<InboundRequest, 'source' | 'request' | 'secrets'>
+type Routable = Pick<InboundRequest, 'source' | 'request' | 'secrets' | 'to'>
+
+/** Why a request goes nowhere. */
+export interface Refusal {
+  readonly responseCode: string
+  readonly cause: string
+}
 
 /** Where a request can go now. */
 interface Way {
@@ -79,14 +85,15 @@ export class Dispatch {
   async verdict(
     inbound: InboundRequest,
     file: CardOnFile,
-    refusedWith: string | undefined,
+    refusedWith: Refusal | string | undefined,
   ): Promise<Destined> {
     const refuse = (responseCode: string, cause: string): Destined => ({
       businessDate: this.#ports.days.today(switchItself),
       verdict: { kind: 'refuse', responseCode, cause },
     })
-    if (refusedWith !== undefined) return refuse(refusedWith, 'refused before')
+    if (typeof refusedWith === 'string') return refuse(refusedWith, 'refused before')
     if (file.untokenised) return refuse('96', 'hsm')
+    if (refusedWith !== undefined) return refuse(refusedWith.responseCode, refusedWith.cause)
     if (isOverLimit(inbound)) return refuse('61', 'limit of the source')
     const routed = this.#route(inbound, file.card)
     if (routed.kind === 'invalidCard') return refuse('14', 'no card has that number')
@@ -119,8 +126,12 @@ export class Dispatch {
     return 'cause' in chosen ? undefined : chosen
   }
 
-  #route(inbound: Routable, card: StoredCard): Routed {
-    const { source, request, secrets } = inbound
+  #route(
+    inbound: Routable,
+    card: StoredCard,
+  ): Exclude<Routed, { kind: 'targets' }> | { readonly kind: 'targets'; readonly targets: readonly string[] } {
+    const { source, request, secrets, to } = inbound
+    if (to !== undefined) return { kind: 'targets', targets: [to] }
     const { pan } = secrets.reveal()
     return this.#ports.routes.route({ ...request, pan, token: card.token ?? card.mask, source: source.name })
   }
@@ -195,6 +206,17 @@ export class Dispatch {
     return this.ensureOpen(accountsOf({ ...request, kind: 'completion', destination, businessDate }))
   }
 
+  /** A name for what will be told by an advice alone, with the accounts for it; undefined: there is none to be had. */
+  async namedFor(request: CardRequest, destination: string): Promise<Leg | undefined> {
+    const connector = this.#ports.connectors.get(destination)
+    if (!(await this.openFor(request, destination))) return undefined
+    const identity = connector?.identify()
+    if (connector === undefined || identity === undefined) return undefined
+    const id = uuidv7(this.#ports.clock, this.#ports.random)
+    const { acquirerId } = connector.rules
+    return { id, destination, acquirerId, ...identity, state: 'notSent' }
+  }
+
   /** What is done where the destination can't be asked or does not answer: never where it did. */
   instead(inbound: InboundRequest, card: StoredCard, outcome: LegEnd): StandIn | undefined {
     if (outcome.kind === 'answered' || (outcome.kind === 'notSent' && !isOutOfReach.has(outcome.reason)))
@@ -204,6 +226,8 @@ export class Dispatch {
   }
 
   #rule(inbound: InboundRequest, { token }: StoredCard): StandInRule | undefined {
+    // What it is about only its issuer knows.
+    if (inbound.to !== undefined) return undefined
     return standInFor(this.#ports.standIn ?? [], inbound, token)
   }
 

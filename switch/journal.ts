@@ -23,7 +23,7 @@ export interface Journal {
   transactionByKey(sourceKey: string): Promise<Transaction | undefined>
   transactionById(id: string): Promise<Transaction | undefined>
   sourceAct(sourceKey: string): Promise<SourceAct | undefined>
-  /** The authorization that a source names by DE37 and DE38. */
+  /** What a source names by its DE37 and the DE38 that it was told. */
   authorization(named: {
     readonly source: string
     readonly rrn: string
@@ -78,9 +78,24 @@ export interface JournalUnit {
   readonly owe: readonly Obligation[]
   readonly obligation?: ObligationChange
   readonly exposure?: Exposure
+  readonly parent?: ParentChange
   readonly sourceAct?: SourceAct
   readonly commands: readonly Command[]
   readonly urgent: boolean
+}
+
+/**
+ * What a refund changes of the transaction it is about, whatever version that has come to. More than was taken of that
+ * can't be claimed: the commit sees to it.
+ */
+export interface ParentChange {
+  readonly id: string
+  /** How much more, or less, it claims. */
+  readonly refundMinor: bigint
+  /** The refund. */
+  readonly child: string
+  readonly at: number
+  readonly node: string
 }
 
 export interface JournalEvent {
@@ -130,6 +145,8 @@ export type CommitRefusal =
   | 'books'
   /** An approval in the issuer's place would be more than the limits allow. */
   | 'exposure'
+  /** A refund would be of more than was taken. */
+  | 'overRefund'
 
 export interface ClaimQuery {
   readonly destination: string

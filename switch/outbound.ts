@@ -5,7 +5,7 @@ import { currencies } from '../kernel/money.ts'
 import { additionalAmount, cashType } from './additional-amounts.ts'
 import type { CardSecrets } from './arrivals.ts'
 import type { NamedObligation } from './journal.ts'
-import type { CardRequest, Leg } from './transaction/transaction.ts'
+import type { CardRequest, Leg, Original } from './transaction/transaction.ts'
 
 /** A request as a destination is asked for it. The PIN block is already in the destination's zone. */
 export function requestLeg(inbound: {
@@ -21,12 +21,19 @@ export function requestLeg(inbound: {
     fields: present({
       ...common(request, secrets.pan),
       ...asked(request),
+      ...naming(request.original),
       14: secrets.expiry,
       35: secrets.track2,
       52: pinBlock,
       55: secrets.emv,
     }),
   }
+}
+
+/** What an earlier transaction is called at its destination, where a request is about one. */
+function naming(original: Original | undefined): Readonly<Record<number, FieldValue | undefined>> {
+  if (original === undefined) return {}
+  return { ...elementsOf(original.trace), 38: original.authId, 90: originalOf(original, original) }
 }
 
 /** What a destination is owed, as it is told: by kind. */
@@ -59,8 +66,10 @@ function adviceLeg(claimed: NamedObligation, pan: string): OutboundLeg {
       4: advice.amountMinor,
       38: advice.authId ?? leg?.authId,
       39: advice.responseCode,
-      // A completion names its authorization as it was asked for there.
-      90: claimed.cause === 'completion' && leg !== undefined ? originalOf(request, leg) : undefined,
+      71: advice.part?.number,
+      72: advice.part?.last,
+      // A completion names its authorization as it was asked for there, if it was.
+      90: claimed.cause === 'completion' && leg?.state === 'answered' ? originalOf(request, leg) : undefined,
     }),
   }
 }
@@ -102,13 +111,14 @@ function reversalLeg(
 /** What a reversal names in DE90: the leg, or the advice that told the destination of the approval. */
 function undoneLeg({ leg, transaction, undone }: NamedObligation): Undone {
   const { answer, request } = transaction
+  const authId = answer?.authId ?? request?.authId
   const acquirerId = transaction.leg?.acquirerId ?? ''
   if (undone !== undefined) {
     return {
       ...undone,
       mti: '0220',
       acquirerId,
-      ...(answer?.authId === undefined ? {} : { authId: answer.authId }),
+      ...(authId === undefined ? {} : { authId }),
     }
   }
   assert(request !== undefined && leg !== undefined)

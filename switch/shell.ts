@@ -1,9 +1,11 @@
 import assert from 'node:assert'
 import { uuidv7 } from '../kernel/ids.ts'
 import type { CardOnFile } from './admission.ts'
+import type { Refusal } from './dispatch.ts'
 import { Advance, type Advanced, type AdvancePorts } from './advance.ts'
-import type { InboundCompletion, InboundRequest, InboundReversal } from './arrivals.ts'
+import type { InboundCompletion, InboundRequest, InboundReversal, Named } from './arrivals.ts'
 import { switchItself } from './business-days.ts'
+import { parentageOf } from './children.ts'
 import { JournalUnavailable } from './journal.ts'
 import { type Live, LiveRequests, tell, type Waiter } from './live.ts'
 import { KeyedLocks } from './locks.ts'
@@ -110,7 +112,7 @@ export class Shell {
 
   /** `refusedWith`: what it was told before, when that could not be recorded. */
   async #begin(
-    inbound: InboundRequest,
+    arrived: InboundRequest,
     file: CardOnFile,
     waiter: Waiter,
     refusedWith: string | undefined,
@@ -118,7 +120,8 @@ export class Shell {
     const { clock, node, random } = this.#ports
     const { dispatch } = this.#advance
     const { card } = file
-    const { businessDate, verdict } = await dispatch.verdict(inbound, file, refusedWith)
+    const { inbound, parentId, refusal } = await this.#withParent(arrived, card)
+    const { businessDate, verdict } = await dispatch.verdict(inbound, file, refusedWith ?? refusal)
     const live: Live = {
       transaction: undefined,
       waiters: [waiter],
@@ -140,6 +143,7 @@ export class Shell {
         fingerprint: inbound.fingerprint,
         businessDate,
         approvableForMs: dispatch.answerableForMs(inbound),
+        ...(parentId === undefined ? {} : { parentId }),
       },
       card,
       request: inbound.request,
@@ -147,6 +151,24 @@ export class Shell {
       detail: { message: inbound.described },
     } as const
     await this.#begun(live, event, await this.#advance.advance(live, event))
+  }
+
+  /** What a request names, where it names anything. `refusal`: it can't be about that. */
+  async #withParent(
+    inbound: InboundRequest,
+    card: StoredCard,
+  ): Promise<{
+    readonly inbound: InboundRequest
+    readonly parentId?: string
+    readonly refusal?: Refusal
+  }> {
+    const { names, request } = inbound
+    if (names === undefined) return { inbound }
+    const parentage = parentageOf(await this.#named(inbound, names), { request, card })
+    if (parentage.kind === 'refused') return { inbound, refusal: parentage }
+    const { destination: to, original, parentId } = parentage
+    const named = original === undefined ? request : { ...request, original }
+    return { inbound: { ...inbound, to, request: named }, parentId }
   }
 
   /** What is left to do for a request whose commit 1 is not simply there. */
@@ -254,15 +276,24 @@ export class Shell {
     return this.#cancel(reversal, waiter)
   }
 
-  async #authorizationOf({
-    originalKey,
-    request,
-    source,
-  }: InboundCompletion): Promise<Transaction | undefined> {
+  /** The transaction that a source names, where there is one. */
+  #named(
+    { request, source }: Pick<InboundCompletion, 'request' | 'source'>,
+    { authId, originalKey }: Named,
+  ): Promise<Transaction | undefined> {
     const { journal } = this.#ports
     if (originalKey !== undefined) return journal.transactionByKey(originalKey)
-    const { authId, rrn } = request
-    return authId === undefined ? undefined : journal.authorization({ source: source.name, rrn, authId })
+    if (authId === undefined) return Promise.resolve(undefined)
+    return journal.authorization({ source: source.name, rrn: request.rrn, authId })
+  }
+
+  #authorizationOf(inbound: InboundCompletion): Promise<Transaction | undefined> {
+    const { originalKey, request } = inbound
+    const { authId } = request
+    return this.#named(inbound, {
+      ...(originalKey === undefined ? {} : { originalKey }),
+      ...(authId === undefined ? {} : { authId }),
+    })
   }
 
   async #complete(inbound: InboundCompletion, file: CardOnFile, waiter: Waiter): Promise<void> {
@@ -302,7 +333,9 @@ export class Shell {
     if (destination === undefined) return refuse('15')
     const completion = this.#completionOf(inbound)
     // Without its token nobody could be told of it; the source tells us again.
-    if (file.card.token === undefined || !(await dispatch.openFor(request, destination))) return
+    if (file.card.token === undefined) return
+    const leg = await dispatch.namedFor(request, destination)
+    if (leg === undefined) return
     const { fingerprint, sourceKey } = completion
     const businessDate = this.#ports.days.today(destination)
     const arrival = {
@@ -320,7 +353,7 @@ export class Shell {
       card,
       request,
       completion,
-      destination,
+      leg,
       at,
       node,
       detail,
@@ -330,8 +363,11 @@ export class Shell {
     if (advanced.kind === 'exists') await this.#retell(sourceKey, waiter)
   }
 
-  #completionOf({ fingerprint, request, source, sourceKey }: InboundCompletion): CompletionRequest {
+  #completionOf(inbound: InboundCompletion): CompletionRequest {
+    const { fingerprint, isPart, part, request, source, sourceKey } = inbound
     return {
+      isPart,
+      ...(part === undefined ? {} : { part }),
       source: source.name,
       ...{ sourceKey, fingerprint },
       mti: request.mti === '0120' ? '0120' : '0220',

@@ -67,7 +67,7 @@ export function postgresJournal(
     },
     async authorization({ source, rrn, authId }) {
       const found = await transactions(
-        `WHERE t.rrn = $1 AND t.source = $2 AND t.auth_id = $3 AND t.kind IN ('authorization', 'preauthorization')
+        `WHERE t.rrn = $1 AND t.source = $2 AND t.auth_id = $3
          ORDER BY t.received_at LIMIT 1`,
         [rrn, source, authId],
       )
@@ -195,7 +195,8 @@ const selectTransaction = `
     (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms,
     greatest(0, ceil(extract(epoch FROM t.approvable_until - clock_timestamp()) * 1000))::int AS approvable_ms,
     t.card_token, t.card_mask, t.amount_minor, t.currency, t.request, t.response_code, t.auth_id,
-    t.kind, t.parent_id, t.additional_amounts, t.approved_minor, t.actual_minor, t.completed_minor, t.captured_minor, t.flag, t.delivery,
+    t.kind, t.parent_id, t.additional_amounts, t.approved_minor, t.actual_minor, t.completed_minor, t.captured_minor,
+    t.captures, nullif(t.refunded_minor, 0) AS refunded_minor, t.flag, t.delivery,
     t.reversal, t.advice,
     ${legColumns}
   FROM switch.transaction t LEFT JOIN LATERAL (
@@ -248,6 +249,8 @@ function transactionOf(row: Row): Transaction {
     ...optionalOf(row, 'actual_minor', 'actualMinor'),
     ...optionalOf(row, 'completed_minor', 'completedMinor'),
     ...optionalOf(row, 'captured_minor', 'capturedMinor'),
+    ...optionalOf(row, 'captures', 'captures'),
+    ...optionalOf(row, 'refunded_minor', 'refundedMinor'),
     ...optionalOf(row, 'flag', 'flag'),
     delivery: column('delivery') as Transaction['delivery'],
     reversal: column('reversal') as Transaction['reversal'],
@@ -321,6 +324,7 @@ function refusalOf(reason: string): CommitRefusal {
     case 'late':
     case 'fenced':
     case 'exposure':
+    case 'overRefund':
     case 'overloaded':
       return reason
     // Nothing was tried: for the caller it is as if there were no room.

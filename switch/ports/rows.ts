@@ -16,6 +16,11 @@ const exposed = `
 const withinLimits = `card.sum + i.amount_minor <= i.card_max AND card.count < i.card_count_max
   AND hour.sum + i.amount_minor <= i.hour_max`
 
+/** What was taken by a transaction, less what was given back of it: the most that may be refunded. */
+const takenMinor = `CASE WHEN completed_minor IS NOT NULL THEN completed_minor
+  WHEN kind IN ('authorization', 'preauthorization') THEN 0
+  ELSE coalesce(actual_minor, approved_minor, amount_minor) END`
+
 /** The switch's rows in the books' commit: what each unit writes, and what must still be true when it does. */
 export const journalRows: readonly RowKind[] = [
   {
@@ -74,6 +79,7 @@ export const journalRows: readonly RowKind[] = [
       ['actual_minor', 'bigint'],
       ['completed_minor', 'bigint'],
       ['captured_minor', 'bigint'],
+      ['captures', 'smallint'],
       ['flag', 'text'],
       ['business_date', 'date'],
       ['delivery', 'text'],
@@ -91,7 +97,8 @@ export const journalRows: readonly RowKind[] = [
     write: `UPDATE switch.transaction t
       SET version = i.version, state = i.state, response_code = i.response_code, auth_id = i.auth_id,
         additional_amounts = i.additional_amounts, approved_minor = i.approved_minor, actual_minor = i.actual_minor,
-        completed_minor = i.completed_minor, captured_minor = i.captured_minor, flag = i.flag,
+        completed_minor = i.completed_minor, captured_minor = i.captured_minor,
+        captures = i.captures, flag = i.flag,
         business_date = i.business_date, delivery = i.delivery, reversal = i.reversal, advice = i.advice
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
@@ -156,7 +163,9 @@ export const journalRows: readonly RowKind[] = [
     guard: `SELECT i.ordinal, 'moved' AS reason FROM input i
       CROSS JOIN LATERAL (SELECT state FROM switch.transaction WHERE id = i.id OFFSET 0) t
       WHERE t.state <> 'approved'`,
-    write: `UPDATE switch.transaction t SET version = t.version + 1, state = 'expired'
+    // Of what was taken in part the rest has expired: that is the end of it.
+    write: `UPDATE switch.transaction t SET version = t.version + 1,
+        state = CASE WHEN t.completed_minor IS NULL THEN 'expired' ELSE 'completed' END
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
                                   WHERE id = input.id AND state = 'approved' OFFSET 0) found) i
@@ -171,10 +180,51 @@ export const journalRows: readonly RowKind[] = [
     ],
     write: `INSERT INTO switch.event (transaction_id, sequence, kind, at, node, business_date, cause, detail)
       SELECT i.transaction_id, t.version, 'expired', to_timestamp(i.at_ms / 1000.0), t.node, t.business_date,
-        'nobody completed it in time',
-        '{"state": "expired"}'
+        CASE t.state WHEN 'expired' THEN 'nobody completed it in time' ELSE 'nobody took the rest in time' END,
+        jsonb_build_object('state', t.state)
         FROM input i
-        CROSS JOIN LATERAL (SELECT version, node, business_date FROM switch.transaction WHERE id = i.transaction_id OFFSET 0) t`,
+        CROSS JOIN LATERAL (SELECT version, state, node, business_date FROM switch.transaction WHERE id = i.transaction_id OFFSET 0) t`,
+  },
+  {
+    // A refund claims its part of what was taken before it leaves: two at once are never more than that.
+    name: 'switch.transaction.refund',
+    columns: [
+      ['id', 'uuid'],
+      ['refund_minor', 'bigint'],
+    ],
+    claims: ['id'],
+    guard: `SELECT i.ordinal, 'overRefund' AS reason FROM input i
+      CROSS JOIN LATERAL (SELECT state, refunded_minor, ${takenMinor} AS taken_minor
+                            FROM switch.transaction WHERE id = i.id OFFSET 0) t
+      WHERE i.refund_minor > 0
+        AND (t.state NOT IN ('approved', 'completed') OR t.refunded_minor + i.refund_minor > t.taken_minor)`,
+    write: `UPDATE switch.transaction t
+      SET version = t.version + 1, refunded_minor = t.refunded_minor + i.refund_minor
+      FROM (SELECT input.*, found.place FROM input
+             CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
+                                  WHERE id = input.id
+                                    AND (input.refund_minor < 0 OR (state IN ('approved', 'completed')
+                                      AND refunded_minor + input.refund_minor <= ${takenMinor}))
+                                 OFFSET 0) found) i
+      WHERE t.ctid = i.place`,
+  },
+  {
+    // Behind the row above, which has counted the version.
+    name: 'switch.event.refund',
+    columns: [
+      ['transaction_id', 'uuid'],
+      ['child', 'text'],
+      ['refund_minor', 'bigint'],
+      ['at_ms', 'bigint'],
+      ['node', 'text'],
+      ['business_date', 'date'],
+    ],
+    write: `INSERT INTO switch.event (transaction_id, sequence, kind, at, node, business_date, cause, detail)
+      SELECT i.transaction_id, t.version, 'refund', to_timestamp(i.at_ms / 1000.0), i.node, i.business_date,
+        CASE WHEN i.refund_minor > 0 THEN 'claimed by a refund' ELSE 'given up by a refund' END,
+        jsonb_build_object('state', t.state, 'refund', i.child, 'minor', abs(i.refund_minor)::text)
+        FROM input i
+        CROSS JOIN LATERAL (SELECT version, state FROM switch.transaction WHERE id = i.transaction_id OFFSET 0) t`,
   },
   {
     name: 'switch.source_act',
@@ -330,6 +380,12 @@ export function rowsOf(unit: JournalUnit, lanesOf: (destination: string) => numb
     for (const owed of unit.owe) rows.push(obligationRow(owed, card, card % lanesOf(owed.destination)))
   }
   if (unit.obligation !== undefined) rows.push(changedObligation(unit.obligation))
+  if (unit.parent !== undefined) {
+    const { id, refundMinor, child, ...of } = unit.parent
+    rows.push({ kind: 'switch.transaction.refund', values: [id, refundMinor] })
+    const event = [id, child, refundMinor, BigInt(of.at), of.node, businessDate]
+    rows.push({ kind: 'switch.event.refund', values: event })
+  }
   if (unit.exposure !== undefined) rows.push(exposureRow(transaction.id, unit.exposure))
   return rows
 }
@@ -389,6 +445,7 @@ function changedTransaction(
       transaction.actualMinor ?? null,
       transaction.completedMinor ?? null,
       transaction.capturedMinor ?? null,
+      transaction.captures ?? null,
       transaction.flag ?? null,
       transaction.businessDate,
       transaction.delivery,

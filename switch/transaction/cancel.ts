@@ -51,6 +51,9 @@ export function cancel(
   if (!movesMoney(kindOfStored(before))) {
     return respond(profile.nothingToReverseResponseCode, {}, {}, 'nothingToUndo')
   }
+  // Σ refunds ≤ what was taken (§4.10): what went back to the cardholder once doesn't go back again.
+  if ((before.refundedMinor ?? 0n) > 0n)
+    return respond('12', {}, { cause: 'it was refunded, or a part of it' }, 'nothingToUndo')
   if (event.reversal.actualMinor > 0n) return respond(...partialCancel(before, event, profile))
   switch (before.state) {
     case 'declined':
@@ -67,8 +70,12 @@ export function cancel(
     case 'expired':
     case 'completed':
     case 'approved':
-      // A forced post had no leg that could be undone; a refund gives the money back.
+      // What an earlier release took without an authorization has no leg; a refund gives the money back.
       if (before.leg === undefined) return respond('12', {}, { cause: 'no leg to undo' }, 'nothingToUndo')
+      if (before.request?.kind === 'incremental' && event.hold?.state === 'captured') {
+        const cause = 'what it raised was taken by a completion'
+        return respond(profile.nothingToReverseResponseCode, {}, { cause }, 'nothingToUndo')
+      }
       if (event.reversal.isLateVoid) return lateVoid(before, event, { profile, respond })
       return respond('00', { reversal: 'owed' }, undoing(before, event, profile))
     // One reversal a leg: this one joins the one that is owed already (R2).
@@ -124,7 +131,8 @@ function partialCancel(
     'nothingToUndo',
   ]
   if (before.state === 'reversed') return nothing(profile.nothingToReverseResponseCode, 'undone already')
-  if (before.state === 'completed') return nothing('12', 'part of what was completed: refund instead')
+  if (before.state === 'completed' || before.captures !== undefined)
+    return nothing('12', 'part of what was completed: refund instead')
   if (before.state !== 'approved') return nothing('12', 'part of what was not approved')
   if (actualMinor >= outstandingOf(before)) {
     return nothing(profile.nothingToReverseResponseCode, 'no more than that is left')

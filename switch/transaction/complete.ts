@@ -1,4 +1,4 @@
-import { adviceOf } from './owed.ts'
+import { adviceOf, completionName } from './owed.ts'
 import type { CompletionRequest, Profile, Step, TransactionEvent } from './events.ts'
 import { kinds } from './kinds.ts'
 import type { Move } from './moves.ts'
@@ -25,23 +25,28 @@ export function completeAuthorization(
     case 'covered':
     case 'forced': {
       const capturedMinor = completion.amountMinor < openMinor ? completion.amountMinor : openMinor
+      const captures = (before.captures ?? 0) + 1
+      // Whoever takes all that is left, or what isn't there any more, takes the last.
+      const isFinal =
+        completion.isPart !== true || judged.kind === 'forced' || completion.amountMinor >= openMinor
       return respond(
         before,
         event,
         '00',
-        'complete',
+        isFinal ? 'complete' : 'capture',
         {
-          completedMinor: completion.amountMinor,
-          capturedMinor,
+          completedMinor: (before.completedMinor ?? 0n) + completion.amountMinor,
+          capturedMinor: (before.capturedMinor ?? 0n) + capturedMinor,
+          captures,
           advice: 'owed',
           ...(judged.kind === 'forced' ? { flag: judged.flag } : {}),
         },
         {
-          cause: judged.kind === 'forced' ? `forced post: ${judged.flag}` : 'completion',
-          commands: take(before, completion, { at: event.at, days: profile.days, openMinor }),
+          cause: judged.kind === 'forced' ? `forced post: ${judged.flag}` : causeOf(isFinal, captures),
+          commands: take(before, completion, { at: event.at, days: profile.days, openMinor, isFinal }),
           owe: [
             adviceOf(before, {
-              name: 'completion',
+              name: completionName(captures),
               cause: 'completion',
               advice: adviceFor(completion, before.leg?.authId),
             }),
@@ -50,6 +55,11 @@ export function completeAuthorization(
       )
     }
   }
+}
+
+function causeOf(isFinal: boolean, captures: number): string {
+  if (captures === 1 && isFinal) return 'completion'
+  return `completion ${captures}${isFinal ? ', the last' : ', others follow'}`
 }
 
 type Judged =
@@ -74,13 +84,17 @@ function judge(
   if (before.state !== 'approved' || hold?.state !== 'open') {
     return { kind: 'refused', responseCode: '12', cause: `a completion of what is ${before.state}` }
   }
-  const mostMinor = hold.openMinor + (hold.openMinor * BigInt(profile.tolerancePercent)) / 100n
+  if (completion.isPart === true && completion.amountMinor === 0n)
+    return { kind: 'refused', responseCode: '13', cause: 'one of several completions, of nothing' }
+  // What is tolerated is measured by all that was set aside, whatever was taken of it before.
+  const heldMinor = hold.openMinor + (before.capturedMinor ?? 0n)
+  const mostMinor = hold.openMinor + (heldMinor * BigInt(profile.tolerancePercent)) / 100n
   return completion.amountMinor > mostMinor ? force('overTolerance', '13') : { kind: 'covered' }
 }
 
 /** A completion of nothing that we know, which its source's rules let us take: a transaction of its own, flagged. */
 export function forcePost(event: TransactionEvent & { kind: 'completeUnknown' }): Step {
-  const { arrival, card, completion, destination, request } = event
+  const { arrival, card, completion, leg, request } = event
   const answer = { responseCode: '00' }
   const transaction: Transaction = {
     ...arrival,
@@ -90,6 +104,7 @@ export function forcePost(event: TransactionEvent & { kind: 'completeUnknown' })
     receivedAt: event.at,
     card,
     request,
+    leg,
     answer,
     completedMinor: completion.amountMinor,
     flag: 'unknownAuthorization',
@@ -98,7 +113,7 @@ export function forcePost(event: TransactionEvent & { kind: 'completeUnknown' })
     advice: 'owed',
   }
   const told = {
-    name: 'completion',
+    name: completionName(1),
     cause: 'completion',
     advice: adviceFor(completion, request.authId),
   } as const
@@ -110,13 +125,13 @@ export function forcePost(event: TransactionEvent & { kind: 'completeUnknown' })
         undefined,
         journalEvent(event, transaction, 'forced post: unknownAuthorization'),
       ),
-      commands: force(transaction, destination, event.at),
-      owe: [adviceOf(transaction, { ...told, destination })],
+      commands: force(transaction, event.at),
+      owe: [adviceOf(transaction, told)],
       sourceAct: recordOf(completion, transaction.id, answer),
       urgent: true,
     },
     effects: [
-      { kind: 'wake', destination },
+      { kind: 'wake', destination: leg.destination },
       { kind: 'answerReversal', answer },
     ],
   }
@@ -139,8 +154,12 @@ function respond(
   }
 }
 
-function adviceFor({ amountMinor, mti }: CompletionRequest, authId: string | undefined): Advice {
-  return { mti, amountMinor, responseCode: '00', ...(authId === undefined ? {} : { authId }) }
+function adviceFor({ amountMinor, mti, part }: CompletionRequest, authId: string | undefined): Advice {
+  return {
+    ...{ mti, amountMinor, responseCode: '00' },
+    ...(authId === undefined ? {} : { authId }),
+    ...(part === undefined ? {} : { part }),
+  }
 }
 
 function recordOf(completion: CompletionRequest, transactionId: string, answer: Answer): SourceAct {

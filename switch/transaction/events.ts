@@ -6,6 +6,7 @@ import type {
   CardRequest,
   Leg,
   ObligationKind,
+  Part,
   StandInLimits,
   StoredCard,
   Transaction,
@@ -54,6 +55,8 @@ export interface Arrival {
   readonly fingerprint: string
   readonly businessDate: string
   readonly approvableForMs: number
+  /** The earlier transaction that it is about. */
+  readonly parentId?: string
 }
 
 export type TransactionEvent = Occurrence &
@@ -77,14 +80,14 @@ export type TransactionEvent = Occurrence &
         readonly completion: CompletionRequest
         readonly hold?: HoldNow | undefined
       }
-    /** A completion of what we never saw. `verdict`: where it would go, or why it can't. */
+    /** A completion of what we never saw. Of its leg there is nothing but the name: its advice is all that is sent. */
     | {
         readonly kind: 'completeUnknown'
         readonly arrival: Arrival
         readonly card: StoredCard
         readonly request: CardRequest
         readonly completion: CompletionRequest
-        readonly destination: string
+        readonly leg: Leg
       }
     | { readonly kind: 'late'; readonly answer: LegAnswer }
     | {
@@ -147,6 +150,9 @@ export interface CompletionRequest {
   readonly fingerprint: string
   readonly mti: '0120' | '0220'
   readonly amountMinor: bigint
+  /** Others follow: what it leaves of what was set aside stays so. */
+  readonly isPart?: boolean
+  readonly part?: Part
 }
 
 export interface Step {

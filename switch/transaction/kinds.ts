@@ -13,14 +13,15 @@ export type Kind =
   | 'verification'
   | 'authorization'
   | 'preauthorization'
+  | 'incremental'
   | 'completion'
 
 export interface KindRules {
   /**
-   * What an approval does to the books: money moves, money is set aside until a completion or its time comes, or
-   * nothing at all. Of what does nothing an unknown outcome owes nothing.
+   * What an approval does to the books: money moves, money is set aside until a completion or its time comes, more is
+   * set aside with what was before, or nothing at all. Of what does nothing an unknown outcome owes nothing.
    */
-  readonly books: 'post' | 'hold' | 'none'
+  readonly books: 'post' | 'hold' | 'raise' | 'none'
   /** Which way money goes, seen from the cardholder; `moves`: from one account to another. */
   readonly cardholder: 'pays' | 'isPaid' | 'moves' | 'none'
   /** What DE4 must be. */
@@ -53,6 +54,8 @@ export const kinds: Readonly<Record<Kind, KindRules>> = {
   // The two differ in how long their money stays set aside.
   authorization: { books: 'hold', ...pays },
   preauthorization: { books: 'hold', ...pays },
+  // Of an authorization that it names; without one it would be an authorization itself.
+  incremental: { books: 'raise', ...pays },
   // Of an authorization that we know, it is an act on that; only one of none is a transaction of its own (forced post).
   completion: { books: 'post', ...pays },
 }
@@ -98,6 +101,11 @@ export function kindOf({ mti, processingCode, conditionCode, amountMinor }: Aski
       (row.conditionCode === undefined || row.conditionCode === conditionCode) &&
       (row.amountMinor === undefined || row.amountMinor === amountMinor),
   )?.kind
+}
+
+/** Whether it has to do with money that is set aside. */
+export function isHeld(kind: Kind): boolean {
+  return kinds[kind].books === 'hold' || kinds[kind].books === 'raise'
 }
 
 /** Whether anything is at stake that could have to be undone. */

@@ -15,6 +15,7 @@ export type Move =
   | 'unheard'
   | 'reduce'
   | 'complete'
+  | 'capture'
   | 'nothingToUndo'
   | 'unproven'
   | 'reversalAcknowledged'
@@ -24,7 +25,7 @@ export type Move =
 
 /**
  * Every move a transaction can make. `lose` is every way of not knowing what the destination did; `cancel` is the
- * source's own reversal, `reduce` the same of a part, `complete` the taking of what was set aside, `nothingToUndo` any of
+ * source's own reversal, `reduce` the same of a part, `complete` the taking of what was set aside, `capture` of a part of it, `nothingToUndo` any of
  * these that has nothing to do, and `unheard` an answer to such a thing that did not arrive. An absent pair is a bug of
  * ours: what peers send out of turn is sorted out before.
  */
@@ -59,6 +60,7 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     unheard: 'approved',
     reduce: 'approved',
     complete: 'completed',
+    capture: 'approved',
     reversalAcknowledged: 'approved',
     reversalParked: 'approved',
     adviceAcknowledged: 'approved',

@@ -21,10 +21,11 @@ export function reversalOf(transaction: Transaction, cause: ReversalCause, delay
 
 /**
  * The undoing of an approval: of its leg, or of the advice that told the issuer of it, where we approved in the issuer's
- * place. An advice may be undone in parts, each of which is told, in order.
+ * place or took what nobody had authorized. An advice may be undone in parts, each of which is told, in order.
  */
 export function undoingOf(transaction: Transaction, cause: ReversalCause): Obligation {
-  if (!isStandIn(transaction)) return reversalOf(transaction, cause, 0)
+  const told = toldBy(transaction)
+  if (told === undefined) return reversalOf(transaction, cause, 0)
   const { destination } = legOf(transaction)
   const key = `reversal:advice:${transaction.id}:${transaction.version + 1}`
   return {
@@ -33,7 +34,7 @@ export function undoingOf(transaction: Transaction, cause: ReversalCause): Oblig
     key,
     again: false,
     transactionId: transaction.id,
-    adviceId: obligationId(adviceKey(transaction, standInName)),
+    adviceId: obligationId(adviceKey(transaction, told)),
     destination,
     cause,
     delayMs: 0,
@@ -48,10 +49,23 @@ export function standInAdviceOf(transaction: Transaction, authId: string): Oblig
 }
 
 /** Approved, and the destination was not asked or did not answer: then it was us. */
-export function isStandIn({ leg, state }: Transaction): boolean {
+export function isStandIn({ leg, request, state }: Transaction): boolean {
   return (
-    (state === 'approved' || state === 'reversed') && (leg?.state === 'notSent' || leg?.state === 'maybeSent')
+    request?.kind !== 'completion' &&
+    (state === 'approved' || state === 'reversed') &&
+    (leg?.state === 'notSent' || leg?.state === 'maybeSent')
   )
+}
+
+/** The advice that was the first its destination heard of it. */
+function toldBy(transaction: Transaction): string | undefined {
+  if (transaction.request?.kind === 'completion') return completionName(1)
+  return isStandIn(transaction) ? standInName : undefined
+}
+
+/** Of one of several completions of an authorization, from 1. */
+export function completionName(number: number): string {
+  return number === 1 ? 'completion' : `completion-${number}`
 }
 
 const standInName = 'stand-in'
@@ -74,20 +88,18 @@ export function adviceOf(
     readonly name: string
     readonly cause: AdviceCause
     readonly advice: Advice
-    /** Where there was no leg. */
-    readonly destination?: string
   },
 ): Obligation {
   const key = adviceKey(transaction, told.name)
-  const { leg } = transaction
+  const leg = legOf(transaction)
   return {
     id: obligationId(key),
     kind: 'advice',
     key,
     again: false,
     transactionId: transaction.id,
-    ...(leg === undefined ? {} : { legId: leg.id }),
-    destination: told.destination ?? legOf(transaction).destination,
+    legId: leg.id,
+    destination: leg.destination,
     cause: told.cause,
     delayMs: 0,
     advice: told.advice,

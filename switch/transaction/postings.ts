@@ -3,7 +3,9 @@ import type { AccountSpec, Command, Leg as Side } from '../../ledger/ledger.ts'
 import { effectiveOn, type PostingDays } from '../business-date.ts'
 import type { HoldNow } from '../journal.ts'
 import type { CompletionRequest } from './events.ts'
-import { type Kind, kinds, movesMoney } from './kinds.ts'
+import { isHeld, type Kind, kinds, movesMoney } from './kinds.ts'
+import { completionName } from './owed.ts'
+import { legOf } from './settle.ts'
 import type { CardRequest, Transaction } from './transaction.ts'
 
 /**
@@ -36,10 +38,11 @@ export function post(
           meta,
         },
       ]
+    case 'raise':
+      return [{ kind: 'increment', id: `${id}:${kind}`, holdId: holdOf(transaction), legs, effectiveAt }]
   }
 }
 
-/**
 /**
  * The opposite entries of what is left; what was posted stays. They are today's (B3): the date of the original may have
  * been settled. What was set aside is let go, and where a completion took it already, first the completion is undone
@@ -50,7 +53,7 @@ export function unpost(
   undoing: { readonly at: number; readonly days: PostingDays; readonly hold: HoldNow | undefined },
 ): Command[] {
   const { at, days, hold } = undoing
-  const { actualMinor, businessDate, id } = transaction
+  const { actualMinor, businessDate, completedMinor, id } = transaction
   const effectiveAt = effectiveOn(days.today, at)
   const { kind } = requestOf(transaction)
   switch (kinds[kind].books) {
@@ -60,11 +63,37 @@ export function unpost(
       if (actualMinor !== undefined || businessDate !== days.today || !isOpen(businessDate, days))
         return [giveBack(transaction, 'reversal', { leftMinor: 0n, at, days })]
       return [{ kind: 'reverse', id: `${id}:reversal`, reverses: `${id}:${kind}`, effectiveAt }]
-    case 'hold':
-      if (transaction.state === 'completed') return uncomplete(transaction, { at, days })
-      if (hold !== undefined && hold.state !== 'open') return []
-      return [{ kind: 'void', id: `${id}:void`, holdId: holdOf(transaction), effectiveAt }]
+    case 'hold': {
+      const taken = completedMinor === undefined ? [] : uncomplete(transaction, { at, days })
+      if (transaction.state === 'completed' || (hold !== undefined && hold.state !== 'open')) return taken
+      return [...taken, { kind: 'void', id: `${id}:void`, holdId: holdOf(transaction), effectiveAt }]
+    }
+    case 'raise':
+      return letGo(transaction, 'void', { backMinor: outstandingOf(transaction), at, days, hold })
   }
+}
+
+/** A part of what is set aside, as far as it still is. */
+function letGo(
+  transaction: Transaction,
+  name: string,
+  {
+    backMinor,
+    at,
+    days,
+    hold,
+  }: {
+    readonly backMinor: bigint
+    readonly at: number
+    readonly days: PostingDays
+    readonly hold: HoldNow | undefined
+  },
+): Command[] {
+  const amountMinor = least(backMinor, hold?.state === 'open' ? hold.openMinor : 0n)
+  if (amountMinor === 0n) return []
+  const effectiveAt = effectiveOn(days.today, at)
+  const [id, holdId] = [`${transaction.id}:${name}`, holdOf(transaction)]
+  return [{ kind: 'release', id, holdId, amountMinor, effectiveAt }]
 }
 
 /**
@@ -74,34 +103,41 @@ export function unpost(
 export function complete(
   transaction: Transaction,
   { amountMinor }: CompletionRequest,
-  { at, days, openMinor }: { readonly at: number; readonly days: PostingDays; readonly openMinor: bigint },
+  taken: {
+    readonly at: number
+    readonly days: PostingDays
+    readonly openMinor: bigint
+    /** The rest is let go. */
+    readonly isFinal: boolean
+  },
 ): Command[] {
-  const { id } = transaction
+  const { at, days, isFinal, openMinor } = taken
+  const { id, captures = 0 } = transaction
+  const number = captures + 1
   const heldMinor = least(amountMinor, openMinor)
   const holdId = holdOf(transaction)
   const effectiveAt = effectiveOn(days.today, at)
-  const post = answeredFor(transaction, 'completion', { at, days, amountMinor, heldMinor })
+  const post = answeredFor(transaction, completionName(number), { at, days, amountMinor, heldMinor })
   if (openMinor === 0n) return post
   if (heldMinor === 0n) return [{ kind: 'void', id: `${id}:void`, holdId, effectiveAt }, ...post]
-  const amounts = { amountMinor: heldMinor, final: true }
-  return [{ kind: 'capture', id: `${id}:capture`, holdId, ...amounts, effectiveAt }, ...post]
+  const amounts = { amountMinor: heldMinor, final: isFinal }
+  return [{ kind: 'capture', id: `${id}:${captureName(number)}`, holdId, ...amounts, effectiveAt }, ...post]
 }
 
-/** Today's (B3), whatever the day of the completion was. */
+/**
+ * Today's (B3), whatever the days of the completions were: the merchant gives back what they took, and the network answers
+ * for it no more.
+ */
 function uncomplete(
   transaction: Transaction,
   { at, days }: { readonly at: number; readonly days: PostingDays },
 ): Command[] {
-  const { id, completedMinor: amountMinor = 0n, capturedMinor: heldMinor = 0n } = transaction
-  const undone = answeredFor(transaction, 'undo-completion', { at, days, amountMinor, heldMinor })
-  const effectiveAt = effectiveOn(days.today, at)
-  const reverse = {
-    kind: 'reverse',
-    id: `${id}:undo-capture`,
-    reverses: `${id}:capture`,
-    effectiveAt,
-  } as const
-  return [...undone.map(mirrored), ...(heldMinor === 0n ? [] : [reverse])]
+  const { completedMinor: amountMinor = 0n } = transaction
+  return answeredFor(transaction, 'undo-completion', { at, days, amountMinor, heldMinor: 0n }).map(mirrored)
+}
+
+function captureName(number: number): string {
+  return number === 1 ? 'capture' : `capture-${number}`
 }
 
 /** The network answers for what a completion took: what had been set aside, and what it took beyond that. */
@@ -144,8 +180,9 @@ function mirrored(command: Command & { kind: 'post' }): Command {
 }
 
 /** A completion of nothing that we know: the whole of it is owed to the merchant, and the network answers for it. */
-export function force(transaction: Transaction, destination: string, at: number): Command[] {
+export function force(transaction: Transaction, at: number): Command[] {
   const { id, businessDate } = transaction
+  const { destination } = legOf(transaction)
   const { amountMinor, currency, kind, merchantId, rrn, terminalId } = requestOf(transaction)
   const { network, counter } = places({ kind, destination, businessDate, merchantId, currency })
   return [
@@ -170,15 +207,9 @@ export function postPartialReversal(
 ): Command[] {
   const backMinor = outstandingOf(transaction) - actualMinor
   assert(backMinor > 0n)
-  if (kinds[requestOf(transaction).kind].books === 'hold') {
-    const amountMinor = least(backMinor, hold?.state === 'open' ? hold.openMinor : 0n)
-    const id = `${transaction.id}:${partialName(transaction.version + 1)}`
-    const effectiveAt = effectiveOn(days.today, at)
-    return amountMinor === 0n
-      ? []
-      : [{ kind: 'release', id, holdId: holdOf(transaction), amountMinor, effectiveAt }]
-  }
-  return [giveBack(transaction, partialName(transaction.version + 1), { leftMinor: actualMinor, at, days })]
+  const name = partialName(transaction.version + 1)
+  if (isHeld(requestOf(transaction).kind)) return letGo(transaction, name, { backMinor, at, days, hold })
+  return [giveBack(transaction, name, { leftMinor: actualMinor, at, days })]
 }
 
 /** What was approved of what was asked. */
@@ -191,24 +222,27 @@ export function outstandingOf(transaction: Transaction): bigint {
   return transaction.actualMinor ?? approvedOf(transaction)
 }
 
-/** What the money that an authorization sets aside is called in the books. */
-export function holdOf({ id }: Transaction): string {
-  return `${id}:hold`
+/** What the money that an authorization sets aside is called in the books: of a raise, that of what it raises. */
+export function holdOf({ id, parentId, request }: Transaction): string {
+  return `${request?.kind === 'incremental' ? (parentId ?? id) : id}:hold`
 }
 
 /** What the postings of a transaction may be called, up to this version of it. */
 export function postingReferences(id: string, version: number): readonly string[] {
-  const partials = Array.from({ length: version }, (_, index) => partialName(index + 1))
+  const numbers = Array.from({ length: version }, (_, index) => index + 1)
+  const numbered = numbers.flatMap((number) => [
+    partialName(number),
+    captureName(number),
+    completionName(number),
+  ])
   return [
     ...Object.keys(kinds),
     'hold',
     'void',
-    'capture',
-    'completion',
     'undo-completion',
     'undo-capture',
     'reversal',
-    ...partials,
+    ...numbered,
   ].map((name) => `${id}:${name}`)
 }
 
@@ -293,10 +327,11 @@ function places(placed: Placed): { readonly network: string; readonly counter: s
       counter: holderAccount(destination, toAccount, currency),
     }
   }
-  const isHeld = kinds[kind].books === 'hold'
   const dated = placed.isFrozen === true ? adjustmentAccount : networkAccount
   return {
-    network: isHeld ? authorizedAccount(destination, currency) : dated(destination, businessDate, currency),
+    network: isHeld(kind)
+      ? authorizedAccount(destination, currency)
+      : dated(destination, businessDate, currency),
     counter: merchantAccount(merchantId, currency),
   }
 }

@@ -10,6 +10,7 @@ export interface Change {
   readonly businessDate?: string
   readonly completedMinor?: bigint
   readonly capturedMinor?: bigint
+  readonly captures?: number
   readonly flag?: string
   readonly answer?: Answer
   readonly delivery?: Transaction['delivery']

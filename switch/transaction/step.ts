@@ -6,6 +6,7 @@ import { movesMoney } from './kinds.ts'
 import { codes, endLeg, lose } from './leg-end.ts'
 import { kindOfStored, unpost } from './postings.ts'
 import { undoingOf } from './owed.ts'
+import { parentChange } from './parent.ts'
 import { givenBack } from './stand-in.ts'
 import { journalEvent, known, settle, unitOf } from './settle.ts'
 import type { Transaction } from './transaction.ts'
@@ -15,12 +16,17 @@ import type { Transaction } from './transaction.ts'
  * once it is. The same function serves production and the simulation.
  */
 export function step(before: Transaction | undefined, event: TransactionEvent, profile: Profile): Step {
-  const result = moved(before, event, profile)
+  const result = withParent(before, moved(before, event, profile))
   if (before === undefined) return result
   // What happens to a transaction later is accounted for on the day of that: its reversal after the cutover (B3).
   const { unit } = result
   const businessDate = event.kind === 'legEnded' ? result.transaction.businessDate : profile.days.today
   return { ...result, unit: { ...unit, event: { ...unit.event, businessDate } } }
+}
+
+function withParent(before: Transaction | undefined, result: Step): Step {
+  const parent = parentChange(before, result.transaction, result.unit.event)
+  return parent === undefined ? result : { ...result, unit: { ...result.unit, parent } }
 }
 
 function moved(before: Transaction | undefined, event: TransactionEvent, profile: Profile): Step {
@@ -124,6 +130,8 @@ function deliver(
   if (before.state !== 'approved') return settle(before, event, 'late', {}, { cause: event.outcome })
   if (event.outcome !== 'failed') return settle(before, event, event.outcome, { delivery: event.outcome })
   if (!movesMoney(kindOfStored(before))) return settle(before, event, 'unheard', { delivery: 'failed' })
+  // Whoever refunded it knew of it.
+  if ((before.refundedMinor ?? 0n) > 0n) return settle(before, event, 'unproven', { delivery: 'unproven' })
   // The source can't have the approval (D1), so it is undone; should its request come again, it is declined.
   return settle(
     before,

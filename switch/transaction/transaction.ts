@@ -34,6 +34,10 @@ export interface Transaction {
   /** What its completion made of an authorization, and how much of that had been set aside. */
   readonly completedMinor?: bigint
   readonly capturedMinor?: bigint
+  /** How many completions have taken of it; absent: none. */
+  readonly captures?: number
+  /** What refunds have given back of it, or may give back. Only they change it; absent: nothing. */
+  readonly refundedMinor?: bigint
   /** The earlier transaction that this one is about. */
   readonly parentId?: string
   /** Taken although a rule speaks against it; for people to look at. */
@@ -115,11 +119,18 @@ export interface CardRequest {
   readonly merchantId: string
   /** DE38 of a message about an earlier one: the authorization that it names. */
   readonly authId?: string
+  /** Of what is about an earlier transaction: how the destination knows that one. */
+  readonly original?: Original
   /** Of a purchase with cash, the part that is cash (DE54). */
   readonly cashMinor?: bigint
   /** DE102 and DE103: accounts of the cardholder by the names that the parties use, never card numbers. */
   readonly fromAccount?: string
   readonly toAccount?: string
+}
+
+/** An earlier leg, as later messages to its destination name it. */
+export interface Original extends Pick<Leg, 'stan' | 'transmittedAt' | 'acquirerId' | 'authId' | 'trace'> {
+  readonly mti: string
 }
 
 /** One exchange with one destination. */
@@ -187,6 +198,13 @@ export interface Advice {
   readonly authId?: string
   /** DE39 */
   readonly responseCode?: string
+  /** DE71 and DE72: which of several completions it is, and of how many, where the source says so. */
+  readonly part?: Part
+}
+
+export interface Part {
+  readonly number: string
+  readonly last?: string
 }
 
 /** What an approval in an issuer's place adds to what we may lose, or what is left of it. */

@@ -10,6 +10,7 @@ import {
   type JournalEvent,
   JournalUnavailable,
   type JournalUnit,
+  type ParentChange,
 } from '../../switch/journal.ts'
 import type { Leg, SourceAct, Transaction } from '../../switch/transaction/transaction.ts'
 import { laneKeyOf } from '../../switch/lanes.ts'
@@ -55,7 +56,7 @@ export class SimulatedDatabase {
   readonly #world: World
   readonly #random: Random
   readonly #rates: () => FaultRates
-  readonly #ignored: 'versions' | 'fences' | 'exposures' | undefined
+  readonly #ignored: 'versions' | 'fences' | 'exposures' | 'refunds' | undefined
   readonly #stans = new Map<string, number>()
   readonly #named = new Set<string>()
   /** Of some histories, so few that numbers come again while old answers are still on their way. */
@@ -67,7 +68,7 @@ export class SimulatedDatabase {
   constructor(
     world: World,
     rates: () => FaultRates,
-    ignored: 'versions' | 'fences' | 'exposures' | undefined,
+    ignored: 'versions' | 'fences' | 'exposures' | 'refunds' | undefined,
   ) {
     this.#ignored = ignored
     this.#world = world
@@ -252,9 +253,10 @@ export class SimulatedDatabase {
     const command = { kind: 'expire', id: `expire:${holdId}`, holdId, effectiveAt: at } as const
     if (this.books.post(`expire:${holdId}`, [command]) !== 'taken') return
     const version = stored.transaction.version + 1
+    const state = stored.transaction.completedMinor === undefined ? 'expired' : 'completed'
     this.transactions.set(transactionId, {
       ...stored,
-      transaction: { ...stored.transaction, version, state: 'expired' },
+      transaction: { ...stored.transaction, version, state },
     })
     this.events.push({
       sequence: version,
@@ -268,14 +270,16 @@ export class SimulatedDatabase {
       postings: [command.id],
       committedAtMs: this.#world.monotonicMs(),
     })
-    this.#world.note(`committed expired -> expired ${stored.transaction.sourceKey}`)
+    this.#world.note(`committed expired -> ${state} ${stored.transaction.sourceKey}`)
   }
 
   #guard(unit: JournalUnit): CommitRefusal | undefined {
     const now = this.#world.monotonicMs()
     if (unit.sourceAct !== undefined && this.#acts.has(unit.sourceAct.sourceKey)) return 'exists'
+    const isOverRefund = unit.parent !== undefined && this.#isOverRefund(unit.parent)
     if (unit.expectedVersion === undefined) {
-      return this.#byKey.has(unit.transaction.sourceKey) ? 'exists' : undefined
+      if (this.#byKey.has(unit.transaction.sourceKey)) return 'exists'
+      return isOverRefund ? 'overRefund' : undefined
     }
     const stored = this.transactions.get(unit.transaction.id)
     if (stored === undefined) return 'moved'
@@ -290,6 +294,39 @@ export class SimulatedDatabase {
       if (obligation?.fence !== change.fence || obligation.state !== 'due') return 'fenced'
     }
     return undefined
+  }
+
+  #isOverRefund({ id, refundMinor }: ParentChange): boolean {
+    if (refundMinor <= 0n || this.#ignored === 'refunds') return false
+    const {
+      actualMinor,
+      approvedMinor,
+      completedMinor,
+      refundedMinor = 0n,
+      request,
+      state,
+    } = this.transactions.get(id)!.transaction
+    const isHeldOnly = request!.mti === '0100' && completedMinor === undefined
+    const takenMinor =
+      completedMinor ?? (isHeldOnly ? 0n : (actualMinor ?? approvedMinor ?? request!.amountMinor))
+    return (state !== 'approved' && state !== 'completed') || refundedMinor + refundMinor > takenMinor
+  }
+
+  /** The row of what a refund is about, with an event of its own. */
+  #writeParent({ id, refundMinor, at, node }: ParentChange): void {
+    const stored = this.transactions.get(id)!
+    const { refundedMinor = 0n, version } = stored.transaction
+    const transaction = {
+      ...stored.transaction,
+      version: version + 1,
+      refundedMinor: refundedMinor + refundMinor,
+    }
+    this.transactions.set(id, { ...stored, transaction })
+    this.events.push({
+      ...{ sequence: version + 1, kind: 'refund', at, node, cause: '', detail: {} },
+      ...{ businessDate: transaction.businessDate, transactionId: id, postings: [] },
+      committedAtMs: this.#world.monotonicMs(),
+    })
   }
 
   #write(unit: JournalUnit): void {
@@ -311,6 +348,7 @@ export class SimulatedDatabase {
       this.exposures.write(transaction.id, unit.exposure)
       this.overExposed.push(...this.exposures.excess())
     }
+    if (unit.parent !== undefined) this.#writeParent(unit.parent)
     if (sourceAct !== undefined) this.#acts.set(sourceAct.sourceKey, sourceAct)
     if (transaction.leg !== undefined) this.#legs.set(transaction.leg.id, transaction.leg)
     for (const owe of unit.owe) {

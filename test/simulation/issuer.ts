@@ -20,7 +20,11 @@ interface Held {
   reversed: boolean
   /** The issuer will not have it reversed, ever. */
   readonly stubborn: boolean
+  /** What completions have taken; what is set aside is `leftMinor` besides, until the last. */
+  takenMinor: bigint
   completed: boolean
+  /** What it raises. */
+  readonly raises: Held | undefined
 }
 
 /**
@@ -62,7 +66,7 @@ export class SimulatedIssuer {
     let sum = 0n
     for (const held of this.#originals.values()) {
       if (held.rrn === rrn && approvals.includes(held.responseCode) && !held.reversed)
-        sum += held.kind.taken * held.leftMinor
+        sum += held.kind.taken * (held.leftMinor + held.takenMinor)
     }
     return sum
   }
@@ -97,7 +101,8 @@ export class SimulatedIssuer {
         amountMinor,
       })
       const held = { rrn, kind, amountMinor, leftMinor: amountMinor, responseCode: '00', reversed: false }
-      this.#originals.set(key, { ...held, stubborn: false, completed: false, date: this.#today() })
+      const untouched = { takenMinor: 0n, completed: false, raises: undefined }
+      this.#originals.set(key, { ...held, ...untouched, stubborn: false, date: this.#today() })
       this.#world.note(`issuer is told of ${rrn}`)
     }
     return { mti: '0230', responseCode: '00', amountMinor, described: '0230' }
@@ -110,7 +115,10 @@ export class SimulatedIssuer {
     if (held === undefined) {
       const rates = this.#rates()
       const requested = leg.fields[4] as bigint
-      const declined = this.#overtaken.has(key) || this.#random.fraction() < rates.decline
+      const raises = this.#raisedBy(leg)
+      // What was undone or taken meanwhile can't be raised.
+      const isVain = raises !== undefined && (raises === 'nothing' || raises.reversed || raises.completed)
+      const declined = isVain || this.#overtaken.has(key) || this.#random.fraction() < rates.decline
       const kind = kindOfRequest({
         mti: leg.mti,
         processingCode: leg.fields[3] as string,
@@ -129,7 +137,9 @@ export class SimulatedIssuer {
         date: this.#random.fraction() < rates.oldDate ? dateAfter(this.#today(), -1) : this.#today(),
         reversed: false,
         stubborn: this.#random.fraction() < rates.reversalRefused,
+        takenMinor: 0n,
         completed: false,
+        raises: raises === 'nothing' ? undefined : raises,
       }
       this.#originals.set(key, held)
       this.originalsOf.set(rrn, (this.originalsOf.get(rrn) ?? 0) + 1)
@@ -155,11 +165,42 @@ export class SimulatedIssuer {
     if (held !== undefined && !this.#completions.has(key)) {
       this.#completions.add(key)
       if (held.completed) this.completedTwice.push(held.rrn)
-      held.completed = true
-      held.leftMinor = leg.fields[4] as bigint
+      const [number, last] = [leg.fields[71], leg.fields[72]]
+      this.#take(held, leg.fields[4] as bigint, number !== last)
     }
     this.#world.note(`issuer completes ${leg.fields[37] as string} with ${leg.fields[4] as bigint}`)
     return { mti: '0230', responseCode: held === undefined ? '25' : '00', described: '0230' }
+  }
+
+  /** What is taken is set aside no more, of the original first; behind the last completion nothing is. */
+  #take(held: Held, amountMinor: bigint, othersFollow: boolean): void {
+    held.takenMinor += amountMinor
+    let rest = amountMinor
+    for (const one of [held, ...this.#raisesOf(held)]) {
+      const part = rest < one.leftMinor ? rest : one.leftMinor
+      one.leftMinor -= part
+      rest -= part
+    }
+    const isAll = [held, ...this.#raisesOf(held)].every(({ leftMinor }) => leftMinor === 0n)
+    held.completed = !othersFollow || isAll
+    if (!held.completed) return
+    for (const one of [held, ...this.#raisesOf(held)]) {
+      one.leftMinor = 0n
+      one.completed = true
+    }
+  }
+
+  #raisesOf(held: Held): Held[] {
+    return [...this.#originals.values()].filter(
+      ({ raises, responseCode, reversed }) =>
+        raises === held && approvals.includes(responseCode) && !reversed,
+    )
+  }
+
+  #raisedBy({ fields, mti }: OutboundLeg): Held | 'nothing' | undefined {
+    const original = fields[90] as { stan: string; transmittedAt: string } | undefined
+    if (original === undefined || mti !== '0100') return undefined
+    return this.#originals.get(`${original.transmittedAt}|${original.stan}`) ?? 'nothing'
   }
 
   #reverse(leg: OutboundLeg): LegAnswer {
@@ -178,9 +219,16 @@ export class SimulatedIssuer {
     if (held === undefined) this.#overtaken.add(key)
     else {
       const part = leg.fields[95] as { readonly transaction: bigint } | undefined
-      if (part === undefined) held.reversed = true
+      // What a completion took of a raise is undone with what it raises.
+      if (held.raises !== undefined && held.completed)
+        return { mti: '0430', responseCode: '21', described: '0430' }
+      if (part === undefined) {
+        // With an authorization all that raised it goes.
+        for (const one of [held, ...this.#raisesOf(held)]) one.reversed = true
+      }
       // A part of what was set aside is nothing to what was taken since.
-      else if (held.completed) return { mti: '0430', responseCode: '21', described: '0430' }
+      else if (held.completed || held.takenMinor > 0n)
+        return { mti: '0430', responseCode: '21', described: '0430' }
       else if (part.transaction < held.leftMinor) held.leftMinor = part.transaction
       if (held.kind.taken === 0n) this.reversedInquiries.push(held.rrn)
     }

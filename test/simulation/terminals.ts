@@ -11,8 +11,11 @@ import type { Answer } from '../../switch/transaction/transaction.ts'
 import type { Door } from './door.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { SimulatedKind } from './kinds/kind.ts'
+import { incremental } from './kinds/incremental.ts'
 import { drawKind } from './kinds/kinds.ts'
 import { purchase } from './kinds/purchase.ts'
+import { refund } from './kinds/refund.ts'
+import { transfer } from './kinds/transfer.ts'
 import { transmittedAtOf } from './time.ts'
 import type { World } from './world.ts'
 
@@ -45,13 +48,25 @@ export interface Told {
   lines: number
   /** Another amount under the same key was tried, and must not have been approved. */
   mismatchApproved: boolean
-  /** What each partial reversal wanted left, and whether it was acknowledged. */
-  readonly parts: { readonly actualMinor: bigint; acknowledged: boolean }[]
+  /** What each partial reversal wanted left, and what it was told. */
+  readonly parts: { readonly actualMinor: bigint; answer: string | undefined }[]
   gaveUp: boolean
-  /** What it says has become of an authorization, and what it was told. */
-  completion:
-    | { readonly amountMinor: bigint; readonly byAuthId: boolean; answer: string | undefined }
-    | undefined
+  /** Its reversal was refused: it had been refunded. */
+  reversalRefused: boolean
+  /** What it says has become of an authorization, one after another, and what it was told. */
+  readonly completions: Completion[]
+  /** What it raises, or gives money back for. */
+  readonly parent: Told | undefined
+  readonly children: Told[]
+}
+
+interface Completion {
+  readonly number: number
+  readonly amountMinor: bigint
+  readonly byAuthId: boolean
+  /** Others follow. */
+  readonly isPart: boolean
+  answer: string | undefined
 }
 
 const approvals = ['00', '10', '85']
@@ -87,14 +102,14 @@ export class SimulatedTerminals {
   }
 
   /** Asks for something, and does from then on what terminals do. */
-  buy(index: number, kind: SimulatedKind = purchase): Told {
+  buy(index: number, kind: SimulatedKind = purchase, parent?: Told, minor?: bigint): Told {
     const rrn = String(index + 1).padStart(12, '0')
-    const amountMinor = kind.amountMinor(this.#random)
+    const amountMinor = minor ?? kind.amountMinor(this.#random)
     const transmittedAt = this.#transmittedAt()
     const told: Told = {
       rrn,
       kind,
-      pan: cards[this.#random.below(cards.length)]!,
+      pan: parent?.pan ?? cards[this.#random.below(cards.length)]!,
       amountMinor,
       approvedMinor: amountMinor,
       transmittedAt,
@@ -108,9 +123,13 @@ export class SimulatedTerminals {
       mismatchApproved: false,
       parts: [],
       gaveUp: false,
-      completion: undefined,
+      reversalRefused: false,
+      completions: [],
+      parent,
+      children: [],
     }
     this.book.push(told)
+    parent?.children.push(told)
     this.#ask(told)
     const { mismatch, repeat, reverseEarly } = this.#rates()
     if (this.#chance(mismatch)) this.#world.after(this.#random.below(5_000), () => this.#askOther(told))
@@ -126,8 +145,10 @@ export class SimulatedTerminals {
     if (approval !== undefined) {
       told.approvedMinor = approval.amountMinor ?? told.amountMinor
       if (told.kind.taken !== 0n && this.#chance(this.#rates().partial)) this.#reduce(told)
-      if (told.kind.taken !== 0n && told.kind.mti === '0100' && this.#chance(0.6))
-        this.#world.after(this.#random.below(45_000), () => this.#complete(told))
+      if (told.parent === undefined && told.kind.taken !== 0n && told.kind.mti === '0100')
+        this.#goOnWith(told)
+      if (told.kind.taken === 1n && told.kind !== transfer && told.parent === undefined && this.#chance(0.3))
+        this.#refund(told)
       if (this.#chance(this.#rates().reverseAfter))
         this.#world.after(this.#random.below(50), () => this.#reverse(told))
       return
@@ -140,6 +161,27 @@ export class SimulatedTerminals {
       return void this.#world.after(source.terminalTimeoutMs, () => this.#judge(told))
     }
     this.#reverse(told)
+  }
+
+  /** What becomes of an authorization: it is raised, and taken in one or several parts. */
+  #goOnWith(told: Told): void {
+    if (this.#chance(0.3)) {
+      this.#world.after(this.#random.below(20_000), () => this.#child(told, incremental))
+    }
+    if (this.#chance(0.6)) this.#world.after(this.#random.below(45_000), () => this.#complete(told))
+  }
+
+  /** Money back for what was paid, now and then more of it than there was, and by several at once. */
+  #refund(told: Told): void {
+    const count = 1 + this.#random.below(3)
+    for (let index = 0; index < count; index++) {
+      const minor = (told.approvedMinor * BigInt(20 + this.#random.below(90))) / 100n
+      this.#world.after(this.#random.below(5_000), () => this.#child(told, refund, minor))
+    }
+  }
+
+  #child(parent: Told, kind: SimulatedKind, minor?: bigint): void {
+    if (!parent.reversalAsked || this.#chance(0.2)) this.buy(1_000 + this.book.length, kind, parent, minor)
   }
 
   /** A terminal that was declined doesn't ask again: the switch may have forgotten a refusal that it could not record. */
@@ -192,7 +234,10 @@ export class SimulatedTerminals {
     if (!this.#chance(this.#rates().drop)) {
       this.#world.after(1 + this.#random.below(20), () => {
         const waiter = this.#waiter((answer) => {
-          if (['00', '21', '25'].includes(answer.responseCode)) told.reversalAcknowledged = true
+          const wasRefunded = answer.responseCode === '12' && told.children.length > 0
+          if (wasRefunded) told.reversalRefused = true
+          if (['00', '21', '25'].includes(answer.responseCode) || wasRefunded)
+            told.reversalAcknowledged = true
         })
         void this.#door()?.reversal(this.#reversal(told), waiter)
       })
@@ -204,7 +249,7 @@ export class SimulatedTerminals {
   #reduce(told: Told): void {
     const actualMinor =
       (told.parts.at(-1)?.actualMinor ?? told.approvedMinor) - BigInt(1 + this.#random.below(300))
-    told.parts.push({ actualMinor, acknowledged: false })
+    told.parts.push({ actualMinor, answer: undefined })
     this.#askPart(told, told.parts.length - 1)
     if (told.parts.length < 3 && this.#chance(0.5))
       this.#world.after(this.#random.below(3_000), () => this.#reduce(told))
@@ -212,14 +257,15 @@ export class SimulatedTerminals {
 
   #askPart(told: Told, index: number): void {
     const part = told.parts[index]!
-    if (part.acknowledged) return
+    if (part.answer !== undefined) return
     this.#world.note(`terminal ${told.rrn} keeps ${part.actualMinor}`)
     if (!this.#chance(this.#rates().drop)) {
       this.#world.after(1 + this.#random.below(20), () => {
         const waiter = this.#waiter((answer) => {
-          // Of what was taken or let go in between there is no part any more.
-          const ends = told.kind.mti === '0100' ? ['00', '12', '21'] : ['00', '21']
-          if (ends.includes(answer.responseCode)) part.acknowledged = true
+          // Of what was taken, let go or refunded in between there is no part any more.
+          const mayBeTaken = told.kind.mti === '0100' || told.children.length > 0
+          const ends = mayBeTaken ? ['00', '12', '21'] : ['00', '21']
+          if (ends.includes(answer.responseCode)) part.answer ??= answer.responseCode
         })
         const sourceKey = `${told.sourceKey}|part ${index}`
         const reversal = { ...this.#reversal(told), sourceKey, actualMinor: part.actualMinor }
@@ -229,22 +275,32 @@ export class SimulatedTerminals {
     this.#world.after(5_000, () => this.#askPart(told, index))
   }
 
-  /** So much of it was used: a little less than was set aside, or more, within what is tolerated or beyond. */
+  /**
+   * So much of it was used: a little less than was set aside, or more, within what is tolerated or beyond; or a part of it,
+   * and others follow.
+   */
   #complete(told: Told): void {
     if (told.reversalAsked) return
     const leftMinor = told.parts.at(-1)?.actualMinor ?? told.approvedMinor
-    const amountMinor = (leftMinor * BigInt(80 + this.#random.below(40))) / 100n
-    told.completion = { amountMinor, byAuthId: this.#chance(0.5), answer: undefined }
-    this.#askCompletion(told, told.completion)
+    const number = told.completions.length + 1
+    const isPart = number < 3 && this.#chance(0.4)
+    const percent = isPart || number > 1 ? 20 + this.#random.below(40) : 80 + this.#random.below(40)
+    const amountMinor = (leftMinor * BigInt(percent)) / 100n
+    const completion = { number, amountMinor, byAuthId: this.#chance(0.5), isPart, answer: undefined }
+    told.completions.push(completion)
+    this.#askCompletion(told, completion)
   }
 
-  #askCompletion(told: Told, completion: NonNullable<Told['completion']>): void {
+  #askCompletion(told: Told, completion: Completion): void {
     if (completion.answer !== undefined) return
     this.#world.note(`terminal ${told.rrn} completes with ${completion.amountMinor}`)
     if (!this.#chance(this.#rates().drop)) {
       this.#world.after(1 + this.#random.below(20), () => {
         const waiter = this.#waiter(({ responseCode }) => {
-          completion.answer ??= responseCode
+          if (completion.answer !== undefined) return
+          completion.answer = responseCode
+          const goesOn = completion.isPart && responseCode === '00' && this.#chance(0.8)
+          if (goesOn) this.#world.after(this.#random.below(10_000), () => this.#complete(told))
         })
         void this.#door()?.completion(this.#completion(told, completion), waiter)
       })
@@ -283,6 +339,7 @@ export class SimulatedTerminals {
       repeat,
       source,
       sourceKey: told.sourceKey,
+      ...(told.parent === undefined ? {} : { names: { originalKey: told.parent.sourceKey } }),
       fingerprint: `${maskOf(told.pan)}|${told.kind.kind}|${amountMinor}|KWD|M1`,
       cardMask: maskOf(told.pan),
       request: {
@@ -313,13 +370,15 @@ export class SimulatedTerminals {
     }
   }
 
-  #completion(told: Told, { amountMinor, byAuthId }: NonNullable<Told['completion']>): InboundCompletion {
+  #completion(told: Told, { amountMinor, byAuthId, isPart, number }: Completion): InboundCompletion {
     const { repeat: _repeat, receivedMonotonicMs: _at, ...asked } = this.#purchase(told, amountMinor, false)
     const authId = told.answers.find((answer) => answer.authId !== undefined)?.authId ?? ''
     return {
       ...asked,
       kind: 'completion',
-      sourceKey: `${told.sourceKey}|completion`,
+      isPart,
+      part: { number: String(number), ...(isPart ? {} : { last: String(number) }) },
+      sourceKey: `${told.sourceKey}|completion ${number}`,
       originalKey: byAuthId ? undefined : told.sourceKey,
       request: { ...asked.request, kind: 'completion', mti: '0220', ...(byAuthId ? { authId } : {}) },
     }

@@ -491,14 +491,270 @@ describe('a completion', () => {
       {
         kind: 'post',
         legs: [
-          { account: 'authorized:knet:KWD', side: 'debit', amountMinor: 10_000n },
+          { account: 'merchant:000000000000001:KWD', side: 'debit', amountMinor: 10_000n },
           { account: 'net:knet:2026-11-22:KWD', side: 'credit', amountMinor: 10_000n },
         ],
       },
-      { kind: 'reverse', reverses: `${arrival.id}:capture` },
     ])
     expect(unit.owe).toMatchObject([{ kind: 'reversal', key: `reversal:${leg.id}` }])
     expect(after(transaction, cancelled).unit.commands).toEqual([])
+  })
+})
+
+describe('several completions of one authorization', () => {
+  const held = { ...request, kind: 'preauthorization', mti: '0100', conditionCode: '06' } as const
+  const approved = after(intent(held), answered('00', { authId: 'A1B2C3' })).transaction
+  const taking = (
+    amountMinor: bigint,
+    openMinor: bigint,
+    number: number,
+    isPart = true,
+  ): TransactionEvent => ({
+    kind: 'complete',
+    completion: {
+      ...{ source: 'acq1', sourceKey: `c${number}`, fingerprint: 'c', mti: '0220', amountMinor, isPart },
+      part: { number: `000${number}`, ...(isPart ? {} : { last: `000${number}` }) },
+    },
+    hold: { state: 'open', openMinor },
+    ...when,
+  })
+  const first = step(approved, taking(4_000n, 12_500n, 1), profile)
+  const second = step(first.transaction, taking(5_000n, 8_500n, 2), profile)
+
+  test('take a part each, under names of their own, and leave the rest set aside until the last', () => {
+    expect(first.transaction).toMatchObject({ state: 'approved', completedMinor: 4_000n, captures: 1 })
+    expect(first.unit.commands).toMatchObject([
+      { kind: 'capture', id: `${arrival.id}:capture`, amountMinor: 4_000n, final: false },
+      { kind: 'post', id: `${arrival.id}:completion` },
+    ])
+    expect(second.transaction).toMatchObject({ state: 'approved', completedMinor: 9_000n, captures: 2 })
+    expect(second.unit.owe).toMatchObject([
+      {
+        key: `advice:${arrival.id}:completion-2`,
+        advice: { amountMinor: 5_000n, part: { number: '0002' } },
+      },
+    ])
+    const last = step(second.transaction, taking(1_000n, 3_500n, 3, false), profile)
+    expect(last.transaction).toMatchObject({ state: 'completed', completedMinor: 10_000n, captures: 3 })
+    expect(last.unit.commands).toMatchObject([
+      { kind: 'capture', id: `${arrival.id}:capture-3`, amountMinor: 1_000n, final: true },
+      { kind: 'post', id: `${arrival.id}:completion-3` },
+    ])
+    expect(last.unit.event.cause).toBe('completion 3, the last')
+  })
+
+  test('end with the one that takes all that is left, whatever it says', () => {
+    const last = step(second.transaction, taking(3_500n, 3_500n, 3), profile)
+    expect(last.transaction.state).toBe('completed')
+    expect(last.unit.commands[0]).toMatchObject({ kind: 'capture', final: true })
+  })
+
+  test('of nothing are none, and no part goes back by a reversal of a part', () => {
+    for (const event of [
+      taking(0n, 8_500n, 2),
+      { ...cancelled, reversal: { ...cancelled.reversal, actualMinor: 1_000n } },
+    ] as TransactionEvent[]) {
+      const { transaction, unit } = step(first.transaction, event, profile)
+      expect(transaction).toMatchObject({ state: 'approved', completedMinor: 4_000n })
+      expect([unit.owe, unit.commands]).toEqual([[], []])
+    }
+  })
+
+  test('are measured by all that was set aside where their trade may take more', () => {
+    const tolerant = { ...profile, tolerancePercent: 20 }
+    const last = step(second.transaction, taking(6_000n, 3_500n, 3, false), tolerant)
+    expect(last.transaction).toMatchObject({
+      state: 'completed',
+      completedMinor: 15_000n,
+      capturedMinor: 12_500n,
+    })
+    expect(last.transaction.flag).toBeUndefined()
+    const beyond = step(second.transaction, taking(6_001n, 3_500n, 3, false), tolerant)
+    expect(beyond.effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '13' } }])
+  })
+
+  test('are undone together, with what is still set aside', () => {
+    const undone = step(
+      second.transaction,
+      { ...cancelled, hold: { state: 'open', openMinor: 3_500n } } as TransactionEvent,
+      profile,
+    )
+    expect(undone.transaction.state).toBe('reversed')
+    expect(undone.unit.commands).toMatchObject([
+      { kind: 'post', legs: [{ amountMinor: 9_000n }, { account: 'net:knet:2026-11-22:KWD' }] },
+      { kind: 'void', holdId: `${arrival.id}:hold` },
+    ])
+  })
+})
+
+describe('a completion of no authorization that we know', () => {
+  const ghost = { ...request, kind: 'completion', mti: '0220', authId: 'G1' } as const
+  const unsent = { ...leg, state: 'notSent' } as const
+  const forced = step(
+    undefined,
+    {
+      kind: 'completeUnknown',
+      arrival,
+      card: { mask: '888888******0001', token: 'tok_a' },
+      request: ghost,
+      completion: {
+        ...{ source: 'acq1', sourceKey: arrival.sourceKey, fingerprint: 'f', mti: '0220' },
+        amountMinor: 12_500n,
+      },
+      leg: unsent,
+      ...when,
+    },
+    profile,
+  )
+
+  test('is posted, flagged, and its destination told', () => {
+    expect(forced.transaction).toMatchObject({
+      state: 'completed',
+      flag: 'unknownAuthorization',
+      leg: unsent,
+    })
+    expect(forced.unit.owe).toMatchObject([{ kind: 'advice', destination: 'knet' }])
+  })
+
+  test('is undone by its source like anything else: the destination hears of it behind the advice', () => {
+    const { transaction, unit, effects } = step(forced.transaction, cancelled, profile)
+    expect(transaction).toMatchObject({ state: 'reversed', reversal: 'owed' })
+    expect(unit.commands).toMatchObject([{ kind: 'reverse', reverses: `${arrival.id}:completion` }])
+    expect(unit.owe).toMatchObject([
+      { kind: 'reversal', destination: 'knet', adviceId: obligationId(`advice:${arrival.id}:completion`) },
+    ])
+    expect(unit.exposure).toBeUndefined()
+    expect(effects).toContainEqual({ kind: 'answerReversal', answer: { responseCode: '00' } })
+    expect(step(transaction, cancelled, profile).unit.commands).toEqual([])
+  })
+})
+
+describe('a raise of an authorization', () => {
+  const parentId = '01890000-0000-7000-8000-0000000000aa'
+  const asked = { ...request, kind: 'incremental', mti: '0100' } as const
+  const open = { state: 'open', openMinor: 30_000n } as const
+  const raised = {
+    ...after({ ...intent(asked), parentId }, answered('00', { authId: 'I1' })),
+  }
+
+  test('sets more aside with what is set aside already, in the commit of its approval', () => {
+    expect(raised.transaction).toMatchObject({ state: 'approved', parentId })
+    expect(raised.unit.commands).toMatchObject([
+      { kind: 'increment', id: `${arrival.id}:incremental`, holdId: `${parentId}:hold` },
+    ])
+  })
+
+  test('is undone alone, and what it raised stays', () => {
+    const { transaction, unit } = step(
+      raised.transaction,
+      { ...cancelled, hold: open } as TransactionEvent,
+      profile,
+    )
+    expect(transaction.state).toBe('reversed')
+    expect(unit.commands).toMatchObject([
+      { kind: 'release', holdId: `${parentId}:hold`, amountMinor: 12_500n },
+    ])
+    expect(unit.owe).toMatchObject([{ key: `reversal:${leg.id}` }])
+  })
+
+  test('is undone in part like an authorization', () => {
+    const part = { ...cancelled, reversal: { ...cancelled.reversal, actualMinor: 10_000n }, hold: open }
+    const { unit } = step(raised.transaction, part as TransactionEvent, profile)
+    expect(unit.commands).toMatchObject([{ kind: 'release', amountMinor: 2_500n }])
+  })
+
+  test('has nothing to undo once a completion took it', () => {
+    const hold = { state: 'captured', openMinor: 0n } as const
+    const { transaction, unit, effects } = step(
+      raised.transaction,
+      { ...cancelled, hold } as TransactionEvent,
+      profile,
+    )
+    expect(transaction.state).toBe('approved')
+    expect([unit.owe, unit.commands]).toEqual([[], []])
+    expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '21' } }])
+  })
+
+  test('that the books refuse, because what it raises is gone, is declined and undone', () => {
+    const { transaction, unit } = after(
+      { ...intent(asked), parentId },
+      {
+        kind: 'notCommitted',
+        reason: 'books',
+        answer: { mti: '0110', responseCode: '00', described: '' },
+        ...when,
+      },
+    )
+    expect(transaction).toMatchObject({ state: 'unknown', answer: { responseCode: '96' } })
+    expect(unit.owe).toMatchObject([{ cause: 'postingRefused' }])
+  })
+})
+
+describe('a refund of what was paid', () => {
+  const parentId = '01890000-0000-7000-8000-0000000000bb'
+  const asked = { ...request, kind: 'refund', processingCode: '200000' } as const
+  const verdict = { kind: 'forward', leg } as const
+  const begun = step(
+    undefined,
+    {
+      kind: 'request',
+      arrival: { ...arrival, parentId },
+      card: { mask: '' },
+      request: asked,
+      verdict,
+      ...when,
+    },
+    profile,
+  )
+
+  test('claims its part before it leaves, and keeps it when it is approved', () => {
+    expect(begun.unit.parent).toMatchObject({ id: parentId, refundMinor: 12_500n, child: arrival.id })
+    expect(after(begun.transaction, answered('00')).unit.parent).toBeUndefined()
+  })
+
+  test('gives it up when it comes to nothing, and the part that was not approved or was given back', () => {
+    const given = (...events: TransactionEvent[]): bigint | undefined =>
+      after(begun.transaction, ...events).unit.parent?.refundMinor
+    expect(given(answered('51'))).toBe(-12_500n)
+    expect(given(lost)).toBe(-12_500n)
+    expect(given(cancelled)).toBe(-12_500n)
+    expect(given(answered('00'), cancelled)).toBe(-12_500n)
+    const part = {
+      ...cancelled,
+      reversal: { ...cancelled.reversal, actualMinor: 10_000n },
+    } as TransactionEvent
+    expect(given(answered('00'), part)).toBe(-2_500n)
+    expect(given(answered('51'), cancelled)).toBeUndefined()
+  })
+
+  test('that is refused claims nothing', () => {
+    const refused = { kind: 'refuse', responseCode: '13', cause: 'more than was taken' } as const
+    const { unit } = step(
+      undefined,
+      {
+        kind: 'request',
+        arrival: { ...arrival, parentId },
+        card: { mask: '' },
+        request: asked,
+        verdict: refused,
+        ...when,
+      },
+      profile,
+    )
+    expect(unit.parent).toBeUndefined()
+  })
+
+  test('keeps what it gave back from going back again: its parent is not reversed any more', () => {
+    const paid = { ...after(intent(), answered('00')).transaction, refundedMinor: 1n }
+    for (const actualMinor of [0n, 10_000n]) {
+      const event = { ...cancelled, reversal: { ...cancelled.reversal, actualMinor } } as TransactionEvent
+      const { transaction, unit, effects } = step(paid, event, profile)
+      expect(transaction.state).toBe('approved')
+      expect([unit.owe, unit.commands]).toEqual([[], []])
+      expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '12' } }])
+    }
+    const failed = { kind: 'delivery', outcome: 'failed', ...when } as const
+    expect(step(paid, failed, profile).transaction).toMatchObject({ state: 'approved', delivery: 'unproven' })
   })
 })
 

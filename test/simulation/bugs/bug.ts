@@ -24,5 +24,5 @@ export interface Bug {
   /** What a crash takes with it that it should not. */
   readonly crash?: (database: SimulatedDatabase) => void
   /** What the database does not look at when it commits. */
-  readonly ignore?: 'versions' | 'fences' | 'exposures'
+  readonly ignore?: 'versions' | 'fences' | 'exposures' | 'refunds'
 }

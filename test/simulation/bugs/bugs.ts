@@ -1,7 +1,7 @@
 import { earlyDecline, repeatAnsweredAnew } from './answers.ts'
 import type { Bug } from './bug.ts'
 import { answerBeforeCommit, commitRetriedAfterUnknown, sentBeforeIntent } from './commits.ts'
-import { fenceIgnored, noRowLock, obligationsInMemory } from './guards.ts'
+import { fenceIgnored, noRowLock, obligationsInMemory, refundsUnbounded } from './guards.ts'
 import { legKeyNotUnique, matchOnStanOnly } from './identities.ts'
 import { adviceOvertakesReversal, exposureUnchecked, headOfLineBlock } from './owed.ts'
 import { cutoverWrongDate, lateApprovalPosts, noReversalOnTimeout, noTombstone } from './outcomes.ts'
@@ -27,4 +27,5 @@ export const bugs: Readonly<Record<string, Bug>> = {
   'head-of-line-block': headOfLineBlock,
   'advice-overtakes-reversal': adviceOvertakesReversal,
   'exposure-unchecked': exposureUnchecked,
+  'refunds-unbounded': refundsUnbounded,
 }

@@ -6,6 +6,8 @@ export const noRowLock: Bug = { ignore: 'versions' }
 
 export const fenceIgnored: Bug = { ignore: 'fences' }
 
+export const refundsUnbounded: Bug = { ignore: 'refunds' }
+
 export const obligationsInMemory: Bug = {
   crash(database) {
     for (const [id, { state }] of database.obligations) if (state === 'due') database.obligations.delete(id)
