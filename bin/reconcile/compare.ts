@@ -80,7 +80,10 @@ function comparePurchase(
   if (booked.some(({ unsettled }) => unsettled)) found.reversalOwed.push(key)
   // What nobody completed in time: the issuer keeps its own time.
   else if (issuer !== ledger && !booked.some(({ state }) => state === 'expired')) found.lost.push(key)
-  if ((held?.debits.size ?? 0) > 1 || booked.filter(({ netMinor }) => netMinor !== 0n).length > 1)
+  if (
+    (held?.debits.size ?? 0) > 1 ||
+    booked.filter(({ isRaise, netMinor }) => netMinor !== 0n && !isRaise).length > 1
+  )
     found.double.push(key)
   if (told !== undefined && !agrees(told, ledger)) found.answerMismatch.push(key)
   if (told?.reversal === 'asked') found.reversalOwed.push(key)

@@ -29,6 +29,9 @@ export async function readNetwork(path: string): Promise<Map<string, Held>> {
         held.originals.add(original(line.stan, line.transmittedAt))
         held.debits.set(original(line.stan, line.transmittedAt), BigInt(line.amountMinor))
         break
+      case 'raise':
+        stand(held, line)
+        break
       case 'credit':
         held.originals.add(original(line.stan, line.transmittedAt))
         held.debits.set(original(line.stan, line.transmittedAt), -BigInt(line.amountMinor))
@@ -57,12 +60,25 @@ export async function readNetwork(path: string): Promise<Map<string, Held>> {
 function complete(held: Held, line: NetworkLine & { readonly event: 'completion' }): void {
   const { amountMinor, applied, originalStan, originalTransmittedAt } = line
   if (applied === 'forced') held.debits.set(original(line.stan, line.transmittedAt), BigInt(amountMinor))
+  if (stand(held, line)) return
   if (applied !== 'taken' || originalStan === undefined || originalTransmittedAt === undefined) return
   held.debits.set(original(originalStan, originalTransmittedAt), BigInt(amountMinor))
 }
 
+/** Of an authorization that is raised, or taken in parts, the network says what it stands at. */
+function stand(
+  held: Held,
+  line: NetworkLine & { readonly event: 'raise' | 'completion' | 'reversal' },
+): boolean {
+  const { rootStan, rootTransmittedAt, standsAtMinor } = line
+  if (rootStan === undefined || rootTransmittedAt === undefined || standsAtMinor === undefined) return false
+  held.debits.set(original(rootStan, rootTransmittedAt), BigInt(standsAtMinor))
+  return true
+}
+
 function reverse(held: Held, line: NetworkLine & { readonly event: 'reversal' }): void {
   const key = original(line.originalStan, line.originalTransmittedAt)
+  if (stand(held, line)) return
   if (line.applied === 'released') held.debits.delete(key)
   if (line.applied !== 'reduced') return
   const remaining = BigInt(line.actualMinor ?? '0')

@@ -8,6 +8,8 @@ export interface Booked {
   /** An outcome, or a reversal's acknowledgement, is still to come. */
   readonly unsettled: boolean
   readonly state: string
+  /** Of the same money as the authorization that it raises. */
+  readonly isRaise: boolean
   /**
    * What the network owes us for it by the books, or keeps set aside: below zero where the cardholder was paid.
    */
@@ -54,6 +56,7 @@ interface Row {
   rrn: string
   terminal: string
   state: string
+  kind: string | null
   reversal: string
   advice: string
   received_ms: bigint
@@ -69,16 +72,22 @@ async function purchases(client: DatabaseClient): Promise<Map<string, Booked[]>>
        FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
          LEFT JOIN ledger.posting held ON held.id = p.hold_id
        WHERE a.path ~ '^(net|adjustment|authorized):' GROUP BY 1)
-     SELECT t.rrn, t.terminal_id AS terminal, t.state, t.reversal, t.advice,
+     SELECT t.rrn, t.terminal_id AS terminal, t.state, t.kind, t.reversal, t.advice,
        (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms, coalesce(net.net, 0) AS net
      FROM switch.transaction t LEFT JOIN net ON net.transaction_id = t.id::text
      WHERE t.state <> 'tombstone'`,
   )
   const books = new Map<string, Booked[]>()
-  for (const { rrn, terminal, state, reversal, advice, received_ms, net } of rows) {
+  for (const { rrn, terminal, state, kind, reversal, advice, received_ms, net } of rows) {
     const key = purchaseKey({ rrn, terminal })
     const unsettled = state === 'intent' || state === 'reversing' || reversal === 'owed' || advice === 'owed'
-    const booked = { receivedAt: Number(received_ms), unsettled, state, netMinor: net }
+    const booked = {
+      receivedAt: Number(received_ms),
+      unsettled,
+      state,
+      isRaise: kind === 'incremental',
+      netMinor: net,
+    }
     const known = books.get(key)
     if (known === undefined) books.set(key, [booked])
     else known.push(booked)

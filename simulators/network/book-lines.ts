@@ -31,6 +31,22 @@ interface HoldLine extends Omit<DebitLine, 'event'> {
   readonly event: 'hold'
 }
 
+/** More of it, with what was set aside before. */
+interface RaiseLine extends Omit<DebitLine, 'event'>, Standing {
+  readonly event: 'raise'
+  readonly originalStan: string
+  readonly originalTransmittedAt: string
+  readonly originalAcquirer: string
+}
+
+/** What an authorization that is raised, or taken in parts, stands at from then on. */
+interface Standing {
+  readonly rootStan?: string
+  readonly rootTransmittedAt?: string
+  /** Minor units in digits. */
+  readonly standsAtMinor?: string
+}
+
 /** Money moved from one account of the cardholder to another. */
 interface TransferLine extends Omit<DebitLine, 'event'> {
   readonly event: 'transfer'
@@ -59,7 +75,7 @@ interface DeclineLine extends Line {
   readonly responseCode: string
 }
 
-interface ReversalLine extends Line {
+interface ReversalLine extends Line, Standing {
   readonly event: 'reversal'
   readonly originalStan: string
   readonly originalTransmittedAt: string
@@ -71,13 +87,15 @@ interface ReversalLine extends Line {
 }
 
 /** What was set aside is taken: so much of it. Of no authorization that is known, it is taken all the same. */
-interface CompletionLine extends Line {
+interface CompletionLine extends Line, Standing {
   readonly event: 'completion'
   readonly card: string
   readonly originalStan?: string
   readonly originalTransmittedAt?: string
   readonly originalAcquirer?: string
   readonly applied: 'taken' | 'forced' | 'again' | 'released'
+  /** Others follow. */
+  readonly isPart?: boolean
 }
 
 /** A reversal that was answered with a refusal and changed nothing. */
@@ -102,6 +120,7 @@ export type NetworkLine =
   | CreditLine
   | InquiryLine
   | HoldLine
+  | RaiseLine
   | TransferLine
   | VerificationLine
   | DeclineLine

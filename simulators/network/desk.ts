@@ -16,7 +16,7 @@ import type { NetworkLine, RequestName } from './book-lines.ts'
 import type { Counts } from './counts.ts'
 import { type Deed, deedOfManner } from './deed.ts'
 import type { Heard, Hearing } from './hearing.ts'
-import { type Answered, isVerification, type Issuer, type PurchaseAsked } from './issuer.ts'
+import { type Answered, isVerification, type Issuer, type PurchaseAsked, type Standing } from './issuer.ts'
 import type { RequestFacts, Rules } from './rules.ts'
 
 /** What the desks of one network share. */
@@ -157,7 +157,7 @@ export class Desk {
         await this.#booked()
         return this.#tell(message, purchased.answered, undefined)
       case 'decided':
-        await this.#record(lineOf(asked, purchased.answered, this.#network.name))
+        await this.#record(this.#lineOf(asked, purchased.answered))
         this.#count(purchased.answered)
         return this.#tell(message, purchased.answered, purchased.outcome)
     }
@@ -172,7 +172,9 @@ export class Desk {
     if (currency === undefined || processingCode === undefined) return undefined
     const expiry = message.text(14)
     const pin = this.#pin(message, pan)
+    const raises = /^010/.test(message.mti) && message.has(90) ? originalOf(message, name) : undefined
     return {
+      ...(raises === undefined ? {} : { raises }),
       mtiClass: message.mti[1] === '1' ? '1' : '2',
       name,
       pan,
@@ -217,8 +219,14 @@ export class Desk {
     if (name === undefined || pan === undefined) return this.#answer(message, { 39: '30' })
     const original = message.has(90) ? originalOf(message, name) : undefined
     const stamp = this.#stamp(message, name)
-    const asked = { name, original, pan, amountMinor: BigInt(stamp.amountMinor) }
+    const number = message.text(71)
+    const isPart = number !== undefined && number !== message.text(72)
+    const asked = { name, original, pan, amountMinor: BigInt(stamp.amountMinor), isPart }
     const applied = issuer.complete(asked)
+    const more = {
+      ...(isPart ? { isPart } : {}),
+      ...standingOf(original === undefined ? {} : issuer.standing(original)),
+    }
     counts.completions[applied]++
     const named =
       original === undefined
@@ -228,7 +236,15 @@ export class Desk {
             originalTransmittedAt: original.transmittedAt,
             originalAcquirer: original.acquirer,
           }
-    await this.#record({ ...stamp, ...named, network, card: maskedPan(pan), event: 'completion', applied })
+    await this.#record({
+      ...stamp,
+      ...named,
+      network,
+      card: maskedPan(pan),
+      event: 'completion',
+      applied,
+      ...more,
+    })
     if (delayMs > 0) await sleep(delayMs)
     if (silentReversals) {
       counts.unanswered++
@@ -258,16 +274,21 @@ export class Desk {
     }
     const actualMinor = actualOf(message)
     const asked = { name, original, actualMinor }
-    const { applied, responseCode } = issuer.reverse(asked, message.mti.startsWith('042'))
+    const { applied, responseCode, ...rest } = issuer.reverse(asked, message.mti.startsWith('042'))
     counts.reversals[applied]++
     const part = actualMinor === 0n ? {} : { actualMinor: actualMinor.toString() }
-    await this.#record({ ...base, event: 'reversal', applied, responseCode, ...part })
+    await this.#record({ ...base, event: 'reversal', applied, responseCode, ...part, ...standingOf(rest) })
     if (delayMs > 0) await sleep(delayMs)
     if (silentReversals || issuer.keepsQuiet(original)) {
       counts.unanswered++
       return
     }
     return this.#answer(message, { 39: responseCode })
+  }
+
+  #lineOf(asked: PurchaseAsked, answered: Answered): NetworkLine {
+    const { issuer, name } = this.#network
+    return lineOf(asked, answered, { network: name, stands: standingOf(issuer.standing(asked.name)) })
   }
 
   #count({ responseCode, authId }: Answered): void {
@@ -382,6 +403,20 @@ function actualOf(message: Heard): bigint {
   return typeof transaction === 'bigint' ? transaction : 0n
 }
 
+function standingOf({ stands }: { readonly stands?: Standing }): {
+  readonly rootStan?: string
+  readonly rootTransmittedAt?: string
+  readonly standsAtMinor?: string
+} {
+  if (stands === undefined) return {}
+  const { minor, root } = stands
+  return {
+    rootStan: root.stan,
+    rootTransmittedAt: root.transmittedAt,
+    standsAtMinor: minor.toString(),
+  }
+}
+
 function eventOf(asked: PurchaseAsked): 'verification' | 'hold' | 'credit' | 'transfer' | 'debit' {
   if (isVerification(asked.processingCode, asked.amountMinor)) return 'verification'
   if (asked.mtiClass === '1') return 'hold'
@@ -389,7 +424,11 @@ function eventOf(asked: PurchaseAsked): 'verification' | 'hold' | 'credit' | 'tr
   return asked.processingCode.startsWith('4') ? 'transfer' : 'debit'
 }
 
-function lineOf(asked: PurchaseAsked, answered: Answered, network: string): NetworkLine {
+function lineOf(
+  asked: PurchaseAsked,
+  answered: Answered,
+  { network, stands }: { readonly network: string; readonly stands: ReturnType<typeof standingOf> },
+): NetworkLine {
   const base = {
     at: Date.now(),
     network,
@@ -406,5 +445,8 @@ function lineOf(asked: PurchaseAsked, answered: Answered, network: string): Netw
     approvedMinor === undefined
       ? {}
       : { amountMinor: approvedMinor.toString(), askedMinor: asked.amountMinor.toString() }
-  return { ...base, ...part, event: eventOf(asked), authId }
+  if (asked.raises === undefined) return { ...base, ...part, event: eventOf(asked), authId }
+  const { acquirer, stan, transmittedAt } = asked.raises
+  const named = { originalStan: stan, originalTransmittedAt: transmittedAt, originalAcquirer: acquirer }
+  return { ...base, ...part, ...named, ...stands, event: 'raise', authId }
 }

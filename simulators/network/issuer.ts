@@ -21,6 +21,8 @@ export interface PurchaseAsked {
   readonly currency: string
   /** DE3. */
   readonly processingCode: string
+  /** The authorization that it names, to have more set aside with it. */
+  readonly raises?: RequestName
 }
 
 export interface ReversalAsked {
@@ -54,6 +56,13 @@ export interface Reversed {
   readonly responseCode: string
   /** Whether this very reversal had been answered before. */
   readonly repeat: boolean
+  readonly stands?: Standing
+}
+
+/** What an authorization that is raised, or taken in parts, stands at: what was taken and what is still set aside. */
+export interface Standing {
+  readonly root: RequestName
+  readonly minor: bigint
 }
 
 interface Original {
@@ -67,6 +76,13 @@ interface Original {
   /** How many reversals of it have come. */
   reversals: number
   isCompleted?: boolean
+  readonly name: RequestName
+  /** Of what it lost, the part that is set aside for completions to take. */
+  heldMinor: bigint
+  isTakenInPart?: boolean
+  /** What it raises. */
+  readonly raises?: Original
+  isRaised?: boolean
 }
 
 export interface CompletionAsked {
@@ -75,6 +91,8 @@ export interface CompletionAsked {
   readonly original: RequestName | undefined
   readonly pan: string
   readonly amountMinor: bigint
+  /** DE71 and DE72 say that others follow. */
+  readonly isPart: boolean
 }
 
 export type Completed = 'taken' | 'forced' | 'again' | 'released'
@@ -124,7 +142,9 @@ export class Issuer {
     if (outcome !== undefined && outcome.decision === undefined) return { kind: 'lost' }
     const responseCode = this.#overtaken.has(key) ? overtakenCode : this.#decide(asked, outcome)
     const answered = approvals.includes(responseCode) ? this.#approval(asked, responseCode) : { responseCode }
-    this.#keep(key, asked, { fingerprint, answered, direction: directionOf(asked) ?? 0n })
+    const raises = this.#raised(asked.raises)
+    const raising = raises === undefined ? {} : { raises }
+    this.#keep(asked.name, asked, { fingerprint, answered, direction: directionOf(asked) ?? 0n, ...raising })
     return { kind: 'decided', answered, outcome }
   }
 
@@ -152,9 +172,10 @@ export class Issuer {
     const answeredBefore = this.#reversals.get(keyOf(name))
     if (answeredBefore !== undefined) return { applied: 'again', responseCode: answeredBefore, repeat: true }
     const applied = this.#undo(keyOf(original), known, actualMinor)
+    const standing = known === undefined ? {} : this.#standing(known)
     const responseCode = isAdvice && applied === 'unknownOriginal' ? '00' : reversalCodes[applied]
     this.#reversals.set(keyOf(name), responseCode)
-    return { applied, responseCode, repeat: false }
+    return { applied, responseCode, repeat: false, ...standing }
   }
 
   /** A completion of what was set aside: the account loses so much in the place of what was set aside. */
@@ -168,18 +189,60 @@ export class Issuer {
     return applied
   }
 
-  #take(known: Original | undefined, { amountMinor, name, pan }: CompletionAsked): Completed {
+  /** What the authorization of a request stands at, where it is one that is raised or taken in parts. */
+  standing(name: RequestName): { readonly stands?: Standing } {
+    const known = this.#originals.get(keyOf(name))
+    return known === undefined ? {} : this.#standing(known)
+  }
+
+  #standing(known: Original): { readonly stands?: Standing } {
+    const root = known.raises ?? known
+    if (root.isRaised !== true && root.isTakenInPart !== true) return {}
+    const minor = this.#family(root).reduce((sum, one) => sum + one.takenMinor, 0n)
+    return { stands: { root: root.name, minor } }
+  }
+
+  #family(root: Original): Original[] {
+    const raises = [...this.#originals.values()].filter((one) => one.raises === root && one.state === 'done')
+    return root.state === 'done' ? [root, ...raises] : raises
+  }
+
+  #raised(name: RequestName | undefined): Original | undefined {
+    return name === undefined ? undefined : this.#originals.get(keyOf(name))
+  }
+
+  #take(known: Original | undefined, { amountMinor, isPart, name, pan }: CompletionAsked): Completed {
     if (known === undefined) {
       const answered = { responseCode: '00' }
-      this.#keep(keyOf(name), { pan, amountMinor }, { fingerprint: '', answered, direction: 1n })
+      this.#keep(name, { pan, amountMinor }, { fingerprint: '', answered, direction: 1n })
       return 'forced'
     }
     // Undone in the meantime: a completion of it is late.
     if (known.state !== 'done') return 'released'
-    this.#move(known.card, known.takenMinor - amountMinor)
-    known.takenMinor = amountMinor
-    known.isCompleted = true
+    const family = this.#family(known)
+    const before = family.reduce((sum, one) => sum + one.takenMinor, 0n)
+    known.takenMinor += amountMinor
+    known.isTakenInPart ||= isPart
+    this.#letGo(family, amountMinor)
+    if (!isPart || family.every(({ heldMinor }) => heldMinor === 0n)) {
+      for (const one of family) {
+        this.#letGo([one], one.heldMinor)
+        one.isCompleted = true
+      }
+    }
+    this.#move(known.card, before - family.reduce((sum, one) => sum + one.takenMinor, 0n))
     return 'taken'
+  }
+
+  /** So much is set aside no more, of the authorization itself first. */
+  #letGo(family: readonly Original[], amountMinor: bigint): void {
+    let rest = amountMinor
+    for (const one of family) {
+      const part = rest < one.heldMinor ? rest : one.heldMinor
+      one.heldMinor -= part
+      one.takenMinor -= part
+      rest -= part
+    }
   }
 
   /** A line of the book, after a restart. */
@@ -187,6 +250,7 @@ export class Issuer {
     switch (line.event) {
       case 'debit':
       case 'hold':
+      case 'raise':
       case 'transfer': {
         this.#authIds = Number(line.authId)
         const { authId, askedMinor, amountMinor } = line
@@ -228,7 +292,8 @@ export class Issuer {
             ? undefined
             : originalOf({ ...line, originalStan, originalTransmittedAt, originalAcquirer })
         const pan = cardOfMask(line.card)?.pan ?? line.card
-        this.complete({ name: line, original, pan, amountMinor: BigInt(line.amountMinor) })
+        const { isPart = false } = line
+        this.complete({ name: line, original, pan, amountMinor: BigInt(line.amountMinor), isPart })
         break
       }
       case 'reversalRefused': {
@@ -245,6 +310,10 @@ export class Issuer {
     if (direction === undefined || asked.currency !== '414') return '12'
     if (direction === 0n ? asked.amountMinor !== 0n : asked.amountMinor <= 0n) return '13'
     if (card === undefined) return '14'
+    if (asked.raises !== undefined) {
+      const raised = this.#raised(asked.raises)
+      if (raised === undefined || raised.state !== 'done' || raised.isCompleted === true) return '12'
+    }
     if (card.always !== undefined) return card.always
     if (card.expiry < currentMonth() || (asked.expiry ?? card.expiry) !== card.expiry) return '54'
     // A merchant gives money back, and looks at a card, without the cardholder's help.
@@ -264,26 +333,35 @@ export class Issuer {
   }
 
   #keep(
-    key: string,
+    name: RequestName,
     { pan, amountMinor }: Pick<PurchaseAsked, 'pan' | 'amountMinor'>,
-    {
-      fingerprint,
-      answered,
-      direction,
-    }: { readonly fingerprint: string; readonly answered: Answered; readonly direction: Direction },
+    decided: {
+      readonly fingerprint: string
+      readonly answered: Answered
+      readonly direction: Direction
+      readonly raises?: Original
+    },
   ): void {
+    const { fingerprint, answered, direction, raises } = decided
     const card = maskedPan(pan)
     const state = approvals.includes(answered.responseCode) ? 'done' : 'declined'
     const takenMinor = state === 'done' ? direction * (answered.approvedMinor ?? amountMinor) : 0n
     if (takenMinor !== 0n) this.#move(card, -takenMinor)
-    this.#originals.set(key, { fingerprint, card, amountMinor, takenMinor, answered, state, reversals: 0 })
+    this.#originals.set(keyOf(name), {
+      ...{ name: { ...name }, fingerprint, card, amountMinor, takenMinor, answered, state, reversals: 0 },
+      ...(raises === undefined ? {} : { raises }),
+      heldMinor: takenMinor,
+    })
+    if (raises !== undefined && state === 'done') raises.isRaised = true
   }
 
   #restore(line: Extract<NetworkLine, { card: string }>, answered: Answered, direction: Direction): void {
     const pan = cardOfMask(line.card)?.pan ?? line.card
     const fingerprint = fingerprintOf({ ...line, pan, amountMinor: BigInt(line.amountMinor) })
     const amountMinor = BigInt(line.amountMinor)
-    this.#keep(keyOf(line), { pan, amountMinor }, { fingerprint, answered, direction })
+    const raises = line.event === 'raise' ? this.#raised(originalOf(line)) : undefined
+    const raising = raises === undefined ? {} : { raises }
+    this.#keep(line, { pan, amountMinor }, { fingerprint, answered, direction, ...raising })
   }
 
   #undo(key: string, known: Original | undefined, actualMinor: bigint): Applied {
@@ -295,19 +373,24 @@ export class Issuer {
     if (known.state === 'released') return 'again'
     if (known.state === 'declined') return 'declinedOriginal'
     if (actualMinor > 0n) return this.#reduce(known, actualMinor)
-    known.state = 'released'
-    this.#move(known.card, known.takenMinor)
+    // What a completion took of a raise is undone with what it raises, and with that all that raised it.
+    if (known.raises !== undefined && known.isCompleted === true) return 'again'
+    for (const one of known.raises === undefined ? this.#family(known) : [known]) {
+      one.state = 'released'
+      this.#move(one.card, one.takenMinor)
+    }
     return 'released'
   }
 
   /** A part is undone; what would leave no less than is there already changes nothing. */
   #reduce(known: Original, actualMinor: bigint): Applied {
     // A part of what was set aside is nothing to what was taken since.
-    if (known.isCompleted === true) return 'again'
+    if (known.isCompleted === true || known.isTakenInPart === true) return 'again'
     const remaining = known.takenMinor < 0n ? -actualMinor : actualMinor
     const backMinor = known.takenMinor - remaining
     if (known.takenMinor < 0n ? backMinor >= 0n : backMinor <= 0n) return 'again'
     known.takenMinor = remaining
+    known.heldMinor = remaining
     this.#move(known.card, backMinor)
     return 'reduced'
   }

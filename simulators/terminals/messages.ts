@@ -148,6 +148,17 @@ export function completionRequest({
   }
 }
 
+/** What is about an earlier request: a raise under the reference of its authorization, or a refund of a purchase. */
+export function naming(
+  message: WireMessage,
+  { madeAt, mti = '0200', stan }: Purchase,
+  authId: string | undefined,
+): WireMessage {
+  const original = { mti, stan, transmittedAt: transmittedAt(madeAt) }
+  const named = authId === undefined ? { 90: originalData(original) } : { 38: authId }
+  return { ...message, fields: { ...message.fields, ...named } }
+}
+
 /** DE95: actual amount 12, settlement amount 12, two fees of a sign and 8. */
 function replacementAmounts(actualMinor: bigint): string {
   const fee = `D${'0'.repeat(8)}`

@@ -5,6 +5,7 @@ import { type AskOptions, Channel, type Reply } from './channel.ts'
 import {
   completionRequest,
   marksOf,
+  naming,
   type processingCodes,
   type Purchase,
   purchaseRequest,
@@ -121,6 +122,34 @@ export class Terminal {
   async purchase(order: PurchaseOrder): Promise<Asked & { readonly answer: Reply }> {
     const asked = this.begin(order)
     return { ...asked, answer: await asked.reply }
+  }
+
+  /** More is to be set aside with what an authorization did, under its reference. */
+  async raise(
+    asked: Pick<Asked, 'purchase'>,
+    order: PurchaseOrder & { readonly authId?: string },
+  ): Promise<Asked & { readonly answer: Reply }> {
+    const { rrn } = asked.purchase
+    return this.#about(asked.purchase, { ...order, kind: 'authorization' }, { rrn })
+  }
+
+  /** Money back for what was paid, all of it or a part. */
+  async refund(
+    asked: Pick<Asked, 'purchase'>,
+    order: PurchaseOrder,
+  ): Promise<Asked & { readonly answer: Reply }> {
+    return this.#about(asked.purchase, { ...order, kind: 'refund' }, {})
+  }
+
+  async #about(
+    original: Purchase,
+    order: PurchaseOrder & { readonly authId?: string },
+    otherwise: Partial<Purchase>,
+  ): Promise<Asked & { readonly answer: Reply }> {
+    const purchase = { ...this.#purchaseOf(order), ...otherwise }
+    const message = withFields(naming(purchaseRequest(purchase), original, order.authId), order.fields)
+    const reply = this.ask(message, order)
+    return { purchase, message, reply, answer: await reply }
   }
 
   /** The same purchase again as 0201. */

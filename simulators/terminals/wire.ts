@@ -53,6 +53,8 @@ const elements: Readonly<Partial<Record<number, Element>>> = {
   54: { holds: 'text', length: 120, lengthDigits: 3 },
   64: hex(16),
   70: digits(3),
+  71: digits(4),
+  72: digits(4),
   90: digits(42),
   95: text(42),
   102: { holds: 'text', length: 28, lengthDigits: 2 },

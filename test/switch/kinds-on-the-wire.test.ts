@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cardNamed } from '../../simulators/cards.ts'
 import type { Reply } from '../../simulators/terminals/channel.ts'
+import type { Life } from '../../switch/switch.ts'
 import { openSwitchWorld, reconciled, type SwitchWorld } from './world.ts'
 
 let world: SwitchWorld
@@ -116,6 +117,132 @@ describe('of every kind', () => {
     const life = await world.lifeUntil(ghost.purchase.rrn, (one) => one.advice === 'acknowledged')
     expect(life).toMatchObject({ kind: 'completion', state: 'completed', flag: 'unknownAuthorization' })
     expect(await entries(life.id)).toEqual(['net debit 5000', 'merchant credit 5000'])
+  })
+
+  test('an authorization is raised, and one completion takes all of it; a raise can be undone alone', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 20_000n, kind: 'preauthorization' })
+    const authId = element(asked.answer, 38)!
+    const byAuthId = await terminal.raise(asked, { card: knet, amountMinor: 5_000n, authId })
+    expect(byAuthId.answer).toMatchObject({ message: { mti: '0110', fields: { 39: '00' } } })
+    const byOriginal = await terminal.raise(asked, { card: knet, amountMinor: 3_000n })
+    expect(code(byOriginal.answer)).toBe('00')
+    const [first, ...raises] = await world.lives(asked.purchase.rrn)
+    expect(raises).toMatchObject([
+      { kind: 'incremental', parentId: first!.id, state: 'approved' },
+      { kind: 'incremental', parentId: first!.id, state: 'approved' },
+    ])
+    expect(await entries(raises[0]!.id)).toEqual([
+      'authorized pending debit 5000',
+      'merchant pending credit 5000',
+    ])
+    expect(code(await terminal.reverse(byOriginal).reply)).toBe('00')
+    expect(await entries(raises[1]!.id)).toHaveLength(4)
+    // 20.000 and 5.000 are set aside: no more than that is taken.
+    expect(code(await terminal.complete(asked, { amountMinor: 25_000n }).reply)).toBe('00')
+    expect((await world.lives(asked.purchase.rrn))[0]).toMatchObject({ state: 'completed', flag: null })
+    expect(
+      code(await terminal.raise(asked, { card: knet, amountMinor: 1_000n }).then((one) => one.answer)),
+    ).toBe('12')
+    expect(code(await terminal.reverse(byAuthId).reply)).toBe('21')
+  })
+
+  test('what is raised goes with the authorization when that is reversed; nothing raises what is not there', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 20_000n, kind: 'authorization' })
+    expect(code((await terminal.raise(asked, { card: knet, amountMinor: 5_000n })).answer)).toBe('00')
+    expect(code(await terminal.reverse(asked).reply)).toBe('00')
+    expect(code((await terminal.raise(asked, { card: knet, amountMinor: 5_000n })).answer)).toBe('12')
+    const unknown = { purchase: { ...asked.purchase, stan: '999999' } }
+    expect(code((await terminal.raise(unknown, { card: knet, amountMinor: 5_000n })).answer)).toBe('25')
+    const other = await terminal.raise(asked, { card: cardNamed('load-1'), amountMinor: 5_000n })
+    expect(code(other.answer)).toBe('12')
+  })
+
+  test('several completions take a part each; the last lets go of what is left, and one reversal undoes them all', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 20_000n, kind: 'preauthorization' })
+    const take = (amountMinor: bigint, number: string, last?: string): Promise<Reply> =>
+      terminal.complete(asked, { amountMinor, fields: { 71: number, 72: last } }).reply
+    expect(code(await take(5_000n, '0001'))).toBe('00')
+    expect(await world.life(asked.purchase.rrn)).toMatchObject({ state: 'approved', completedMinor: 5_000n })
+    expect(code(await take(4_000n, '0002', '0003'))).toBe('00')
+    expect(code(await take(1_000n, '0003', '0003'))).toBe('00')
+    expect(code(await take(1_000n, '0004', '0004'))).toBe('12')
+    const told = (life: Life): string[] => life.obligations.map(({ state }) => String(state))
+    const life = await world.lifeUntil(
+      asked.purchase.rrn,
+      (one) => told(one).join() === 'acknowledged,acknowledged,acknowledged',
+    )
+    expect(life).toMatchObject({ state: 'completed', completedMinor: 10_000n, flag: null })
+    expect((await entries(life.id)).filter((entry) => entry.startsWith('net'))).toEqual([
+      'net debit 5000',
+      'net debit 4000',
+      'net debit 1000',
+    ])
+    expect(code(await terminal.reverse(asked).reply)).toBe('00')
+    expect((await entries(life.id)).slice(-2)).toEqual(['merchant debit 10000', 'net credit 10000'])
+  })
+
+  test('no more goes back by refunds than was paid, however many ask at once; and what went back is not reversed', async () => {
+    const terminal = await world.terminal()
+    const paid = await terminal.purchase({ card: knet, amountMinor: 10_000n })
+    const back = (amountMinor: bigint): Promise<string | undefined> =>
+      terminal.refund(paid, { card: knet, amountMinor, pin: null }).then(({ answer }) => code(answer))
+    expect((await Promise.all([back(4_000n), back(4_001n), back(4_002n)])).sort()).toEqual(['00', '00', '13'])
+    expect(code(await terminal.reverse(paid).reply)).toBe('12')
+    expect(await back(2_000n)).toBe('13')
+    expect(await back(1_900n)).toBe('00')
+    const { rows } = await world.pool.query<{ children: number; refunded: bigint }>(
+      `SELECT refunded_minor AS refunded, (SELECT count(*)::int FROM switch.transaction c
+          WHERE c.parent_id = t.id AND c.state = 'approved') AS children
+         FROM switch.transaction t WHERE rrn = $1`,
+      [paid.purchase.rrn],
+    )
+    expect(rows[0]!.children).toBe(3)
+    expect(rows[0]!.refunded).toBeGreaterThanOrEqual(9_901n)
+    expect(rows[0]!.refunded).toBeLessThanOrEqual(10_000n)
+  })
+
+  test('a refund that comes to nothing, or is reversed, gives its part up again', async () => {
+    const terminal = await world.terminal()
+    const paid = await terminal.purchase({ card: knet, amountMinor: 10_000n })
+    const all = await terminal.refund(paid, { card: knet, amountMinor: 10_000n, pin: null })
+    expect(code(all.answer)).toBe('00')
+    expect(code(await terminal.reverse(all).reply)).toBe('00')
+    const again = await terminal.refund(paid, { card: knet, amountMinor: 10_000n, pin: null })
+    expect(code(again.answer)).toBe('00')
+    expect(code(await terminal.reverse(paid).reply)).toBe('12')
+    const declined = await terminal.purchase({ card: knet, amountMinor: 5_000n, pin: '0000' })
+    expect(code(declined.answer)).toBe('55')
+    expect(code((await terminal.refund(declined, { card: knet, amountMinor: 1n, pin: null })).answer)).toBe(
+      '12',
+    )
+  })
+
+  test('a completion of nothing known is undone by its source, and the issuer hears of both in order', async () => {
+    const terminal = await world.terminal()
+    const ghost = terminal.begin({ card: knet, amountMinor: 5_000n, kind: 'preauthorization', seal: 'wrong' })
+    await ghost.reply
+    const completed = terminal.complete(ghost, { amountMinor: 5_000n })
+    expect(code(await completed.reply)).toBe('00')
+    const { fields } = completed.message
+    const undo = terminal.reverse(ghost, { again: undefined as never })
+    await undo.reply
+    const named = {
+      ...undo.message.fields,
+      11: '000001',
+      90: `0220${fields[11]}${fields[7]}`.padEnd(42, '0'),
+    }
+    expect(code(await terminal.ask({ mti: '0420', fields: named }))).toBe('00')
+    const life = await world.lifeUntil(ghost.purchase.rrn, (one) => one.reversal === 'acknowledged')
+    expect(life).toMatchObject({ state: 'reversed', advice: 'acknowledged', flag: 'unknownAuthorization' })
+    expect(await entries(life.id)).toEqual([
+      'net debit 5000',
+      'merchant credit 5000',
+      'net credit 5000',
+      'merchant debit 5000',
+    ])
   })
 
   test('a part of what is set aside can be let go before the rest is taken', async () => {

@@ -19,6 +19,8 @@ export interface SwitchWorld {
   network(behaviour: Readonly<Record<string, unknown>>): Promise<void>
   /** The journal's account of the one transaction with this RRN. */
   life(rrn: string): Promise<Life>
+  /** All with this RRN, the oldest first. */
+  lives(rrn: string): Promise<Life[]>
   /** Waits until the transaction is as wished. */
   lifeUntil(rrn: string, wished: (life: Life) => boolean): Promise<Life>
   close(): Promise<void>
@@ -70,6 +72,7 @@ export async function openSwitchWorld(): Promise<SwitchWorld> {
         throw new Error(`${others.length + 1} transactions for the RRN`)
       return life
     },
+    lives: (rrn) => transactionLife(pool, rrn),
     async lifeUntil(rrn, wished) {
       for (let tries = 0; ; tries++) {
         const life = await world.life(rrn).catch(() => undefined)
