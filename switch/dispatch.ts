@@ -129,7 +129,9 @@ export class Dispatch {
   #route(
     inbound: Routable,
     card: StoredCard,
-  ): Exclude<Routed, { kind: 'targets' }> | { readonly kind: 'targets'; readonly targets: readonly string[] } {
+  ):
+    | Exclude<Routed, { kind: 'targets' }>
+    | { readonly kind: 'targets'; readonly targets: readonly string[] } {
     const { source, request, secrets, to } = inbound
     if (to !== undefined) return { kind: 'targets', targets: [to] }
     const { pan } = secrets.reveal()

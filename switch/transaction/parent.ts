@@ -7,13 +7,7 @@ import type { Transaction } from './transaction.ts'
  * before it leaves, so that two at once never are more than that, until it is declined or undone.
  */
 function claimedOf(refund: Transaction): bigint {
-  switch (refund.state) {
-    case 'intent':
-    case 'approved':
-      return outstandingOf(refund)
-    default:
-      return 0n
-  }
+  return refund.state === 'intent' || refund.state === 'approved' ? outstandingOf(refund) : 0n
 }
 
 /** What a change of a refund changes of the transaction that it gives money back for. */

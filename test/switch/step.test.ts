@@ -576,7 +576,7 @@ describe('several completions of one authorization', () => {
   test('are undone together, with what is still set aside', () => {
     const undone = step(
       second.transaction,
-      { ...cancelled, hold: { state: 'open', openMinor: 3_500n } } as TransactionEvent,
+      { ...cancelled, hold: { state: 'open', openMinor: 3_500n } },
       profile,
     )
     expect(undone.transaction.state).toBe('reversed')
@@ -645,11 +645,7 @@ describe('a raise of an authorization', () => {
   })
 
   test('is undone alone, and what it raised stays', () => {
-    const { transaction, unit } = step(
-      raised.transaction,
-      { ...cancelled, hold: open } as TransactionEvent,
-      profile,
-    )
+    const { transaction, unit } = step(raised.transaction, { ...cancelled, hold: open }, profile)
     expect(transaction.state).toBe('reversed')
     expect(unit.commands).toMatchObject([
       { kind: 'release', holdId: `${parentId}:hold`, amountMinor: 12_500n },
@@ -659,17 +655,13 @@ describe('a raise of an authorization', () => {
 
   test('is undone in part like an authorization', () => {
     const part = { ...cancelled, reversal: { ...cancelled.reversal, actualMinor: 10_000n }, hold: open }
-    const { unit } = step(raised.transaction, part as TransactionEvent, profile)
+    const { unit } = step(raised.transaction, part, profile)
     expect(unit.commands).toMatchObject([{ kind: 'release', amountMinor: 2_500n }])
   })
 
   test('has nothing to undo once a completion took it', () => {
     const hold = { state: 'captured', openMinor: 0n } as const
-    const { transaction, unit, effects } = step(
-      raised.transaction,
-      { ...cancelled, hold } as TransactionEvent,
-      profile,
-    )
+    const { transaction, unit, effects } = step(raised.transaction, { ...cancelled, hold }, profile)
     expect(transaction.state).toBe('approved')
     expect([unit.owe, unit.commands]).toEqual([[], []])
     expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '21' } }])

@@ -92,7 +92,8 @@ function checkRefunds(
 ): void {
   const refunds = told.children.filter((child) => !isRaise(child))
   const back = sum(refunds.map(({ sourceKey }) => scene.database.books.net(byKey.get(sourceKey)?.id ?? '')))
-  if (refunds.length > 0 && ledger + back < 0n) wrong('N2', `${told.rrn}: of ${ledger} more was given back: ${-back}`)
+  if (refunds.length > 0 && ledger + back < 0n)
+    wrong('N2', `${told.rrn}: of ${ledger} more was given back: ${-back}`)
 }
 
 function approvalOf(told: Told): Told['answers'][number] | undefined {
