@@ -44,14 +44,17 @@ export function areWithin(
   over: number,
   under: number,
 ): boolean {
-  let sign = 0
+  let above = 0
+  let below = -1
   let at = start
   // Two words a turn: the turns cost as much as the sums.
   for (; at <= next - 8; at += 8) {
     const word = view.getInt32(at, true) ^ flip
     const other = view.getInt32(at + 4, true) ^ flip
-    sign |= word | (word + over) | ~(word + under) | other | (other + over) | ~(other + under)
+    above |= word | (word + over) | other | (other + over)
+    below &= (word + under) & (other + under)
   }
+  let sign = above | ~below
   for (; at < next; at += 4) {
     const word = view.getInt32(at, true) ^ flip
     const left = next - at
