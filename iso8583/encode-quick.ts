@@ -1,7 +1,7 @@
 import type { Kind } from './kinds.ts'
 import type { FieldValue } from './message.ts'
 import { type Piece, way } from './piece-form.ts'
-import { areAllowed, areWithin } from './scan.ts'
+import { areWithin } from './scan.ts'
 import { elementsMax } from './table.ts'
 import type { RowWriter } from './writer.ts'
 
@@ -85,11 +85,8 @@ function writeText(piece: Piece, writer: RowWriter, start: number, value: string
   switch (piece.way) {
     case way.range:
       return writeLong(piece, writer, start, value)
-    case way.flags:
-      if (value.length >= tripCharacters) return writeLong(piece, writer, start, value)
-      return writeFlags(piece, writer.buffer, start, value)
     case way.mapped:
-      return writeFlags(piece, writer.buffer, start, value)
+      return writeMapped(piece, writer.buffer, start, value)
     case way.packed:
       return writePacked(writer.buffer, start, value)
     default:
@@ -98,28 +95,29 @@ function writeText(piece: Piece, writer: RowWriter, start: number, value: string
 }
 
 /** ASCII in one trip. */
-function writeLong(piece: Piece, { buffer, view }: RowWriter, start: number, value: string): number {
+function writeLong(
+  { over, under }: Piece,
+  { buffer, view }: RowWriter,
+  start: number,
+  value: string,
+): number {
   const next = start + value.length
   // In UTF-8 what is not ASCII takes more bytes than characters, or bytes that no alphabet of ASCII has.
   if ((buffer as Writing).utf8Write(value, start, value.length) !== value.length) return -1
-  const isRight =
-    piece.way === way.range
-      ? areWithin(view, start, next, 0, piece.over, piece.under)
-      : areAllowed(piece.allowed, 0, buffer, start, next)
-  return isRight ? next : -1
+  return areWithin(view, start, next, 0, over, under) ? next : -1
 }
 
 /** Characters that lie anywhere in their charset. */
-function writeFlags({ byteOf, allowed }: Piece, buffer: Buffer, start: number, value: string): number {
-  let flags = 1
-  let codes = 0
+function writeMapped({ byteOf }: Piece, buffer: Buffer, start: number, value: string): number {
+  let sign = 0
   for (let index = 0; index < value.length; index++) {
     const code = value.charCodeAt(index)
-    codes |= code
-    flags &= allowed[code & 255]!
-    buffer[start + index] = byteOf[code & 255]!
+    const byte = byteOf[code & 255]!
+    // Either is negative for a character that has no place here.
+    sign |= byte | (255 - code)
+    buffer[start + index] = byte
   }
-  return flags === 1 && codes < 256 ? start + value.length : -1
+  return sign >= 0 ? start + value.length : -1
 }
 
 /** Digits, two to the byte; an odd one has the first byte to itself. */

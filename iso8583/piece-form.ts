@@ -1,16 +1,15 @@
 /**
- * Short ways of writing a value: none; ASCII characters that lie side by side; characters that lie anywhere in their
- * charset; packed digits; an amount as ASCII digits, and packed; bytes.
+ * Short ways of writing a value: ASCII characters that lie side by side; characters that lie anywhere in their charset;
+ * packed digits; an amount as ASCII digits, and packed; bytes.
  */
 export const way = {
   range: 0,
-  flags: 1,
-  mapped: 2,
-  packed: 3,
-  digits: 4,
-  packedDigits: 5,
-  bytes: 6,
-  none: 7,
+  mapped: 1,
+  packed: 2,
+  digits: 3,
+  packedDigits: 4,
+  bytes: 5,
+  none: 6,
 } as const
 
 /** What writing needs of a row, side by side: with elements of a few bytes each, it is the look-ups that cost. */
@@ -30,7 +29,6 @@ export interface Piece {
   readonly highest: number
   readonly over: number
   readonly under: number
-  /** For the code of each character its byte, and 1 where it is allowed. */
-  readonly byteOf: Uint8Array
-  readonly allowed: Uint8Array
+  /** For the code of each character its byte, and -1 where it is not allowed. */
+  readonly byteOf: Int16Array
 }

@@ -10,19 +10,23 @@ const lengthMax = 999
 
 /** `allowed`: the flags of all alphabets by byte, as in a table. */
 export function piecesOf(rows: readonly Row[], allowed: Uint8Array): readonly Piece[] {
-  const flags = new Map<string, Uint8Array>()
+  const bytes = new Map<string, Int16Array>()
   const byRow = new Map<Row, Piece>()
   return rows.map((row) => {
     const key = `${row.charset} ${row.check}`
-    const byCode = flags.get(key) ?? byteOf[charsets[row.charset]!].map((byte) => allowed[row.check + byte]!)
-    flags.set(key, byCode)
+    const byCode = bytes.get(key) ?? bytesOf(row, allowed)
+    bytes.set(key, byCode)
     const piece = byRow.get(row) ?? pieceOf(row, byCode)
     byRow.set(row, piece)
     return piece
   })
 }
 
-function pieceOf(row: Row, allowed: Uint8Array): Piece {
+function bytesOf({ charset, check }: Row, allowed: Uint8Array): Int16Array {
+  return Int16Array.from(byteOf[charsets[charset]!], (byte) => (allowed[check + byte] === 1 ? byte : -1))
+}
+
+function pieceOf(row: Row, bytes: Int16Array): Piece {
   const range = wordRange(row.lowest, row.highest)
   return {
     way: wayOf(row),
@@ -35,8 +39,7 @@ function pieceOf(row: Row, allowed: Uint8Array): Piece {
     highest: row.highest,
     over: range?.over ?? 0,
     under: range?.under ?? 0,
-    byteOf: byteOf[charsets[row.charset]!],
-    allowed,
+    byteOf: bytes,
   }
 }
 
@@ -55,8 +58,8 @@ function wayOf(row: Row): number {
   if (row.making === making.amount) return isShortAmount && row.charset === 0 ? way.digits : way.none
   if (row.making !== making.text && row.making !== making.ebcdic) return way.none
   // Where any byte is allowed, those above 0x7f are not what UTF-8 makes of their characters.
-  if (row.charset !== 0 || row.check === 0) return way.mapped
-  return wordRange(row.lowest, row.highest) !== undefined ? way.range : way.flags
+  const isRange = row.charset === 0 && row.check !== 0 && wordRange(row.lowest, row.highest) !== undefined
+  return isRange ? way.range : way.mapped
 }
 
 const noLengths = new Int32Array(0)
