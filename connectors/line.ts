@@ -10,6 +10,8 @@ export type SessionState =
   | 'suspect'
   /** The peer signed off: nothing new is sent until it signs on again. */
   | 'signedOff'
+  /** Another node holds the line. */
+  | 'standby'
   | 'draining'
   | 'closed'
 
@@ -24,6 +26,6 @@ export interface Line {
   echo(): Promise<boolean>
   /** Asks something of network management's. undefined: no answer. */
   ask(question: NetworkQuestion): Promise<Message | undefined>
-  /** Signs off and closes; `start` does not bring it back. */
-  end(): Promise<void>
+  /** Signs off and closes, or closes at once; `start` does not bring it back. */
+  end(how?: 'cut'): Promise<void>
 }

@@ -27,6 +27,7 @@ import type {
 } from './connector.ts'
 import { Credits } from './credits.ts'
 import type { Endpoint, ServerDoorOptions } from './doors.ts'
+import { LeasedLine } from './leased-line.ts'
 import type { Line } from './line.ts'
 import type { ConnectorKeys, KeyExchangeRules } from './key-exchange.ts'
 import { Management } from './management.ts'
@@ -49,6 +50,8 @@ export interface ConnectorOptions {
   readonly plaintext?: PlaintextConsent
   /** The network connects to us. */
   readonly serve?: Omit<ServerDoorOptions, keyof Endpoint>
+  /** The network allows one session: the line is open only while `grant` says so. */
+  readonly leased?: boolean
   readonly clock: Clock
   readonly random: Random
   readonly stanBlocks: StanBlocks
@@ -80,6 +83,7 @@ export class NetworkConnector implements Connector {
   readonly #networkRequests: NetworkRequests
   readonly #credits: Credits
   readonly #line: Line
+  #leased: LeasedLine | undefined
   readonly #lateListeners: LateListener[] = []
   readonly #availableListeners: (() => void)[] = []
   #legs = 0
@@ -181,6 +185,11 @@ export class NetworkConnector implements Connector {
     return this.#line.ask(question)
   }
 
+  /** Until when, on the monotonic clock, a leased line may be open. */
+  grant(untilMonotonicMs: number): void {
+    this.#leased?.grant(untilMonotonicMs)
+  }
+
   status(): ConnectorStatus {
     return {
       name: this.name,
@@ -272,18 +281,17 @@ export class NetworkConnector implements Connector {
       requests: this.#networkRequests,
       log: this.#log,
     })
-    return openLine(this.#network, options, {
-      multiplexer: this.#multiplexer,
-      management,
-      clock,
-      random: options.random,
-      log: this.#log,
-      onState: () => {
-        if (this.#line.state === 'online') this.breaker.online()
-        else this.breaker.offline()
-        this.#announce()
-      },
-    })
+    const onState = (): void => {
+      if (this.#line.state === 'online') this.breaker.online()
+      else this.breaker.offline()
+      this.#announce()
+    }
+    const { random } = options
+    const ports = { multiplexer: this.#multiplexer, management, clock, random, log: this.#log, onState }
+    const open = (): Line => openLine(this.#network, options, ports)
+    if (options.leased !== true) return open()
+    this.#leased = new LeasedLine({ clock, open, onState })
+    return this.#leased
   }
 
   #idleUntil(deadlineMonotonicMs: number): Promise<void> {

@@ -17,6 +17,7 @@ const states: readonly SessionState[] = [
   'signedOff',
   'signingOn',
   'connecting',
+  'standby',
   'draining',
   'down',
   'closed',
@@ -73,8 +74,8 @@ export class SessionGroup implements Line {
     return connected === undefined ? Promise.resolve(undefined) : connected.ask(question)
   }
 
-  async end(): Promise<void> {
-    await Promise.all(this.#members.map((session) => session.end()))
+  async end(how?: 'cut'): Promise<void> {
+    await Promise.all(this.#members.map((session) => session.end(how)))
     await this.#door.close()
   }
 

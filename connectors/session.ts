@@ -107,16 +107,16 @@ export class Session {
     return this.#options.management.ask(this.#link, question)
   }
 
-  /** Signs off and closes; `start` does not bring it back. */
-  async end(): Promise<void> {
+  /** Signs off and closes, or closes at once; `start` does not bring it back. */
+  async end(how?: 'cut'): Promise<void> {
     if (this.#ending) return
     this.#ending = true
     const link = this.#link
-    if (link !== undefined && (this.#state === 'online' || this.#state === 'suspect')) {
+    if (how !== 'cut' && link !== undefined && (this.#state === 'online' || this.#state === 'suspect')) {
       this.#become('draining')
       if (this.#profile.signOn !== 'none') await this.#tell(link, 'signOff')
     }
-    link?.close('drained')
+    link?.close(how === 'cut' ? 'another may hold the line now' : 'drained')
     this.#wake?.()
     this.#become('closed')
   }

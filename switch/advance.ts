@@ -125,6 +125,9 @@ export class Advance {
         }
         case 'fenced':
           return done
+        case 'ousted':
+          // Whoever has our place answers for all of this now.
+          return this.#leave(live)
         case 'overloaded':
           if (event.kind === 'request') return { kind: 'unrecorded' }
           await sleep(this.#ports.clock, 50 * attempt)

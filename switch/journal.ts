@@ -136,6 +136,8 @@ export type CommitRefusal =
   | 'moved'
   /** Someone else holds the obligation now. */
   | 'fenced'
+  /** Another has taken this node's place: nothing that it writes counts. */
+  | 'ousted'
   /** The time to be approved has passed. */
   | 'late'
   | 'overloaded'

@@ -22,6 +22,8 @@ export interface Timeouts {
   readonly networkMs: number
   readonly sourceMs: number
   readonly terminalMs: number
+  /** How long a terminal waits for the answer to its reversal before it sends it again. */
+  readonly terminalReversesAgainMs?: number
   /** In the place of a network's own, for drills that break a line again and again. */
   readonly breaker?: { readonly openMs: number; readonly openMsMax: number; readonly rampStepMs: number }
   readonly retryAfterMs?: readonly number[]
@@ -179,6 +181,7 @@ export function terminalsConfiguration({ endpoints, stateFolder, special }: Plac
     rate: traffic.rate,
     seed: traffic.seed ?? 1,
     timeoutMs: traffic.timeoutMs ?? timeouts.terminalMs,
+    reversalEveryMs: timeouts.terminalReversesAgainMs,
     ...(traffic.seconds === undefined ? {} : { seconds: traffic.seconds }),
     ...(traffic.mix === undefined ? {} : { mix: traffic.mix }),
   }

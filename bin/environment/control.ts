@@ -46,6 +46,7 @@ export interface TerminalsStatus {
   readonly reversed: number
   readonly open: number
   readonly surprises: number
+  readonly latestSurprises: readonly { readonly rrn: string; readonly what: string }[]
   readonly firstApproved?: { readonly rrn: string }
   readonly latency: {
     readonly fromScheduled: {

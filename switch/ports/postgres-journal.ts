@@ -21,16 +21,17 @@ import type {
 } from '../transaction/transaction.ts'
 import type { Kind } from '../transaction/kinds.ts'
 import { claimStatement, overdueStatement } from './claims.ts'
-import { rowsOf } from './rows.ts'
+import { rowsOf, type WritesUnder } from './rows.ts'
 
 /**
  * The journal on PostgreSQL: writes through the books' commit writer, reads through a pool of its own. `lanesOf`: how many
- * lanes a destination has.
+ * lanes a destination has; `under`: what every write stands under, where there are several nodes.
  */
 export function postgresJournal(
   ledger: Ledger,
   pool: DatabasePool,
   lanesOf: (destination: string) => number,
+  under: () => WritesUnder | undefined = () => undefined,
 ): Journal {
   const turns = new Set<string>()
   const ask = async (text: string, values: readonly unknown[]): Promise<Row[]> => {
@@ -52,7 +53,7 @@ export function postgresJournal(
       // The key is the attempt's, for the writer's own retries: two attempts at one version are told apart by the guard.
       const key = `${unit.transaction.id}:${randomUUID()}`
       const { commands, urgent } = unit
-      const outcome = await ledger.commit({ key, commands, rows: rowsOf(unit, lanesOf), urgent })
+      const outcome = await ledger.commit({ key, commands, rows: rowsOf(unit, lanesOf, under()), urgent })
       return outcome.kind === 'refused' ? { kind: 'refused', reason: refusalOf(outcome.reason) } : outcome
     },
     async transactionByKey(sourceKey) {
@@ -323,6 +324,7 @@ function refusalOf(reason: string): CommitRefusal {
     case 'moved':
     case 'late':
     case 'fenced':
+    case 'ousted':
     case 'exposure':
     case 'overRefund':
     case 'overloaded':

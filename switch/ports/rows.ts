@@ -21,6 +21,10 @@ const takenMinor = `CASE WHEN completed_minor IS NOT NULL THEN completed_minor
   WHEN kind IN ('authorization', 'preauthorization') THEN 0
   ELSE coalesce(actual_minor, approved_minor, amount_minor) END`
 
+/** No other has taken the place of the node that writes. */
+const mayWrite = `i.token IS NULL
+  OR EXISTS (SELECT FROM switch.lease l WHERE l.name = i.lease AND l.token = i.token OFFSET 0)`
+
 /** The switch's rows in the books' commit: what each unit writes, and what must still be true when it does. */
 export const journalRows: readonly RowKind[] = [
   {
@@ -149,11 +153,14 @@ export const journalRows: readonly RowKind[] = [
       ['business_date', 'date'],
       ['cause', 'text'],
       ['detail', 'jsonb'],
+      ['lease', 'text'],
+      ['token', 'bigint'],
     ],
-    write: {
-      into: `switch.event (transaction_id, sequence, kind, at, node, business_date, cause, detail)`,
-      values: `transaction_id, sequence, kind, to_timestamp(at_ms / 1000.0), node, business_date, cause, detail`,
-    },
+    // Every unit says what happened, so here is asked whether its node may still write anything.
+    guard: `SELECT i.ordinal, 'ousted' AS reason FROM input i WHERE NOT (${mayWrite})`,
+    write: `INSERT INTO switch.event (transaction_id, sequence, kind, at, node, business_date, cause, detail)
+      SELECT transaction_id, sequence, kind, to_timestamp(at_ms / 1000.0), node, business_date, cause, detail
+        FROM input i WHERE ${mayWrite}`,
   },
   {
     // What was set aside is let go at its time, whatever version the transaction has come to by then.
@@ -356,8 +363,18 @@ export function expiryRows(hold: { readonly reference: string; readonly expiresA
   ]
 }
 
+/** What a node's writes stand under: the name of its lease, and that one's number. */
+export interface WritesUnder {
+  readonly lease: string
+  readonly token: bigint
+}
+
 /** `lanesOf`: how many lanes a destination has. */
-export function rowsOf(unit: JournalUnit, lanesOf: (destination: string) => number): UnitRow[] {
+export function rowsOf(
+  unit: JournalUnit,
+  lanesOf: (destination: string) => number,
+  under: WritesUnder | undefined,
+): UnitRow[] {
   const { transaction } = unit
   const rows: UnitRow[] = []
   if (unit.expectedVersion === undefined) {
@@ -372,7 +389,10 @@ export function rowsOf(unit: JournalUnit, lanesOf: (destination: string) => numb
   const { sequence, kind, at, node, businessDate, cause, detail } = unit.event
   rows.push({
     kind: 'switch.event',
-    values: [transaction.id, sequence, kind, BigInt(at), node, businessDate, cause, JSON.stringify(detail)],
+    values: [
+      ...[transaction.id, sequence, kind, BigInt(at), node, businessDate, cause, JSON.stringify(detail)],
+      ...[under?.lease ?? null, under?.token ?? null],
+    ],
   })
   if (unit.sourceAct !== undefined) rows.push(newSourceAct(unit.sourceAct))
   if (unit.owe.length > 0) {

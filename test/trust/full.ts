@@ -1,5 +1,6 @@
 import { ledger } from './ledger.ts'
+import { netFull } from './net.ts'
 import { runNamed } from './runner.ts'
 
 /** `npm run trust:full -- NAME`: a drill at its full length, minutes instead of seconds. */
-await runNamed({ ledger })
+await runNamed({ ledger, net: netFull })
