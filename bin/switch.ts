@@ -35,6 +35,7 @@ import {
   expiryRows,
   Failpoints,
   journalRows,
+  type LeaseTimes,
   openSwitch,
   postgresStanBlocks,
   sealerOf,
@@ -53,6 +54,8 @@ interface Configuration {
   readonly http: { readonly host: string; readonly port: number }
   /** Connections from outside that this process may hold, over all its listeners; undefined: each listener's own limit. */
   readonly connectionsMax?: number
+  /** How leases are held and lost among several nodes; the same on all of them. */
+  readonly leases?: LeaseTimes
   /**
    * Where checkpoints of the books go, on other storage than the database, the key pair that signs them, where its public
    * half is put (PEM) for whoever checks them, and how often; every minute unless told.
@@ -97,6 +100,8 @@ interface Configuration {
     readonly sessions?: number
     readonly tls?: TlsFiles & Omit<ClientTls, 'credentials'>
     readonly plaintext?: PlaintextConsent
+    /** The network allows one session: of several nodes, one at a time has it. */
+    readonly singleSession?: boolean
     /** The network connects to us, at `host` and `port`; `tls` and `alternates` above are of no use then. */
     readonly serve?: {
       readonly tls?: TlsFiles & Pick<ServerTls, 'tls12'>
@@ -183,6 +188,14 @@ const opened = await openSwitch({
   cutovers: new Map(
     config.destinations.flatMap(({ name, cutover }) => (cutover === undefined ? [] : [[name, cutover]])),
   ),
+  leasedLines: config.destinations
+    .filter(({ singleSession }) => singleSession === true)
+    .map(({ name }) => connectors.get(name)!),
+  ...(config.leases && { leaseTimes: config.leases }),
+  onOusted: () => {
+    log.fatal({ node: config.node }, 'another has the place of this node: it ends')
+    process.exit(1)
+  },
   failpoints: failpoint === undefined ? undefined : new Failpoints(failpoint, config.environment),
   alarm: (what, subject) => log.error({ alarm: what, subject }, what),
 })
@@ -256,7 +269,14 @@ function connectorOf(destination: Configuration['destinations'][number]): Networ
 }
 
 /** How a destination is connected to, beside its address. */
-function lineOf({ alternates, sessions, tls, plaintext, serve }: Configuration['destinations'][number]) {
+function lineOf({
+  alternates,
+  sessions,
+  singleSession,
+  tls,
+  plaintext,
+  serve,
+}: Configuration['destinations'][number]) {
   return {
     ...(serve && {
       serve: {
@@ -265,6 +285,7 @@ function lineOf({ alternates, sessions, tls, plaintext, serve }: Configuration['
         ...(budget && { budget }),
       },
     }),
+    ...(singleSession === true && { leased: true }),
     ...(alternates && { alternates }),
     ...(sessions !== undefined && { sessions }),
     ...(tls && { tls: { ...tls, credentials: certificates.open(tls) } }),

@@ -1,4 +1,4 @@
-import { type Clock, type Timer } from '../kernel/clock.ts'
+import type { Clock, Timer } from '../kernel/clock.ts'
 import { JournalUnavailable } from './journal.ts'
 import type { Observer } from './observer.ts'
 
@@ -41,7 +41,12 @@ export interface LeaseTimes {
 }
 
 /** A node that dies is followed within 15 s: its last renewal, its expiry, the grace, and a sign-on. */
-export const usualLeaseTimes: LeaseTimes = { renewMs: 3_000, expiryMs: 11_000, fenceMs: 8_000, graceMs: 1_000 }
+export const usualLeaseTimes: LeaseTimes = {
+  renewMs: 3_000,
+  expiryMs: 11_000,
+  fenceMs: 8_000,
+  graceMs: 1_000,
+}
 
 export interface LeasePorts {
   readonly node: string
@@ -62,6 +67,8 @@ export class Leases {
   #token: bigint | undefined
   #timer: Timer | undefined
   #stopped = false
+  /** When the database could last not be reached. */
+  #awayAtMs = Number.NEGATIVE_INFINITY
 
   constructor(ports: LeasePorts) {
     this.#ports = ports
@@ -75,7 +82,7 @@ export class Leases {
   /** Takes our own name, from an earlier life of ours too. Rejects while the database is away. */
   async open(): Promise<void> {
     const { node, store, times } = this.#ports
-    const wanted = { name: `node:${node}`, holder: node, forMs: times.expiryMs, graceMs: 0, anyway: true }
+    const wanted = { name: leaseOfNode(node), holder: node, forMs: times.expiryMs, graceMs: 0, anyway: true }
     this.#token = (await store.take(wanted))!
   }
 
@@ -96,7 +103,7 @@ export class Leases {
       for (const [line, token] of this.#lines) await store.release({ name: nameOf(line), token })
       // Our own place is not given away: nothing of ours is left open for others to take up.
       if (this.#token !== undefined)
-        await store.renew({ name: `node:${node}`, token: this.#token, forMs: restMs })
+        await store.renew({ name: leaseOfNode(node), token: this.#token, forMs: restMs })
     })
   }
 
@@ -109,7 +116,7 @@ export class Leases {
 
   async #renewNode(): Promise<void> {
     const { node, observer, onOusted, store, times } = this.#ports
-    const isOurs = await store.renew({ name: `node:${node}`, token: this.#token!, forMs: times.expiryMs })
+    const isOurs = await store.renew({ name: leaseOfNode(node), token: this.#token!, forMs: times.expiryMs })
     if (isOurs || this.#stopped) return
     observer.alarm('another has taken the place of this node', node)
     this.#stopped = true
@@ -137,11 +144,13 @@ export class Leases {
 
   /** Whoever takes a dead node's place keeps it from writing, and then takes up what it left. */
   async #followDead(): Promise<void> {
-    const { node, observer, store, takeUp, times } = this.#ports
+    const { clock, node, observer, store, takeUp, times } = this.#ports
     const { graceMs } = times
+    // Where we could not renew, others could not either: they are given the time to.
+    if (clock.monotonicMs() - this.#awayAtMs < times.expiryMs) return
     for (const dead of await store.deadNodes({ graceMs })) {
       if (dead === node) continue
-      const wanted = { name: `node:${dead}`, holder: node, forMs: restMs, graceMs, anyway: false }
+      const wanted = { name: leaseOfNode(dead), holder: node, forMs: restMs, graceMs, anyway: false }
       if ((await store.take(wanted)) === undefined) continue
       observer.alarm('a node is gone, and another takes up what it left', dead)
       await takeUp(dead)
@@ -153,12 +162,17 @@ export class Leases {
       await work()
     } catch (error) {
       if (!(error instanceof JournalUnavailable)) throw error
+      this.#awayAtMs = this.#ports.clock.monotonicMs()
     }
   }
 }
 
 /** A place that nobody need watch: of a node that ended in order, or was followed. A hundred years. */
 const restMs = 100 * 365 * 86_400_000
+
+export function leaseOfNode(node: string): string {
+  return `node:${node}`
+}
 
 function nameOf({ name }: LeasedLine): string {
   return `line:${name}`

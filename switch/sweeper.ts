@@ -33,23 +33,31 @@ export class Sweeper {
     const until = clock.monotonicMs() + recoverMaxMs
     const taken = { reversed: 0, unproven: 0 }
     while (this.#pastIsOpen && clock.monotonicMs() < until) {
-      const { reversed, unproven } = await this.#takeUpPast()
+      const { reversed, unproven } = await this.#takeUpPast(this.#ports.node)
       taken.reversed += reversed
       taken.unproven += unproven
     }
     return taken
   }
 
+  /** What a node left open that is gone, and whose place is taken: it can't write any more. */
+  async takeUp(node: string): Promise<void> {
+    while (!this.#stopped) {
+      const { reversed, unproven } = await this.#takeUpPast(node)
+      if (reversed + unproven === 0) return
+    }
+  }
+
   /** A batch of it. What this life has under way itself is not of the past. */
-  async #takeUpPast(): Promise<{ readonly reversed: number; readonly unproven: number }> {
-    const { journal, node, shell } = this.#ports
+  async #takeUpPast(node: string): Promise<{ readonly reversed: number; readonly unproven: number }> {
+    const { journal, shell } = this.#ports
     const isPast = ({ sourceKey }: Transaction): boolean => !shell.isLive(sourceKey)
     const stranded = (await journal.stranded({ node, ownPast: true, limit: batchMax })).filter(isPast)
     await Promise.all(stranded.map((transaction) => shell.recover(transaction)))
     if (stranded.length > 0) return { reversed: stranded.length, unproven: 0 }
     const undelivered = (await journal.undeliveredOf(node, batchMax)).filter(isPast)
     await Promise.all(undelivered.map((transaction) => shell.unproven(transaction)))
-    this.#pastIsOpen = undelivered.length > 0
+    if (node === this.#ports.node) this.#pastIsOpen = undelivered.length > 0
     return { reversed: 0, unproven: undelivered.length }
   }
 
@@ -57,7 +65,7 @@ export class Sweeper {
   async #takeUpRest(): Promise<void> {
     while (this.#pastIsOpen && !this.#stopped) {
       try {
-        await this.#takeUpPast()
+        await this.#takeUpPast(this.#ports.node)
       } catch (error) {
         if (!(error instanceof JournalUnavailable)) throw error
         await sleep(this.#ports.clock, sweepMs)

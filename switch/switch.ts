@@ -11,11 +11,14 @@ import { BusinessDays, followCutovers, switchItself } from './business-days.ts'
 import { Deliveries } from './deliveries.ts'
 import { type ExchangedKeys, KeyExchanges } from './key-exchange.ts'
 import { storedRulesOf } from './lanes.ts'
+import { type LeasedLine, leaseOfNode, Leases, type LeaseTimes, usualLeaseTimes } from './leases.ts'
 import { type Metrics, switchMetrics } from './ports/metrics.ts'
 import type { Failpoints } from './ports/failpoints.ts'
 import { postgresDayBook } from './ports/postgres-days.ts'
 import { postgresKeyBook } from './ports/postgres-keys.ts'
 import { postgresJournal } from './ports/postgres-journal.ts'
+import { postgresLeases } from './ports/postgres-leases.ts'
+import type { WritesUnder } from './ports/rows.ts'
 import { type Route, routingTable } from './routing.ts'
 import { Shell } from './shell.ts'
 import { openSource, type Source, type SourceDoor } from './source.ts'
@@ -46,6 +49,11 @@ export interface SwitchOptions {
   readonly cutovers: ReadonlyMap<string, CutoverSchedule>
   /** Where we approve in an issuer's place; left out: nowhere. */
   readonly standIn?: readonly StandInRule[] | undefined
+  /** Lines of which several nodes may open one at a time. */
+  readonly leasedLines?: readonly LeasedLine[]
+  readonly leaseTimes?: LeaseTimes
+  /** Another node, or a later life of this one, has its place: nothing it does counts any more. */
+  readonly onOusted: () => void
   /** For people, now. */
   readonly alarm: (what: string, subject: string) => void
   /** For drills. */
@@ -84,6 +92,7 @@ export {
   listWaiting,
   operationsOn,
 } from './operations.ts'
+export type { LeaseTimes } from './leases.ts'
 export type { StandInRule } from './stand-in.ts'
 export type { Act, Exposed, OperationRecord, Waiting, Wanted } from './operations.ts'
 export type { Life, LifeEvent } from './life.ts'
@@ -109,10 +118,13 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     options.alarm,
   )
   const { observer } = metrics
-  const written = postgresJournal(ledger, pool, (destination) => {
+  const lanesOf = (destination: string): number => {
     const rules = connectors.get(destination)?.rules
     return rules === undefined ? 1 : storedRulesOf(rules).lanes
-  })
+  }
+  const under = (): WritesUnder | undefined =>
+    leases.token === undefined ? undefined : { lease: leaseOfNode(node), token: leases.token }
+  const written = postgresJournal(ledger, pool, lanesOf, under)
   const journal = failpoints?.journal(written) ?? written
   const book = postgresDayBook(ledger, pool, () => clock.wallMs())
   const schedules = new Map([[switchItself, kuwaitMidnight], ...options.cutovers])
@@ -144,11 +156,21 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     book: postgresKeyBook(pool),
   })
   const sweeper = new Sweeper({ clock, node, journal, shell, deliveries, days, keyExchanges })
+  const leases = new Leases({
+    ...{ node, clock, observer },
+    store: postgresLeases(pool),
+    lines: options.leasedLines ?? [],
+    times: options.leaseTimes ?? usualLeaseTimes,
+    takeUp: (dead) => sweeper.takeUp(dead),
+    onOusted: options.onOusted,
+  })
 
+  await leases.open()
   await days.open()
 
   const recovered = await sweeper.recover()
   sweeper.start()
+  leases.start()
   const sources: Source[] = []
   for (const { rules, ...listener } of options.sources) {
     const door = failpoints?.door(shell) ?? shell
@@ -169,6 +191,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
       deliveries.stop()
       sweeper.stop()
       await Promise.all([...connectors.values()].map((connector) => connector.drain(until)))
+      await leases.stop()
       await Promise.all(sources.map((source) => source.close()))
     },
   }

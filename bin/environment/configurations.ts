@@ -40,6 +40,8 @@ export interface Special {
   readonly tls?: boolean
   /** Networks that connect to us instead of the other way round. */
   readonly serves?: readonly string[]
+  /** Networks that allow one session: one node at a time has it. */
+  readonly singleSession?: readonly string[]
   /** Switch processes on one database; one unless stated. */
   readonly nodes?: number
 }
@@ -136,6 +138,7 @@ function destinationOf({ endpoints, stateFolder, special }: Place, name: string,
       serve: files === undefined ? {} : { tls: files, peers: [{ name, dnsName: dnsNameOf(name) }] },
     }),
     ...(!isServed && files !== undefined && { tls: { ...files, dnsName: dnsNameOf(name) } }),
+    ...(special.singleSession?.includes(name) === true && { singleSession: true }),
     timeoutMs: timeouts.networkMs,
     breaker: timeouts.breaker,
     retryAfterMs: timeouts.retryAfterMs,

@@ -321,7 +321,7 @@ async function waitForNetworks(http: Address): Promise<void> {
   const giveUpAt = performance.now() + networksWithinMs
   for (;;) {
     const destinations = (await tryAsk<SwitchStatus>(http, '/status'))?.destinations
-    if (destinations?.every(({ session }) => session === 'online') === true) return
+    if (destinations?.every(({ session }) => session === 'online' || session === 'standby') === true) return
     if (performance.now() > giveUpAt)
       throw new Error('the switch did not sign on to its networks, see its log')
     await sleep(50)

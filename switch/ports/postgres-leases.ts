@@ -34,7 +34,10 @@ export function postgresLeases(pool: DatabasePool): LeaseStore {
     },
     async release({ name, token }) {
       // Nobody need wait for what was given back: neither its time nor the grace behind it.
-      await ask(`UPDATE switch.lease SET expires_at = '-infinity' WHERE name = $1 AND token = $2`, [name, token])
+      await ask(`UPDATE switch.lease SET expires_at = '-infinity' WHERE name = $1 AND token = $2`, [
+        name,
+        token,
+      ])
     },
     async deadNodes({ graceMs }) {
       const rows = await ask<{ node: string }>(

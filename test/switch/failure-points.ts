@@ -12,8 +12,6 @@ interface FailurePoint {
   readonly waitsFor?: string
 }
 
-const nodes = 'several nodes'
-
 const failurePoints: Readonly<Record<string, FailurePoint>> = {
   F01: {
     failure: 'a frame longer than any message, or with a bad header',
@@ -168,7 +166,6 @@ const failurePoints: Readonly<Record<string, FailurePoint>> = {
   F46: {
     failure: 'a node cut off from the database, not from the network',
     outcome: 'it closes its sessions before its lease ends',
-    waitsFor: nodes,
   },
   F47: { failure: 'a wall clock that jumps by an hour', outcome: 'no deadline moves, nothing is doubled' },
   F48: {

@@ -14,8 +14,8 @@ import { type FaultCounts, fewLineFaults, type LineFault, lineFaults } from './n
 /** Purchases a second for each network. */
 const ratePerNetwork = 20
 /** Before a fault: how the healthy ones fare without it. */
-const quietMs = 1_000
-const faultMs = 2_000
+const quietMs = 800
+const faultMs = 1_600
 const healedMs = 500
 /** Longer than an unfinished frame is waited for, and what is owed is tried again a few times. */
 const restMs = 30_000

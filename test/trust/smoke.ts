@@ -2,6 +2,7 @@ import { connections } from './connections.ts'
 import { crash } from './crash.ts'
 import { hsm } from './hsm.ts'
 import { net, netTerminals } from './net.ts'
+import { twoNodes } from './nodes.ts'
 import { packs } from './packs.ts'
 import { restart } from './restart.ts'
 import { rotate } from './rotate.ts'
@@ -15,6 +16,7 @@ await runNamed({
   hsm,
   net,
   'net-terminals': netTerminals,
+  nodes: twoNodes,
   packs,
   restart,
   rotate,
