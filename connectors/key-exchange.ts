@@ -22,7 +22,7 @@ export const usualKeyExchange = {
   form: 'text',
   checkDigits: 6,
   askCode: '101',
-  answers: { kcvDiffers: '63', refused: '96' },
+  answers: { kcvDiffers: '63', refused: '30' },
   outOfStep: ['81'],
   graceSeconds: 300,
 } as const satisfies Partial<KeyExchangeRules>

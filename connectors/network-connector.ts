@@ -348,9 +348,9 @@ export class NetworkConnector implements Connector {
     return good
   }
 
-  /** Not one bad message, but another key (X3). Where keys are exchanged by messages nothing more is risked under it. */
+  /** Not one bad message, but another key (X3). Where somebody sees to it nothing more is risked under it. */
   #outOfStep(): void {
-    if (this.#network.keys === undefined || this.#keySync) return
+    if (this.#keyListeners.length === 0 || this.#keySync) return
     this.#keySync = true
     this.#announce()
     this.#tellOutOfStep()

@@ -194,12 +194,15 @@ class Client implements Hsm, IssuerHsm, KeyExchangeHsm {
   }
 
   async receiveKey({ refs, kcv, ...sent }: SentKey): Promise<ReceivedKey> {
-    const [answer] = await this.#dispatcher.callEach({
-      ...sent,
-      refs: refs.join(' '),
-      command: 'receiveKey',
-      ...(kcv === undefined ? {} : { kcv: kcv.toUpperCase() }),
-    })
+    const [answer] = await this.#dispatcher.callEach(
+      {
+        ...sent,
+        refs: refs.join(' '),
+        command: 'receiveKey',
+        ...(kcv === undefined ? {} : { kcv: kcv.toUpperCase() }),
+      },
+      keyLifePatience,
+    )
     const state = (['pending', 'arriving', 'active'] as const).find((one) => one === answer!['state'])
     if (state === undefined) throw new HsmError({ kind: 'unavailable' })
     return {
@@ -210,8 +213,9 @@ class Client implements Hsm, IssuerHsm, KeyExchangeHsm {
 
   async advanceKey(key: KeyVersion, to: 'arriving' | 'active', graceSeconds: number): Promise<void> {
     const { ref, version } = key
-    await this.#ask('advanceKey', { ref, version, to, graceSeconds })
-    await this.#dispatcher.callEach({ command: 'followKeys' })
+    const command = 'advanceKey'
+    await this.#dispatcher.call({ ref, version, to, graceSeconds, command }, keyLifePatience)
+    await this.#dispatcher.callEach({ command: 'followKeys' }, keyLifePatience)
   }
 
   status(): HsmStatus {
@@ -240,6 +244,9 @@ class Client implements Hsm, IssuerHsm, KeyExchangeHsm {
     return this.#dispatcher.call({ ...fields, command })
   }
 }
+
+/** No payment waits for a change of keys. */
+const keyLifePatience = 8
 
 function bytesOf(fields: Fields, name: string): Uint8Array {
   const value = fields[name]

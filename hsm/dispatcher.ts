@@ -19,6 +19,8 @@ interface Call {
   readonly id: number
   readonly fields: Fields
   readonly startedAt: number
+  /** Times as long as usual that the caller waits. */
+  readonly patience: number
   readonly resolve: (answer: Fields) => void
   readonly reject: (error: HsmError) => void
   backend: Backend | undefined
@@ -66,7 +68,8 @@ export class Dispatcher {
     await this.#ready.promise
   }
 
-  call(fields: Fields): Promise<Fields> {
+  /** `patience`: times as long as usual that the answer may take. */
+  call(fields: Fields, patience = 1): Promise<Fields> {
     return new Promise((resolve, reject) => {
       const refusal: HsmFault | undefined =
         this.#closed || this.#backends.hopeless
@@ -79,20 +82,20 @@ export class Dispatcher {
         reject(new HsmError(refusal))
         return
       }
-      this.#waiting.push(this.#newCall(fields, resolve, reject))
+      this.#waiting.push(this.#newCall(fields, resolve, reject, patience))
       this.#pumpSoon()
     })
   }
 
   /** Asks every process that can serve, one after the other. Their answers, or the first fault. */
-  async callEach(fields: Fields): Promise<Fields[]> {
+  async callEach(fields: Fields, patience: number): Promise<Fields[]> {
     const answers: Fields[] = []
     const serving = this.#backends.serving()
     if (serving.length === 0) throw new HsmError({ kind: 'unavailable' })
     for (const backend of serving) {
       answers.push(
         await new Promise<Fields>((resolve, reject) => {
-          const call = this.#newCall(fields, resolve, reject)
+          const call = this.#newCall(fields, resolve, reject, patience)
           call.tries = triesMax - 1
           this.#give(call, backend)
           this.#backends.flush()
@@ -128,10 +131,11 @@ export class Dispatcher {
     await this.#backends.close()
   }
 
-  #newCall(fields: Fields, resolve: Call['resolve'], reject: Call['reject']): Call {
+  #newCall(fields: Fields, resolve: Call['resolve'], reject: Call['reject'], patience = 1): Call {
     const id = this.#nextId
     this.#nextId = id === 0xfffffffe ? 1 : id + 1
-    const call = { id, fields, startedAt: performance.now(), resolve, reject, backend: undefined, tries: 0 }
+    const startedAt = performance.now()
+    const call = { id, fields, startedAt, patience, resolve, reject, backend: undefined, tries: 0 }
     this.#calls.set(id, call)
     return call
   }
@@ -231,8 +235,9 @@ export class Dispatcher {
     this.#askAgainElsewhere()
     const now = performance.now()
     for (const call of this.#calls.values()) {
-      // All have the same time to live, so the first that is not due ends the search.
+      // None has less time than this, so the first that is not due ends the search.
       if (call.startedAt + this.#options.deadlineMs > now) break
+      if (call.startedAt + this.#options.deadlineMs * call.patience > now) continue
       if (call.backend !== undefined) this.#backends.late(call.backend)
       this.#settle(call, { kind: 'deadline' })
     }

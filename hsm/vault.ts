@@ -164,7 +164,8 @@ class DatabaseVault implements Vault {
   }
 
   async ask<Row extends object>(text: string, values: readonly unknown[]): Promise<Row[]> {
-    return (await this.#inTime(this.#pool.query(text, [...values]))).rows as Row[]
+    return (await this.#inTime(this.#pool.query(text, [...values]), this.#waitMs * keyLifePatience))
+      .rows as Row[]
   }
 
   async close(): Promise<void> {
@@ -275,10 +276,10 @@ class DatabaseVault implements Vault {
   }
 
   /** The database's part, with a clock; its errors become `unavailable`. */
-  async #inTime<Result>(work: Promise<Result>): Promise<Result> {
+  async #inTime<Result>(work: Promise<Result>, waitMs = this.#waitMs): Promise<Result> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new HsmError({ kind: 'unavailable' })), this.#waitMs)
+      timer = setTimeout(() => reject(new HsmError({ kind: 'unavailable' })), waitMs)
     })
     try {
       return await Promise.race([work, late])
@@ -290,6 +291,9 @@ class DatabaseVault implements Vault {
     }
   }
 }
+
+/** No payment waits for the inventory. */
+const keyLifePatience = 6
 
 /** Whoever logs in works with the vault's own role, which reaches this schema and nothing else. */
 function asVaultRole(databaseUrl: string): string {

@@ -154,6 +154,25 @@ export function aesCmac(key: Buffer, data: Uint8Array): Buffer {
   return aesCbc(key, padded).subarray(-16)
 }
 
+/** What people compare: six hexadecimal digits of the enciphered zero block (DES), or of its CMAC (AES). */
+export function kcvOf(key: TestKey): string {
+  const value = key.algorithm.startsWith('AES')
+    ? aesCmac(key.value, Buffer.alloc(16))
+    : tripleDes(key.value, Buffer.alloc(8), 'encrypt')
+  return value.toString('hex', 0, 3).toUpperCase()
+}
+
+/** The lowest bit of each byte makes the number of its ones odd, as keys of DES have it. */
+export function oddParity(value: Buffer): Buffer {
+  return Buffer.from(
+    value.map((byte) => {
+      let ones = 0
+      for (let bit = 1; bit < 8; bit++) ones += (byte >> bit) & 1
+      return (byte & 0xfe) | (ones % 2 === 0 ? 1 : 0)
+    }),
+  )
+}
+
 function panField(pan: string): Buffer {
   return Buffer.from(pan.slice(-13, -1).padStart(16, '0'), 'hex')
 }

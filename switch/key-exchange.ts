@@ -6,7 +6,7 @@ import {
   type NetworkRequest,
 } from '../connectors/connector.ts'
 import { type Hsm, HsmError, type KeyExchangeHsm, type KeyVersion } from '../hsm/hsm.ts'
-import type { Clock } from '../kernel/clock.ts'
+import { type Clock, sleep } from '../kernel/clock.ts'
 import { JournalUnavailable } from './journal.ts'
 import type { Observer } from './observer.ts'
 
@@ -60,6 +60,7 @@ interface Line {
 
 /** A key that arrives is in use within milliseconds, or something was cut short. */
 const arrivingMsMax = 10_000
+const othersFollowMs = 1_500
 
 /**
  * Key exchange with networks (§4.16). The network sends a key: it is taken into the HSM, honoured in what comes, put on
@@ -104,7 +105,7 @@ export class KeyExchanges {
   }
 
   async #take(line: Line, request: NetworkRequest): Promise<NetworkReply> {
-    const { hsm } = this.#ports
+    const { clock, hsm } = this.#ports
     const { exchange, connector, keys } = line
     const { answers, graceSeconds } = exchange.rules
     const sent = keyOf(request.message, exchange.rules)
@@ -122,6 +123,8 @@ export class KeyExchanges {
     if (received.state === 'active') return 'accepted'
     await hsm.advanceKey(received, 'arriving', graceSeconds)
     if (received.state === 'pending') await this.#record(line, 'taken', 'sent by the network', received)
+    // Every process of every node reads within a second which keys are honoured: only then may the network seal with it.
+    await sleep(clock, othersFollowMs)
     return { answered: () => void this.#finish(line, received) }
   }
 

@@ -18,7 +18,8 @@ import { isAlgorithm, keyBytes, labelOf } from '../../hsm/key.ts'
 import type { Algorithm, KeyName } from '../../hsm/key.ts'
 import { otherToken } from '../../hsm/other-token.ts'
 import { openPkcs11Token } from '../../hsm/pkcs11/token.ts'
-import { openClient } from '../../kernel/database.ts'
+import { type DatabasePool, openClient, openPool } from '../../kernel/database.ts'
+import { keyExchangeHistory, wantKeyExchange } from '../../switch/switch.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
 
 const toolFile = join(import.meta.dirname, '..', 'hsm-keys.ts')
@@ -68,7 +69,67 @@ export function keysCommand(): Command {
       .option('--destroy', 'and leaves the token'),
     retire,
   )
+  exchanges(keys)
   return keys
+}
+
+/** Of keys that travel in messages: what became of each, and asking a network for new ones. */
+function exchanges(keys: Command): void {
+  const place = (command: Command): Command =>
+    command.option('--state <folder>', 'the state folder of the system').option('--json', 'one JSON object')
+  place(keys.command('exchanges').description('what became of the key exchanges with networks'))
+    .option('--last <n>', 'how many', '50')
+    .action((options: Placed & { readonly last: string }) =>
+      withJournal(options, 'readerUrl', async (pool) => {
+        const history = await keyExchangeHistory(pool, Number(options.last))
+        if (options.json === true) return void console.log(JSON.stringify(history))
+        for (const { at, destination, event, key, kcv, why, who } of history) {
+          const named = key === null ? '-' : `${key} kcv ${kcv ?? '-'}`
+          console.log(
+            `${at.toISOString()}  ${destination.padEnd(12)} ${event.padEnd(10)} ${named}  ${why}  (${who})`,
+          )
+        }
+      }),
+    )
+  place(
+    keys.command('ask').description('ask a network for new keys; the running switch does within a minute'),
+  )
+    .argument('<destination>')
+    .requiredOption('--who <name>', 'who asks for it, for the record')
+    .requiredOption('--why <reason>', 'why, for the record')
+    .action((destination: string, options: Placed & { readonly who: string; readonly why: string }) =>
+      withJournal(options, 'writerUrl', async (pool) => {
+        const { networks } = readEndpoints(stateFolderOf(options.state))
+        if (!Object.hasOwn(networks, destination)) {
+          console.error(
+            `no destination is called ${destination}; there are: ${Object.keys(networks).join(', ')}`,
+          )
+          process.exitCode = 1
+          return
+        }
+        await wantKeyExchange(pool, { destination, who: options.who, why: options.why })
+        console.log(`${destination} will be asked for new keys`)
+      }),
+    )
+}
+
+interface Placed {
+  readonly state?: string
+  readonly json?: boolean
+}
+
+async function withJournal(
+  { state }: Placed,
+  role: 'readerUrl' | 'writerUrl',
+  work: (pool: DatabasePool) => Promise<void>,
+): Promise<void> {
+  const databaseUrl = readEndpoints(stateFolderOf(state)).database[role]
+  const pool = openPool({ databaseUrl, applicationName: 'mafraq-keys', connectionsMax: 1 })
+  try {
+    await work(pool)
+  } finally {
+    await pool.end()
+  }
 }
 
 function people(command: Command): Command {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Address, Endpoints } from './endpoints.ts'
 import { routesTo, simulatedNetwork, simulatedNetworks } from './simulated-networks.ts'
@@ -72,7 +73,7 @@ export function networkConfiguration(
     control,
     book,
     keyFile: endpoints.keyFile,
-    keys: simulatedNetwork(name).keys,
+    keys: keysOf(endpoints, name),
     seed,
   }
 }
@@ -127,13 +128,13 @@ export function switchConfiguration(place: Place, node = 1): object {
 
 function destinationOf({ endpoints, stateFolder, special }: Place, name: string, timeouts: Timeouts): object {
   const { host, port } = endpoints.proxies?.[name] ?? endpoints.networks[name]!
-  const { keys, acquirerId, destination } = simulatedNetwork(name)
+  const { acquirerId, destination } = simulatedNetwork(name)
   const files = special.tls === true ? certificatesOf(stateFolder).files('switch') : undefined
   const isServed = special.serves?.includes(name) === true
   return {
     name,
     network: name,
-    ...{ host, port, keys, acquirerId },
+    ...{ host, port, keys: keysOf(endpoints, name), acquirerId },
     ...(isServed && {
       serve: files === undefined ? {} : { tls: files, peers: [{ name, dnsName: dnsNameOf(name) }] },
     }),
@@ -144,6 +145,13 @@ function destinationOf({ endpoints, stateFolder, special }: Place, name: string,
     retryAfterMs: timeouts.retryAfterMs,
     ...destination,
   }
+}
+
+/** The software twin keeps no keys, and test keys that were made before there was one for this are kept. */
+function keysOf({ hsm, keyFile }: Endpoints, name: string): object {
+  const kbpk = `kbpk.${name}.both`
+  const isExchanged = hsm.driver === 'pkcs11' && readFileSync(keyFile, 'utf8').includes(kbpk)
+  return { ...simulatedNetwork(name).keys, ...(isExchanged && { kbpk }) }
 }
 
 /** Of everybody who may have to show one. */

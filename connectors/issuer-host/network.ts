@@ -24,13 +24,13 @@ export const network: NetworkProfile = {
   },
   inFlightMax: 200,
   lateMs: 15 * 60_000,
-  // Key management data are bytes in 1993. 916: the seal is wrong; 909: malfunction; 128: PIN keys out of step.
+  // Key management data are bytes in 1993. 916: the seal is wrong; 904: not a key; 128: PIN keys out of step.
   keys: {
     ...usualKeyExchange,
     element: 96,
     form: 'bytes',
     askCode: '812',
-    answers: { kcvDiffers: '916', refused: '909' },
+    answers: { kcvDiffers: '916', refused: '904' },
     outOfStep: ['128'],
   },
   rules: {

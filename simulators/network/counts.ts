@@ -15,6 +15,8 @@ export interface Counts {
   /** Answers that were due and not sent. */
   unanswered: number
   badSeals: number
+  /** Keys that the peer would not have. */
+  keysRefused: number
   pinBlockErrors: number
   malformed: number
   /** Business before sign-on. */
@@ -35,6 +37,7 @@ export function noCounts(): Counts {
     lost: 0,
     unanswered: 0,
     badSeals: 0,
+    keysRefused: 0,
     pinBlockErrors: 0,
     malformed: 0,
     refusedBeforeSignOn: 0,

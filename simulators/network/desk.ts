@@ -10,13 +10,13 @@ import {
 } from '../../iso8583/iso8583.ts'
 import type { Book } from '../book.ts'
 import { type AmountOutcome, maskedPan } from '../cards.ts'
-import { decryptPin, seal, sealHolds, type TestKey } from '../keys.ts'
 import type { Behaviour } from './behaviour.ts'
 import type { NetworkLine, RequestName } from './book-lines.ts'
 import type { Counts } from './counts.ts'
 import { type Deed, deedOfManner } from './deed.ts'
 import type { Heard, Hearing } from './hearing.ts'
 import { type Answered, isVerification, type Issuer, type PurchaseAsked, type Standing } from './issuer.ts'
+import { type KeyRing, type Offer, type RingPart, ringParts } from './key-ring.ts'
 import type { RequestFacts, Rules } from './rules.ts'
 
 /** What the desks of one network share. */
@@ -24,7 +24,9 @@ export interface Network {
   readonly name: string
   readonly codec: Codec
   readonly hearing: Hearing
-  readonly keys: { readonly pin: TestKey; readonly mac: TestKey }
+  readonly keys: KeyRing
+  /** How keys are told to the peer; undefined: people bring them. */
+  readonly exchange: KeySpeech | undefined
   readonly issuer: Issuer
   readonly book: Book
   readonly counts: Counts
@@ -32,6 +34,16 @@ export interface Network {
   readonly lateMs: number
   readonly behaviour: () => Behaviour
   readonly rules: () => Rules
+}
+
+/** Where a key travels in this network's messages. */
+export interface KeySpeech {
+  readonly element: number
+  readonly form: 'text' | 'bytes'
+  readonly checkDigits: number
+  /** The codes of a message that brings a key, and of one that asks for keys, as they stand on the wire. */
+  readonly code: string
+  readonly askCode: string
 }
 
 type Fields = Record<number, FieldValue>
@@ -44,6 +56,7 @@ export class Desk {
   readonly #deeds = new WeakMap<Heard, Deed>()
   #signedOn = false
   #managementStan = 0
+  readonly #awaited = new Map<string, (responseCode: string | undefined) => void>()
 
   constructor(network: Network, link: Link) {
     this.#network = network
@@ -65,8 +78,9 @@ export class Desk {
     }
     if (deed !== undefined) this.#deeds.set(message, deed)
     if (message.mti.startsWith('08')) {
-      // An 0810 answers our own sign-off, and needs nothing.
       if (message.mti === '0800' || message.mti === '0801') await this.#manage(message)
+      // An 0810 answers what we asked ourselves.
+      else this.#awaited.get(message.text(11) ?? '')?.(message.wire.text(39))
       return
     }
     this.#network.counts.requests++
@@ -90,11 +104,58 @@ export class Desk {
   /** Tells the peer that no more business is taken. */
   async signOff(): Promise<void> {
     this.#signedOn = false
-    this.#managementStan++
-    const stan = this.#managementStan.toString().padStart(6, '0')
-    const transmittedAt = new Date().toISOString().slice(5, 19).replace(/[-:T]/g, '')
-    const fields = { 7: transmittedAt, 11: stan, 70: managementCodes.signOff }
+    await this.#say({ mti: '0800', fields: { ...this.#fresh(), 70: managementCodes.signOff } }, undefined)
+  }
+
+  /**
+   * Tells the peer of a new key, and takes it into use when the peer says that it has it. `wrongKcv`: with another check
+   * value than the key's. Resolves to DE39 of the answer; undefined: there was none.
+   */
+  async #sendKey(part: RingPart, { wrongKcv = false } = {}): Promise<string | undefined> {
+    const { counts, exchange, keys } = this.#network
+    const offer = keys.offer(part)
+    if (exchange === undefined || offer === undefined) return undefined
+    const fields = { ...this.#fresh(), ...keyFields(exchange, offer, wrongKcv) }
+    const answered = new Promise<string | undefined>((resolve) => {
+      const timer = setTimeout(() => resolve(undefined), keyAnswerMs)
+      timer.unref()
+      this.#awaited.set(fields[11], (responseCode) => {
+        clearTimeout(timer)
+        resolve(responseCode)
+      })
+    })
     await this.#say({ mti: '0800', fields }, undefined)
+    const responseCode = await answered
+    this.#awaited.delete(fields[11])
+    if (responseCode === undefined) return undefined
+    if (agreed.includes(responseCode)) keys.taken(part)
+    else if (!later.includes(responseCode)) {
+      counts.keysRefused++
+      keys.refused(part)
+    }
+    return responseCode
+  }
+
+  #fresh(): { 7: string; 11: string } {
+    this.#managementStan++
+    // Apart from other desks' and from those of a life before: the peer joins what looks the same.
+    const stan = ((Date.now() + this.#managementStan) % 1_000_000).toString().padStart(6, '0')
+    return { 7: new Date().toISOString().slice(5, 19).replace(/[-:T]/g, ''), 11: stan }
+  }
+
+  /** What the peer asked for, or what it was told of in an earlier life and did not answer to. */
+  async #sendKeys(parts: readonly RingPart[]): Promise<void> {
+    for (const part of parts) await this.tellKey(part)
+  }
+
+  /** `sendKey`, and again a few times where the peer says that it can't just now. */
+  async tellKey(part: RingPart, how?: { readonly wrongKcv: boolean }): Promise<string | undefined> {
+    for (let tries = 1; ; tries++) {
+      const responseCode = await this.#sendKey(part, how)
+      if (!(responseCode !== undefined && later.includes(responseCode)) || tries === keyTriesMax)
+        return responseCode
+      await sleep(1_000)
+    }
   }
 
   async #heard(body: Buffer): Promise<Heard | undefined> {
@@ -112,10 +173,11 @@ export class Desk {
   }
 
   async #manage(message: Heard): Promise<void> {
-    const { counts, behaviour } = this.#network
+    const { counts, behaviour, keys } = this.#network
     const { noEcho, refuseSignOn } = behaviour()
     if (noEcho) return
     const code = message.text(70)
+    const asksForKeys = this.#asksForKeys(message)
     let responseCode = '00'
     if (code === managementCodes.signOn) {
       counts.signOns++
@@ -123,8 +185,16 @@ export class Desk {
       if (refuseSignOn) responseCode = '91'
     } else if (code === managementCodes.signOff) this.#signedOn = false
     else if (code === managementCodes.echo) counts.echoes++
-    else responseCode = '12'
+    else if (!asksForKeys) responseCode = '12'
     await this.#answer(message, { 39: responseCode })
+    if (asksForKeys) void this.#sendKeys(ringParts)
+    else if (code === managementCodes.signOn && this.#signedOn) void this.#sendKeys(keys.offered)
+  }
+
+  #asksForKeys({ wire }: Heard): boolean {
+    const { exchange, hearing } = this.#network
+    if (exchange === undefined || wire.has(exchange.element)) return false
+    return wire.text(hearing.codeElement) === exchange.askCode
   }
 
   async #say(body: MessageBody, to: Heard | undefined): Promise<void> {
@@ -134,7 +204,7 @@ export class Desk {
 
   #sealHolds(message: Heard): boolean {
     const part = sealedPart(this.#network.codec, message.wire)
-    return part !== undefined && sealHolds(this.#network.keys.mac, part.data, part.mac)
+    return part !== undefined && this.#network.keys.sealHolds(part.data, part.mac)
   }
 
   async #purchase(message: Heard): Promise<void> {
@@ -189,7 +259,7 @@ export class Desk {
   #pin(message: Heard, pan: string): string | undefined {
     const block = message.reveal(52)
     if (!(block instanceof Uint8Array)) return undefined
-    const pin = decryptPin(this.#network.keys.pin, { block, pan })
+    const pin = this.#network.keys.decryptPin({ block, pan })
     if (pin === undefined) this.#network.counts.pinBlockErrors++
     return pin
   }
@@ -341,7 +411,7 @@ export class Desk {
     try {
       bytes = sealed
         ? await encodeSealed(codec, body, (data) => {
-            const mac = seal(keys.mac, data)
+            const mac = keys.seal(data)
             if (deed.seal === 'wrong' || behaviour().badSeal) mac[0]! ^= 0xff
             return Promise.resolve(mac)
           })
@@ -359,6 +429,28 @@ export class Desk {
 
 /** DE70 in generic use. */
 const managementCodes = { signOn: '001', signOff: '002', echo: '301' } as const
+
+/** DE39 of an 0810 that agrees, in either edition. */
+const agreed: readonly string[] = ['00', '800', '000']
+/** Malfunction: not now. */
+const later: readonly string[] = ['96', '909']
+const keyAnswerMs = 15_000
+const keyTriesMax = 5
+
+function keyFields(
+  { element, form, checkDigits, code }: KeySpeech,
+  { block, kcv }: Offer,
+  wrongKcv: boolean,
+): Fields {
+  const check = wrongKcv
+    ? [...kcv]
+        .reverse()
+        .map((digit) => (digit === 'F' ? '0' : 'F'))
+        .join('')
+    : kcv
+  const text = block + check.slice(0, checkDigits)
+  return { [element]: form === 'bytes' ? Buffer.from(text, 'latin1') : text, 70: code }
+}
 
 function answerMti(mti: string): string {
   return `${mti.slice(0, 2)}${Number(mti.charAt(2)) + 1}0`

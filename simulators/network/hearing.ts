@@ -5,6 +5,8 @@ import type { FieldValue, Message, MessageBody } from '../../iso8583/iso8583.ts'
  * elements of ISO 8583:1987. Its own tables: the switch has others for the same thing, and either might be wrong.
  */
 export interface Hearing {
+  /** Where the code of network management stands on the wire. */
+  readonly codeElement: number
   hear(wire: Message): Heard
   /** The answer, or a message of the network's own where it answers none. */
   say(body: MessageBody, to: Heard | undefined): MessageBody
@@ -22,12 +24,14 @@ export interface Heard {
 
 /** A single message says it all. */
 export const singleMessage: Hearing = {
+  codeElement: 70,
   hear: asItCame,
   say: (body, to) => ({ ...body, fields: { ...repeated(to, echo1987), ...body.fields } }),
 }
 
 /** What is asked as an authorization is done at once, but for those that say they come ahead of something. */
 export const dualMessages: Hearing = {
+  codeElement: 70,
   hear(wire) {
     const heard = asItCame(wire)
     const isAhead = wire.text(25) === preauthorized
@@ -44,6 +48,7 @@ const preauthorized = '06'
 
 /** ISO 8583:1993, as far as the desk has use for it. */
 export const messagesOf1993: Hearing = {
+  codeElement: 24,
   hear(wire) {
     const heard = asItCame(wire)
     const at = wire.text(12) ?? ''
@@ -127,7 +132,7 @@ const managementCodes: Readonly<Record<string, string>> = {
 }
 
 function codeOf1993(code: string): string {
-  return Object.keys(managementCodes).find((key) => managementCodes[key] === code) ?? '899'
+  return Object.keys(managementCodes).find((key) => managementCodes[key] === code) ?? code
 }
 
 /** DE56: type 4, STAN 6, local date and time 12, length of the acquirer 2, acquirer. */

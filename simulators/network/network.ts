@@ -7,9 +7,10 @@ import { keyNamed, readKeyFile } from '../keys.ts'
 import { changed, goodBehaviour } from './behaviour.ts'
 import type { NetworkLine } from './book-lines.ts'
 import { noCounts } from './counts.ts'
-import { Desk } from './desk.ts'
+import { Desk, type KeySpeech } from './desk.ts'
 import { dualMessages, messagesOf1993, singleMessage } from './hearing.ts'
 import { Issuer } from './issuer.ts'
+import { KeyRing, ringParts } from './key-ring.ts'
 import { openLines } from './lines.ts'
 import { type Rule, Rules, readRules } from './rules.ts'
 
@@ -19,6 +20,8 @@ export interface Speech {
   readonly frame: FrameFormat
   /** How it asks for money: at once, or first for an authorization. Editions since 1993 have a way of their own. */
   readonly messages?: 'single' | 'dual'
+  /** How keys are exchanged in messages, where they are. */
+  readonly exchange?: KeySpeech
 }
 
 export interface NetworkProcess {
@@ -33,7 +36,7 @@ export interface NetworkProcess {
 /** Starts the network that the configuration describes: first its memory, then its book, control and listener. */
 export async function openNetwork(
   config: Config,
-  { dialect, frame, messages }: Speech,
+  { dialect, frame, messages, exchange }: Speech,
 ): Promise<NetworkProcess> {
   const name = config.text('name')
   const bookPath = config.text('book')
@@ -44,6 +47,11 @@ export async function openNetwork(
   const replayed = await replay(bookPath, issuer)
   const book = await openBook(bookPath)
   const counts = noCounts()
+  const ring = new KeyRing({
+    ...{ pin: keyNamed(keys, refs.text('pin')), mac: keyNamed(keys, refs.text('mac')) },
+    kbpk: refs.names().includes('kbpk') ? keyNamed(keys, refs.text('kbpk')) : undefined,
+    file: `${bookPath}.keys`,
+  })
   const desks = new Set<Desk>()
   let behaviour = goodBehaviour
   let rules = new Rules(await configuredRules(config), seed)
@@ -51,7 +59,8 @@ export async function openNetwork(
     name,
     codec: compile(dialect),
     hearing: dialect.version !== '1987' ? messagesOf1993 : messages === 'dual' ? dualMessages : singleMessage,
-    keys: { pin: keyNamed(keys, refs.text('pin')), mac: keyNamed(keys, refs.text('mac')) },
+    keys: ring,
+    exchange,
     issuer,
     book,
     counts,
@@ -76,6 +85,7 @@ export async function openNetwork(
     ...counts,
     debitedMinor: issuer.debitedMinor.toString(),
     behaviour,
+    keys: { exchanged: ring.exchanged, offered: ring.offered, kcvs: ring.kcvs },
   })
   const control = await serveControl(config.needed('control').address(), {
     'GET /status': () => Promise.resolve(status()),
@@ -86,6 +96,16 @@ export async function openNetwork(
       if (change.once.signOff) for (const desk of desks) await desk.signOff()
       if (change.once.disconnect) for (const desk of desks) desk.disconnect('asked for')
       return status()
+    },
+    /** `{"send": "mac"}` tells one peer of a new key, `wrongKcv` with it; `{"lose": "mac"}` uses one that nobody was told of. */
+    'POST /keys': async ({ body: { send, lose, wrongKcv = false } }) => {
+      const [sent, lost] = [send, lose].map((named) => ringParts.find((part) => part === named))
+      if (lost !== undefined) ring.lose(lost)
+      else if (sent === undefined) return undefined
+      const desk = [...desks].find(({ signedOn }) => signedOn)
+      const responseCode =
+        sent === undefined ? undefined : await desk?.tellKey(sent, { wrongKcv: wrongKcv === true })
+      return { ...status(), responseCode: responseCode ?? null }
     },
     'GET /rules': () => Promise.resolve({ rules: rules.list() }),
     /** In the place of those that held; they count from nothing. */
