@@ -225,7 +225,8 @@ process.stdout.write(
 )
 
 process.on('SIGHUP', () => certificates.reload())
-closeWithGrace({ delay: drainMs + 14_000, logger: false }, async ({ err }) => {
+// SIGHUP ends nothing: it is how certificates are read again.
+closeWithGrace({ delay: drainMs + 14_000, logger: false, skip: ['SIGHUP'] }, async ({ err }) => {
   // What the process can't explain it must not survive: the journal says what to finish after the restart.
   if (err !== undefined) {
     log.fatal({ error: err.name, stack: err.stack }, 'a bug ends the process')

@@ -72,7 +72,7 @@ export async function advanceKey(request: Request, ask: Ask): Promise<Fields> {
     request.oneOf('to', ['arriving', 'active']),
     request.whole('graceSeconds', { min: 0, max: 86_400 }),
   ])
-  if (row?.state == null) throw refused('unknownKey')
+  if (row === undefined || row.state === null) throw refused('unknownKey')
   return { state: row.state }
 }
 

@@ -307,7 +307,8 @@ class Server {
   async #withInventory(done: Promise<Fields>): Promise<Fields> {
     const answer = await done
     await this.#readStates()
-    this.#lookAgain()
+    this.#context = this.#freshContext()
+    this.#tellKeys()
     return answer
   }
 

@@ -442,12 +442,7 @@ function keyFields(
   { block, kcv }: Offer,
   wrongKcv: boolean,
 ): Fields {
-  const check = wrongKcv
-    ? [...kcv]
-        .reverse()
-        .map((digit) => (digit === 'F' ? '0' : 'F'))
-        .join('')
-    : kcv
+  const check = wrongKcv ? kcv.replace(/./g, (digit) => (digit === 'F' ? '0' : 'F')) : kcv
   const text = block + check.slice(0, checkDigits)
   return { [element]: form === 'bytes' ? Buffer.from(text, 'latin1') : text, 70: code }
 }

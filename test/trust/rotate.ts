@@ -12,7 +12,7 @@ const people = ['--by', 'first keeper', '--witness', 'second keeper']
 
 /**
  * `npm run trust:smoke -- rotate`: the vault's keys are rotated and every card is sealed anew while purchases run. The
- * keys of zones and terminals are not: their other ends are simulators, which nobody tells of a new key.
+ * keys of zones are exchanged in the drill `keys`.
  */
 export const rotate: Goal = async ({ stateFolder, say }) => {
   const system = await startSystem({ stateFolder })

@@ -1,6 +1,7 @@
 import { connections } from './connections.ts'
 import { crash } from './crash.ts'
 import { hsm } from './hsm.ts'
+import { keys } from './keys.ts'
 import { net, netTerminals } from './net.ts'
 import { twoNodes } from './nodes.ts'
 import { packs } from './packs.ts'
@@ -14,6 +15,7 @@ await runNamed({
   connections,
   crash,
   hsm,
+  keys,
   net,
   'net-terminals': netTerminals,
   nodes: twoNodes,
