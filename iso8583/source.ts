@@ -1,4 +1,5 @@
 import { characterOf, charsets } from './charset.ts'
+import { nestedObject } from './field/nested.ts'
 import { mask } from './mask.ts'
 import type { FieldValue } from './message.ts'
 import { making, packing, type Source, type Table } from './table.ts'
@@ -103,7 +104,7 @@ function amountOf(source: Source, row: number, start: number, units: number): bi
 /** Cuts one run of digits into its parts. */
 function partsOf(table: Table, row: number, text: string, masked: boolean): FieldValue {
   const { names, sizes, amounts, sensitive } = table.parts[row]!
-  const out: Record<string, FieldValue> = {}
+  const out = nestedObject()
   let at = 0
   names.forEach((name, index) => {
     const part = text.slice(at, at + sizes[index]!)

@@ -4,7 +4,7 @@ import { hidden } from '../mask.ts'
 import type { FieldValue } from '../message.ts'
 import { copied } from '../source.ts'
 import type { Nested, Source, Writer } from '../table.ts'
-import { isParts, put, tagObject, tagOf, withWire } from './nested.ts'
+import { isParts, put, nestedObject, tagOf, withWire } from './nested.ts'
 import { writeWire } from './tagged.ts'
 
 const depthMax = 8
@@ -76,7 +76,7 @@ export class BerTlv implements Nested {
 
   /** As deep as `check` allowed and no deeper. */
   #tree(bytes: Buffer, start: number, end: number, masked: boolean): Record<string, FieldValue> {
-    const out = tagObject()
+    const out = nestedObject()
     let at = start
     while (at < end && !(this.#zeros && bytes[at] === 0)) {
       const tagEnd = endOfTag(bytes, at, end)

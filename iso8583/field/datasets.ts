@@ -3,7 +3,7 @@ import type { DatasetsSpec } from '../dialect.ts'
 import type { FieldValue } from '../message.ts'
 import { BerTlv } from './bertlv.ts'
 import type { Nested, Source, Writer } from '../table.ts'
-import { isParts, put, tagObject, tagOf, withWire } from './nested.ts'
+import { isParts, put, nestedObject, tagOf, withWire } from './nested.ts'
 import { writeWire } from './tagged.ts'
 
 const datasetsMax = 32
@@ -34,7 +34,7 @@ export class Datasets implements Nested {
   }
 
   read(source: Source, start: number, end: number, masked: boolean): FieldValue {
-    const out = tagObject()
+    const out = nestedObject()
     const { bytes } = source
     let at = start
     while (at < end) {

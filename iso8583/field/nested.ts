@@ -15,8 +15,8 @@ export function wireOf(value: object): Uint8Array | undefined {
   return (value as { [wire]?: Uint8Array })[wire]
 }
 
-/** Names of tags come from outside: an object without a prototype has no name to collide with. */
-export function tagObject(): Record<string, FieldValue> {
+/** Names of tags and parts come from outside: an object without a prototype has no name to collide with. */
+export function nestedObject(): Record<string, FieldValue> {
   return Object.create(null) as Record<string, FieldValue>
 }
 

@@ -5,7 +5,7 @@ import { readRow } from '../read.ts'
 import { safeName } from '../safe-name.ts'
 import { valueOf } from '../source.ts'
 import type { Nested, Source, Table, Writer } from '../table.ts'
-import { isParts } from './nested.ts'
+import { isParts, nestedObject } from './nested.ts'
 
 /** Parts one after another, each a row of its own. */
 export class Positional implements Nested {
@@ -31,7 +31,7 @@ export class Positional implements Nested {
   }
 
   read(source: Source, start: number, end: number, masked: boolean): FieldValue {
-    const out: Record<string, FieldValue> = {}
+    const out = nestedObject()
     let at = start
     for (const { name, row } of this.#parts) {
       if (at === end) break

@@ -4,7 +4,7 @@ import type { FieldValue } from '../message.ts'
 import { readRow } from '../read.ts'
 import { plainText } from '../source.ts'
 import type { Nested, Source, Table, Writer } from '../table.ts'
-import { isParts, put, tagObject, tagOf, wireOf, withWire } from './nested.ts'
+import { isParts, put, nestedObject, tagOf, wireOf, withWire } from './nested.ts'
 import { partOf } from './positional.ts'
 
 const tagsMax = 256
@@ -45,7 +45,7 @@ export class Tagged implements Nested {
   }
 
   read(source: Source, start: number, end: number, masked: boolean): FieldValue {
-    const out = tagObject()
+    const out = nestedObject()
     let at = start
     while (at < end) {
       at = readRow(this.#table, this.#tagRow, source.bytes, at, end)

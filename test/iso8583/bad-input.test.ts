@@ -19,6 +19,7 @@ import {
   lllvar,
   llvar,
   pan,
+  positional,
   priv,
   tagged,
   text,
@@ -258,6 +259,16 @@ test('tags named after what objects have by themselves are tags', () => {
   expect(Object.keys(decoded)).toEqual(['__proto__'])
   expect(({} as { polluted?: string }).polluted).toBeUndefined()
   expect(value).toBeDefined()
+})
+
+test('a part named after what objects have by themselves is a part', () => {
+  const field = positional(Object.fromEntries([['__proto__', digits(2)]]))
+  const codec = compile(
+    dialect({ ...iso87Ascii, name: 'prototype-part', fields: { 2: pan(llvar(digits.upTo(19))), 3: field } }),
+  )
+  const value = Object.fromEntries([['__proto__', '12']])
+  const decoded = codec.decode(codec.encode({ mti: '0200', fields: { 3: value } })).reveal(3) as object
+  expect(Object.keys(decoded)).toEqual(['__proto__'])
 })
 
 test('one changed byte anywhere is decoded or refused, never anything else, and never read past', () => {

@@ -213,6 +213,9 @@ test('diff names the elements that differ, masked; describe prints one masked li
     ],
   })
   expect((await run('diff', '--dialect', 'iso87-bcd', hex, hex)).code).toBe(0)
+  const cut = await run('diff', '--dialect', 'iso87-bcd', '--json', hex, hex.slice(0, -2))
+  expect(cut.code).toBe(1)
+  expect(JSON.parse(cut.out)).toMatchObject({ error: { which: 'right', code: 'TRUNCATED' } })
   const described = await run('describe', '--dialect', 'iso87-bcd', hex)
   expect(described.out).toMatch(/^0200 2=400000\*{6}0002 /)
 })

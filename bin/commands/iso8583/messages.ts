@@ -56,11 +56,14 @@ export function print(value: unknown, { json }: { readonly json?: true }): void 
   process.stdout.write(`${JSON.stringify(value, null, json ? 0 : 2)}\n`)
 }
 
-/** What is wrong with the message: the command did its work, and the answer is no. A person is told in a sentence too. */
-export function fail(error: IsoCodecError, options: { readonly json?: true }): void {
+/**
+ * What is wrong with the message: the command did its work, and the answer is no. A person is told in a sentence too.
+ * `which`: of several, that one.
+ */
+export function fail(error: IsoCodecError, options: { readonly json?: true }, which?: string): void {
   const { code, path, offset, need, have } = error
-  if (!options.json) process.stderr.write(`${error.message}\n`)
-  print({ error: { code, path, offset, need, have } }, options)
+  if (!options.json) process.stderr.write(`${which === undefined ? '' : `${which}: `}${error.message}\n`)
+  print({ error: { ...(which !== undefined && { which }), code, path, offset, need, have } }, options)
   process.exitCode = 1
 }
 

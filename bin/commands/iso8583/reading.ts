@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import { type Codec, diff, explain, IsoCodecError, type Span } from '../../../iso8583/iso8583.ts'
+import { type Codec, diff, explain, type Message, type Span } from '../../../iso8583/iso8583.ts'
 import type { Catalogue } from './catalogue.ts'
 import { bytesOf, inputOptions, type InputOptions, wrongCall } from './input.ts'
 import { dialectOption, fail, print } from './messages.ts'
@@ -33,19 +33,23 @@ export function diffCommand(catalogue: Catalogue): Command {
     .argument('<left>', 'one message')
     .argument('<right>', 'the other')
     .action((left: string, right: string, options: Options) => {
-      try {
-        const [a, b] = [left, right].map((input) => options.dialect.decode(bytesOf(input, options)))
-        const found = diff(options.dialect, a!, b!)
-        if (options.json) print({ differences: found }, options)
-        for (const { path, left: was, right: is } of options.json ? [] : found) {
-          process.stdout.write(`${path.padEnd(12)} ${told(was)}  ->  ${told(is)}\n`)
-        }
-        if (found.length > 0) process.exitCode = 1
-      } catch (error) {
-        if (!(error instanceof IsoCodecError)) throw error
-        fail(error, options)
+      const was = side('left', left, options)
+      const is = was && side('right', right, options)
+      if (was === undefined || is === undefined) return
+      const found = diff(options.dialect, was, is)
+      if (options.json) print({ differences: found }, options)
+      for (const { path, left: before, right: after } of options.json ? [] : found) {
+        process.stdout.write(`${path.padEnd(12)} ${told(before)}  ->  ${told(after)}\n`)
       }
+      if (found.length > 0) process.exitCode = 1
     })
+}
+
+function side(which: string, input: string, options: Options): Message | undefined {
+  const decoded = options.dialect.tryDecode(bytesOf(input, options))
+  if (decoded.ok) return decoded.message
+  fail(decoded.error, options, which)
+  return undefined
 }
 
 const told = (value: unknown): string =>
