@@ -77,6 +77,8 @@ export interface LegAnswer {
   readonly trace?: Readonly<Record<string, string>>
   /** DE15 of the answer, MMDD, where it carries one: the business date on which the network accounts for it. */
   readonly settlementDate?: string
+  /** DE66 of the answer to totals: 1 in balance, 2 out of balance, 3 error. */
+  readonly settlementCode?: string
   /** The masked, readable dump of the message, for the journal. */
   readonly described: string
 }
@@ -171,9 +173,25 @@ export interface DestinationRules {
    * element of card data.
    */
   readonly traceElements?: readonly string[]
+  /** The totals of each business date are told to it. Absent: it wants none. */
+  readonly reconciliation?: ReconciliationRules
   /** Of the PIN blocks that this destination takes (ISO 9564-1); 0 where nothing else is stated. */
   readonly pinFormat?: 0 | 4
 }
+
+/** How the totals of a business date are said (class 5). */
+export interface ReconciliationRules {
+  readonly mti: '0500' | '0520'
+  /** The element of each total that is told. */
+  readonly elements: Readonly<Partial<Record<TotalName, number>>>
+}
+
+/** Counts, and amounts in minor units. */
+export type TotalName =
+  | `${'credit' | 'debit' | 'transfer'}${'Count' | 'ReversalCount'}`
+  | 'inquiryCount'
+  | 'authorizationCount'
+  | `${'credit' | 'debit'}${'Minor' | 'ReversalMinor'}`
 
 export interface HoldRules {
   /** Of authorizations that a clearing message follows, and of pre-authorizations. */

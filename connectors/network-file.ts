@@ -12,6 +12,7 @@ import { hasForm, mistakesOf } from '../kernel/form.ts'
 import { type KeyExchangeRules, usualKeyExchange } from './key-exchange.ts'
 import { lintNetwork } from './lint.ts'
 import type { NetworkProfile } from './network.ts'
+import { usualReconciliation } from './usual.ts'
 
 /**
  * A member's own specification of a network: what it says otherwise than a network of this repository, as JSON outside it.
@@ -136,6 +137,18 @@ const rulesForm = object({
   partialApprovals: responseCodes,
   reversalAnswers: object({ acknowledged: responseCodes, retry: responseCodes }),
   retryAfterMs: Type.Array(milliseconds),
+  reconciliation: Type.Object(
+    {
+      mti: Type.Union([Type.Literal('0500'), Type.Literal('0520')]),
+      elements: Type.Partial(
+        Type.Object(
+          Object.fromEntries(Object.keys(usualReconciliation.elements).map((name) => [name, element])),
+        ),
+        closed,
+      ),
+    },
+    closed,
+  ),
   traceElements: Type.Array(Type.String({ pattern: '^[0-9]{1,3}(\\.[A-Za-z0-9]{1,8})?$' })),
   pinFormat: Type.Union([Type.Literal(0), Type.Literal(4)]),
 })

@@ -12,6 +12,7 @@ export function answerOf(message: Message, rules: DestinationRules, described: s
   const currencyNumeric = message.text(49)
   const additionalAmounts = message.text(54)
   const settlementDate = message.text(15)
+  const settlementCode = message.mti[1] === '5' ? message.text(66) : undefined
   return {
     mti: message.mti,
     responseCode: message.text(39) ?? '',
@@ -21,6 +22,7 @@ export function answerOf(message: Message, rules: DestinationRules, described: s
     ...(additionalAmounts !== undefined && { additionalAmounts }),
     ...traceOf(message, rules.traceElements ?? []),
     ...(settlementDate !== undefined && { settlementDate }),
+    ...(settlementCode !== undefined && { settlementCode }),
     described,
   }
 }
@@ -68,7 +70,7 @@ export function healthOf(outcome: ExchangeOutcome): LegHealth {
 /** Reversals and advices are stored and forwarded; a source waits for all others. */
 export function needOf(mti: string): CreditNeed {
   if (mti[1] === '4') return 'reversal'
-  return mti[2] === '2' ? 'advice' : 'live'
+  return mti[2] === '2' || mti[1] === '5' ? 'advice' : 'live'
 }
 
 /** What should not happen, and changed nothing, as a line of the log. Two of its kinds are never an accident. */

@@ -1,3 +1,4 @@
+import type { ReconciliationRules } from './connector.ts'
 import type { SessionProfile } from './network.ts'
 
 /** What most networks would agree to: generic practice, where a network's own document would speak. */
@@ -31,3 +32,22 @@ export const usualReversalAnswers1993 = {
 } as const
 
 export const usualRetryAfterMs = [2_000, 5_000, 15_000, 30_000, 60_000] as const
+
+/** Totals of a business date in the elements of ISO 8583:1987. */
+export const usualReconciliation: ReconciliationRules = {
+  mti: '0500',
+  elements: {
+    creditCount: 74,
+    creditReversalCount: 75,
+    debitCount: 76,
+    debitReversalCount: 77,
+    transferCount: 78,
+    transferReversalCount: 79,
+    inquiryCount: 80,
+    authorizationCount: 81,
+    creditMinor: 86,
+    creditReversalMinor: 87,
+    debitMinor: 88,
+    debitReversalMinor: 89,
+  },
+}

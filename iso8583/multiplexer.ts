@@ -174,7 +174,8 @@ export class Multiplexer {
     const seal = await this.#checkSeal(link, message)
     if (waiting !== undefined) waiting.checking--
     if (seal !== 'good') this.#flaw(waiting, seal)
-    else if (!message.has(39)) {
+    // The answer to totals may say what it has to say in DE66 alone.
+    else if (!message.has(39) && !(message.mti[1] === '5' && message.has(66))) {
       this.#options.events.onAnomaly({ kind: 'incomplete', link, message })
       this.#flaw(waiting, 'unparseable')
     } else this.#accept(key, waiting, link, message)

@@ -1,12 +1,19 @@
-import assert from 'node:assert'
 import type { Connector, DestinationRules, LegOutcome, StoredRules } from '../connectors/connector.ts'
 import { type Hsm, HsmError } from '../hsm/hsm.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
-import { type ClaimedObligation, type Journal, JournalUnavailable, type NamedObligation } from './journal.ts'
+import {
+  type Claimed,
+  type Journal,
+  JournalUnavailable,
+  type Named,
+  type NamedObligation,
+  type NamedReconciliation,
+} from './journal.ts'
 import { storedRulesOf } from './lanes.ts'
 import type { Observer } from './observer.ts'
 import { owedLeg } from './outbound.ts'
+import { balanceOf } from './reconciliation.ts'
 import { Pace } from './pace.ts'
 import type { Shell } from './shell.ts'
 
@@ -108,9 +115,9 @@ export class Deliveries {
   }
 
   /** Its numbers are kept before anything leaves: after a crash it goes out again under the same. */
-  async #named(connector: Connector, claimed: readonly ClaimedObligation[]): Promise<NamedObligation[]> {
-    const named: NamedObligation[] = []
-    const fresh: NamedObligation[] = []
+  async #named(connector: Connector, claimed: readonly Claimed[]): Promise<Named[]> {
+    const named: Named[] = []
+    const fresh: Named[] = []
     for (const obligation of claimed) {
       if (obligation.identity !== undefined) {
         named.push({ ...obligation, identity: obligation.identity })
@@ -124,7 +131,7 @@ export class Deliveries {
     return [...named, ...fresh]
   }
 
-  #start(line: Line, obligation: NamedObligation): void {
+  #start(line: Line, obligation: Named): void {
     line.underWay++
     void this.#unlessJournalIsAway(() => this.#deliver(line, obligation)).finally(() => {
       line.underWay--
@@ -141,16 +148,18 @@ export class Deliveries {
     }
   }
 
-  async #deliver({ connector, rules }: Line, obligation: NamedObligation): Promise<void> {
+  async #deliver({ connector, rules }: Line, obligation: Named): Promise<void> {
     const { observer, shell } = this.#ports
     observer.reversal(connector.name, 'sent')
     const outcome = await this.#send(connector, obligation)
-    const verdict = verdictOf(outcome, connector.rules, obligation.refusals + 1 >= rules.refusalsMax)
+    const isLastRefusal = obligation.refusals + 1 >= rules.refusalsMax
+    if (obligation.kind === 'reconciliation')
+      return this.#reconciled(connector, obligation, { outcome, isLastRefusal })
+    const verdict = verdictOf(outcome, connector.rules, isLastRefusal)
     observer.reversal(connector.name, verdict.kind)
     if (verdict.kind === 'retry') return this.#postpone(connector, obligation, verdict)
     if (verdict.kind === 'parked')
       observer.alarm(`${nameOf[obligation.kind]} was refused and parked`, obligation.id)
-    assert(obligation.kind !== 'reconciliation')
     await shell.obligationAnswered(obligation.transaction, {
       kind: 'obligationAnswered',
       owed: obligation.kind,
@@ -168,22 +177,45 @@ export class Deliveries {
     })
   }
 
-  async #send(connector: Connector, obligation: NamedObligation): Promise<LegOutcome> {
-    const token = obligation.transaction.card?.token
-    if (token === undefined) return { kind: 'notSent', reason: 'malformed' }
-    let pan: string
-    try {
-      pan = await this.#ports.hsm.detokenise(token)
-    } catch (error) {
-      if (!(error instanceof HsmError)) throw error
-      return { kind: 'notSent', reason: 'hsm' }
-    }
+  /** Whether our totals and the network's agree is for people: no entry is made up for it (C2). */
+  async #reconciled(
+    connector: Connector,
+    claimed: NamedReconciliation,
+    { outcome, isLastRefusal }: { readonly outcome: LegOutcome; readonly isLastRefusal: boolean },
+  ): Promise<void> {
+    const { journal, observer } = this.#ports
+    const verdict = verdictOf(outcome, connector.rules, isLastRefusal)
+    observer.reversal(connector.name, verdict.kind)
+    if (verdict.kind === 'retry' || outcome.kind !== 'answered')
+      return this.#postpone(connector, claimed, verdict.kind === 'retry' ? verdict : unsent('unanswered'))
+    const { described, responseCode } = outcome.answer
+    const balance = balanceOf(outcome.answer)
+    const isKept = await journal.reconciled(claimed, { balance, described, responseCode })
+    if (!isKept || balance === 'in') return
+    const { currency, date } = claimed.reconciliation
+    observer.alarm('totals of a business date do not agree', `${connector.name} ${date} ${currency}`)
+  }
+
+  async #send(connector: Connector, obligation: Named): Promise<LegOutcome> {
+    const pan = obligation.kind === 'reconciliation' ? '' : await this.#panOf(obligation)
+    if (typeof pan !== 'string') return pan
     const leg = owedLeg(obligation, connector.rules, pan)
     const prepared = await connector.prepare(leg)
     return connector.send(prepared, this.#ports.clock.monotonicMs() + connector.rules.timeoutMs)
   }
 
-  #postpone(connector: Connector, obligation: ClaimedObligation, { outcome, cause }: Retry): Promise<void> {
+  async #panOf(obligation: NamedObligation): Promise<string | LegOutcome> {
+    const token = obligation.transaction.card?.token
+    if (token === undefined) return { kind: 'notSent', reason: 'malformed' }
+    try {
+      return await this.#ports.hsm.detokenise(token)
+    } catch (error) {
+      if (!(error instanceof HsmError)) throw error
+      return { kind: 'notSent', reason: 'hsm' }
+    }
+  }
+
+  #postpone(connector: Connector, obligation: Claimed, { outcome, cause }: Retry): Promise<void> {
     const delayMs = this.#waitMs(connector.rules, outcome === 'unsent' ? 1 : obligation.attempts)
     return this.#ports.journal.postpone(obligation, { delayMs, cause, kind: outcome })
   }
@@ -195,11 +227,7 @@ export class Deliveries {
   }
 }
 
-const nameOf = {
-  reversal: 'a reversal',
-  advice: 'an advice',
-  reconciliation: 'a reconciliation',
-} as const
+const nameOf = { reversal: 'a reversal', advice: 'an advice' } as const
 
 /** What is stored has a reserve in the destination's window, so that live traffic can't crowd it out. */
 function canDeliver(connector: Connector): boolean {

@@ -1,5 +1,6 @@
 import type { LegIdentity } from '../connectors/connector.ts'
 import type { Command } from '../ledger/ledger.ts'
+import type { Balance, Reconciliation } from './reconciliation.ts'
 import type {
   Advice,
   Exposure,
@@ -43,11 +44,13 @@ export interface Journal {
   /** Approvals of an earlier life of `node` without evidence of delivery. */
   undeliveredOf(node: string, limit: number): Promise<Transaction[]>
   /** Takes what may go now (`lanes.ts`) under a lease; the attempt is counted before the caller sends. */
-  claim(query: ClaimQuery): Promise<ClaimedObligation[]>
+  claim(query: ClaimQuery): Promise<Claimed[]>
   /** Keeps the numbers of first deliveries, before the caller sends: repeats carry the same. */
-  name(claimed: readonly NamedObligation[]): Promise<void>
+  name(claimed: readonly Named[]): Promise<void>
   /** Puts a claimed obligation back, to be tried again later. */
-  postpone(claimed: ClaimedObligation, postponement: Postponement): Promise<void>
+  postpone(claimed: Claimed, postponement: Postponement): Promise<void>
+  /** Keeps a network's word on the totals of a date. False: somebody else holds the obligation now. */
+  reconciled(claimed: ClaimedReconciliation, answer: ReconciliationAnswer): Promise<boolean>
   /** What has waited for too long since this was last asked: each obligation is counted once at each age. */
   overdue(): Promise<readonly Overdue[]>
 }
@@ -171,20 +174,35 @@ export interface Overdue {
   readonly count: number
 }
 
-export interface ClaimedObligation {
+interface ClaimedAny {
   readonly id: string
-  readonly kind: ObligationKind
   readonly cause: string
   readonly attempts: number
   /** How often it was answered that it should be tried again. */
   readonly refusals: number
+  readonly fence: bigint
+  /** DE11 and DE7 of its first delivery; absent: there was none. */
+  readonly identity?: LegIdentity
+}
+
+/** The totals of a date: nobody's transaction. */
+export interface ClaimedReconciliation extends ClaimedAny {
+  readonly kind: 'reconciliation'
+  readonly reconciliation: Reconciliation
+}
+
+export interface ReconciliationAnswer {
+  readonly balance: Balance
+  readonly responseCode: string
+  readonly described: string
+}
+
+export interface ClaimedObligation extends ClaimedAny {
+  readonly kind: Exclude<ObligationKind, 'reconciliation'>
   /** Of a reversal: what is to remain (DE95); absent: nothing. */
   readonly actualMinor?: bigint
   /** Of an advice. */
   readonly advice?: Advice
-  readonly fence: bigint
-  /** DE11 and DE7 of its first delivery; absent: there was none. */
-  readonly identity?: LegIdentity
   readonly transaction: Transaction
   /** The leg it is about. */
   readonly leg?: Leg
@@ -192,4 +210,7 @@ export interface ClaimedObligation {
   readonly undone?: LegIdentity
 }
 
+export type Claimed = ClaimedObligation | ClaimedReconciliation
 export type NamedObligation = ClaimedObligation & { readonly identity: LegIdentity }
+export type NamedReconciliation = ClaimedReconciliation & { readonly identity: LegIdentity }
+export type Named = NamedObligation | NamedReconciliation

@@ -1,10 +1,11 @@
 import assert from 'node:assert'
-import { elementsOf, type OutboundLeg } from '../connectors/connector.ts'
+import { type DestinationRules, elementsOf, type OutboundLeg } from '../connectors/connector.ts'
 import type { FieldValue } from '../iso8583/iso8583.ts'
 import { currencies } from '../kernel/money.ts'
 import { additionalAmount, cashType } from './additional-amounts.ts'
 import type { CardSecrets } from './arrivals.ts'
-import type { NamedObligation } from './journal.ts'
+import type { Named, NamedObligation } from './journal.ts'
+import { reconciliationLeg } from './reconciliation.ts'
 import type { CardRequest, Leg, Original } from './transaction/transaction.ts'
 
 /** A request as a destination is asked for it. The PIN block is already in the destination's zone. */
@@ -38,8 +39,8 @@ function naming(original: Original | undefined): Readonly<Record<number, FieldVa
 
 /** What a destination is owed, as it is told: by kind. */
 export function owedLeg(
-  claimed: NamedObligation,
-  rules: { readonly reversalMti: '0400' | '0420' },
+  claimed: Named,
+  rules: Pick<DestinationRules, 'reversalMti' | 'reconciliation'>,
   pan: string,
 ): OutboundLeg {
   switch (claimed.kind) {
@@ -48,7 +49,8 @@ export function owedLeg(
     case 'advice':
       return adviceLeg(claimed, pan)
     case 'reconciliation':
-      assert.fail("a reconciliation is nobody's transaction")
+      assert(rules.reconciliation !== undefined)
+      return reconciliationLeg(claimed, rules.reconciliation)
   }
 }
 

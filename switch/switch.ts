@@ -21,6 +21,7 @@ import { postgresLeases } from './ports/postgres-leases.ts'
 import type { WritesUnder } from './ports/rows.ts'
 import { type Route, routingTable } from './routing.ts'
 import { Shell } from './shell.ts'
+import { reconciledBy } from './reconciliation.ts'
 import { openSource, type Source, type SourceDoor } from './source.ts'
 import { type StandInRule, standInRules } from './stand-in.ts'
 import { Sweeper } from './sweeper.ts'
@@ -99,8 +100,14 @@ export type { Life, LifeEvent } from './life.ts'
 export type { AmountLimit } from './arrivals.ts'
 export type { CutoverSchedule } from './business-date.ts'
 export type { SourceDoor } from './source.ts'
-export { beginByOperator, businessDayHistory } from './ports/postgres-days.ts'
-export type { DayOnRecord } from './ports/postgres-days.ts'
+export {
+  beginByOperator,
+  businessDayHistory,
+  reconciliationHistory,
+  reconciliationItems,
+} from './ports/postgres-days.ts'
+export { netOf } from './reconciliation.ts'
+export type { DayOnRecord, ReconciliationItem, ReconciliationOnRecord } from './ports/postgres-days.ts'
 export { keyExchangeHistory, wantKeyExchange } from './ports/postgres-keys.ts'
 export type { ExchangedKeys } from './key-exchange.ts'
 export { RouteError, routingTable } from './routing.ts'
@@ -126,7 +133,10 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     leases.token === undefined ? undefined : { lease: leaseOfNode(node), token: leases.token }
   const written = postgresJournal(ledger, pool, lanesOf, under)
   const journal = failpoints?.journal(written) ?? written
-  const book = postgresDayBook(ledger, pool, () => clock.wallMs())
+  const book = postgresDayBook(ledger, pool, {
+    wallMs: () => clock.wallMs(),
+    reconciledBy: (destination) => reconciledBy(connectors.get(destination)),
+  })
   const schedules = new Map([[switchItself, kuwaitMidnight], ...options.cutovers])
   const destinations = [...connectors.keys()]
   const days = new BusinessDays({ clock, node, book, observer, destinations, schedules })

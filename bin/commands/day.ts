@@ -1,6 +1,15 @@
 import { Command } from 'commander'
 import { type DatabasePool, openPool } from '../../kernel/database.ts'
-import { beginByOperator, businessDayHistory, type DayOnRecord } from '../../switch/switch.ts'
+import { type CurrencyCode, formatMoney } from '../../kernel/money.ts'
+import {
+  beginByOperator,
+  businessDayHistory,
+  type DayOnRecord,
+  reconciliationHistory,
+  type ReconciliationItem,
+  reconciliationItems,
+  type ReconciliationOnRecord,
+} from '../../switch/switch.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
 
 interface Where {
@@ -22,8 +31,28 @@ export function dayCommand(): Command {
     .action((where: Where) =>
       within(where, 'readerUrl', async (pool) => {
         const days = await businessDayHistory(pool)
-        const text = days.map((day) => `${lineOf(day)}\n`).join('')
-        process.stdout.write(where.json === true ? `${JSON.stringify(days)}\n` : text)
+        const told = await reconciliationHistory(pool)
+        const of = (day: DayOnRecord): ReconciliationOnRecord[] =>
+          told.filter(({ date, destination }) => date === day.date && destination === day.destination)
+        const text = days.flatMap((day) => [lineOf(day), ...of(day).map(balanceLine)])
+        const all = days.map((day) => ({ ...day, totals: of(day) }))
+        process.stdout.write(where.json === true ? `${JSON.stringify(all)}\n` : `${text.join('\n')}\n`)
+      }),
+    )
+  placed(command.command('items'))
+    .description(
+      'what the totals of a date are made of, item by item: for when a network says that they do not agree',
+    )
+    .argument('<destination>')
+    .argument('<date>', 'YYYY-MM-DD')
+    .option('--approvals <codes>', 'what its answers say when it has done what it was asked', '00,10')
+    .action((destination: string, date: string, where: Where & { approvals: string }) =>
+      within(where, 'readerUrl', async (pool) => {
+        const approvals = where.approvals.split(',')
+        const items = await reconciliationItems(pool, { destination, date, approvals })
+        const all = items.map((item) => ({ ...item, minor: item.minor.toString() }))
+        const text = items.map((item) => `${itemLine(item)}\n`).join('')
+        process.stdout.write(where.json === true ? `${JSON.stringify(all)}\n` : text)
       }),
     )
   placed(command.command('cutover'))
@@ -63,6 +92,26 @@ async function within(
   } finally {
     await pool.end()
   }
+}
+
+function balanceLine({ balance, currency, totals }: ReconciliationOnRecord): string {
+  const money = (minor: string): string =>
+    formatMoney({ amountMinor: BigInt(minor), currency: currency as CurrencyCode })
+  const { creditCount, creditMinor, creditReversalMinor, debitCount, debitMinor, debitReversalMinor } = totals
+  const debits = `${debitCount} debits ${money(debitMinor)} less ${money(debitReversalMinor)}`
+  const credits = `${creditCount} credits ${money(creditMinor)} less ${money(creditReversalMinor)}`
+  return `${' '.repeat(13)}${balance === null ? 'not answered yet' : words[balance]}  ${debits}, ${credits}`
+}
+
+const words = {
+  in: 'in balance',
+  out: 'OUT OF BALANCE: the network has other totals (mafraq day items shows ours)',
+  error: 'NOT COMPARED: the network could not',
+} as const
+
+function itemLine({ currency, id, isReversal, minor, rrn, total }: ReconciliationItem): string {
+  const money = formatMoney({ amountMinor: minor, currency: currency as CurrencyCode })
+  return `${`${total}${isReversal ? ' reversal' : ''}`.padEnd(18)} ${money.padStart(16)}  RRN ${rrn}  ${id}`
 }
 
 function lineOf({ destination, date, beganAt, cause, who, frozenAt, stragglers }: DayOnRecord): string {

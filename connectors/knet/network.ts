@@ -1,7 +1,7 @@
 import { ascii4Frame } from '../../iso8583/iso8583.ts'
 import { usualKeyExchange } from '../key-exchange.ts'
 import type { NetworkProfile } from '../network.ts'
-import { usualRetryAfterMs, usualReversalAnswers, usualSession } from '../usual.ts'
+import { usualReconciliation, usualRetryAfterMs, usualReversalAnswers, usualSession } from '../usual.ts'
 import { knetPlaceholder } from './dialect.ts'
 
 const day = 24 * 3_600_000
@@ -21,8 +21,8 @@ export const network: NetworkProfile = {
     // The amount is not here: an approval for another amount belongs to its request, and is reversed in full.
     echoCheck: [2, 3],
   },
-  // Authorizations, financial messages and reversals. Network management must work while keys are out of step.
-  sealedClasses: ['1', '2', '4'],
+  // Authorizations, financial messages, reversals and totals. Network management must work while keys are out of step.
+  sealedClasses: ['1', '2', '4', '5'],
   session: usualSession,
   inFlightMax: 300,
   lateMs: 15 * 60_000,
@@ -43,5 +43,6 @@ export const network: NetworkProfile = {
     },
     reversalAnswers: usualReversalAnswers,
     retryAfterMs: usualRetryAfterMs,
+    reconciliation: usualReconciliation,
   },
 }

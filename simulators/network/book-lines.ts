@@ -11,6 +11,8 @@ interface Line extends RequestName {
   /** Wall clock ms. */
   readonly at: number
   readonly network: string
+  /** YYYY-MM-DD: the network's business date. */
+  readonly date?: string
   /** Minor units in digits. */
   readonly amountMinor: string
   /** ISO 4217 numeric. */
@@ -84,6 +86,9 @@ interface ReversalLine extends Line, Standing {
   readonly responseCode: string
   /** Minor units in digits: what a partial reversal (DE95) leaves. */
   readonly actualMinor?: string
+  /** What it undid, minor units in digits, of what had been taken or been given. */
+  readonly undoneMinor?: string
+  readonly undoneOf?: 'debit' | 'credit'
 }
 
 /** What was set aside is taken: so much of it. Of no authorization that is known, it is taken all the same. */

@@ -9,6 +9,7 @@ export interface Counts {
   readonly declined: Record<string, number>
   readonly reversals: Record<Applied | 'refused', number>
   readonly completions: Record<Completed, number>
+  readonly totals: Record<'inBalance' | 'outOfBalance', number>
   repeats: number
   conflicts: number
   lost: number
@@ -32,6 +33,7 @@ export function noCounts(): Counts {
     declined: {},
     reversals: { released: 0, reduced: 0, unknownOriginal: 0, again: 0, declinedOriginal: 0, refused: 0 },
     completions: { taken: 0, forced: 0, again: 0, released: 0 },
+    totals: { inBalance: 0, outOfBalance: 0 },
     repeats: 0,
     conflicts: 0,
     lost: 0,

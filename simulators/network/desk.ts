@@ -13,9 +13,17 @@ import { type AmountOutcome, maskedPan } from '../cards.ts'
 import type { Behaviour } from './behaviour.ts'
 import type { NetworkLine, RequestName } from './book-lines.ts'
 import type { Counts } from './counts.ts'
+import type { BusinessDates } from './day.ts'
 import { type Deed, deedOfManner } from './deed.ts'
 import type { Heard, Hearing } from './hearing.ts'
-import { type Answered, isVerification, type Issuer, type PurchaseAsked, type Standing } from './issuer.ts'
+import {
+  type Answered,
+  isVerification,
+  type Issuer,
+  type PurchaseAsked,
+  type Reversed,
+  type Standing,
+} from './issuer.ts'
 import { type KeyRing, type Offer, type RingPart, ringParts } from './key-ring.ts'
 import type { RequestFacts, Rules } from './rules.ts'
 
@@ -29,6 +37,7 @@ export interface Network {
   readonly exchange: KeySpeech | undefined
   readonly issuer: Issuer
   readonly book: Book
+  readonly dates: BusinessDates
   readonly counts: Counts
   /** How late a late answer is. */
   readonly lateMs: number
@@ -94,6 +103,7 @@ export class Desk {
     else if (/^0[12]0[01]$/.test(message.mti)) await this.#purchase(message)
     else if (/^0[12]2[01]$/.test(message.mti)) await this.#completion(message)
     else if (/^04[02][01]$/.test(message.mti)) await this.#reversal(message)
+    else if (/^05[02][01]$/.test(message.mti)) await this.#totals(message)
     else await this.#answer(message, { 39: '12' })
   }
 
@@ -278,6 +288,8 @@ export class Desk {
     const fields: Fields = authId === undefined ? { 39: responseCode } : { 38: authId, 39: responseCode }
     if (additionalAmounts !== undefined) fields[54] = additionalAmounts
     if (answered.approvedMinor !== undefined) fields[4] = answered.approvedMinor
+    const { told } = this.#network.dates
+    if (told !== undefined) fields[15] = told
     await this.#answer(message, fields, deedOfManner(manner, lateMs))
   }
 
@@ -347,7 +359,15 @@ export class Desk {
     const { applied, responseCode, ...rest } = issuer.reverse(asked, message.mti.startsWith('042'))
     counts.reversals[applied]++
     const part = actualMinor === 0n ? {} : { actualMinor: actualMinor.toString() }
-    await this.#record({ ...base, event: 'reversal', applied, responseCode, ...part, ...standingOf(rest) })
+    await this.#record({
+      ...base,
+      event: 'reversal',
+      applied,
+      responseCode,
+      ...part,
+      ...standingOf(rest),
+      ...undoneOf(rest),
+    })
     if (delayMs > 0) await sleep(delayMs)
     if (silentReversals || issuer.keepsQuiet(original)) {
       counts.unanswered++
@@ -376,7 +396,39 @@ export class Desk {
   }
 
   #record(line: NetworkLine): Promise<void> {
-    return this.#network.book.record(line)
+    const { book, dates } = this.#network
+    const dated = { ...line, date: dates.date }
+    dates.count(dated)
+    return book.record(dated)
+  }
+
+  /** Whether a peer's totals of a date are those of our book (DE66: in balance, out of balance). */
+  async #totals(message: Heard): Promise<void> {
+    const { counts, dates } = this.#network
+    const [monthAndDay, currency] = [message.text(15), message.text(50)]
+    if (monthAndDay === undefined || currency === undefined)
+      return this.#answer(message, { 39: '30', 66: '3' })
+    const agrees = dates.agrees({
+      monthAndDay,
+      currency,
+      creditMinor: message.amount(86),
+      creditReversalMinor: message.amount(87),
+      debitMinor: message.amount(88),
+      debitReversalMinor: message.amount(89),
+    })
+    counts.totals[agrees ? 'inBalance' : 'outOfBalance']++
+    const judged = agrees ? { 39: '00', 66: '1' } : { 39: '95', 66: '2' }
+    await this.#answer(message, { 15: monthAndDay, 50: currency, ...judged })
+  }
+
+  /** Tells the peer that the next business date begins. */
+  async cutover(monthAndDay: string): Promise<void> {
+    if (!this.#signedOn) return
+    this.#managementStan++
+    const stan = this.#managementStan.toString().padStart(6, '0')
+    const transmittedAt = new Date().toISOString().slice(5, 19).replace(/[-:T]/g, '')
+    const fields = { 7: transmittedAt, 11: stan, 15: monthAndDay, 70: managementCodes.cutover }
+    await this.#say({ mti: '0800', fields }, undefined)
   }
 
   /** A repeat is not answered before the line of its original is on disk, which may be being written right now. */
@@ -428,7 +480,7 @@ export class Desk {
 }
 
 /** DE70 in generic use. */
-const managementCodes = { signOn: '001', signOff: '002', echo: '301' } as const
+const managementCodes = { signOn: '001', signOff: '002', cutover: '201', echo: '301' } as const
 
 /** DE39 of an 0810 that agrees, in either edition. */
 const agreed: readonly string[] = ['00', '800', '000']
@@ -488,6 +540,13 @@ function actualOf(message: Heard): bigint {
   if (typeof amounts !== 'object' || amounts instanceof Uint8Array) return 0n
   const { transaction } = amounts as Readonly<Record<string, FieldValue>>
   return typeof transaction === 'bigint' ? transaction : 0n
+}
+
+function undoneOf({ undone }: Pick<Reversed, 'undone'>): {
+  readonly undoneMinor?: string
+  readonly undoneOf?: 'debit' | 'credit'
+} {
+  return undone === undefined ? {} : { undoneMinor: undone.minor.toString(), undoneOf: undone.of }
 }
 
 function standingOf({ stands }: { readonly stands?: Standing }): {

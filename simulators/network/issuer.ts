@@ -57,6 +57,8 @@ export interface Reversed {
   /** Whether this very reversal had been answered before. */
   readonly repeat: boolean
   readonly stands?: Standing
+  /** What it undid of what had been taken, or been given. */
+  readonly undone?: { readonly of: 'debit' | 'credit'; readonly minor: bigint }
 }
 
 /** What an authorization that is raised, or taken in parts, stands at: what was taken and what is still set aside. */
@@ -77,6 +79,8 @@ interface Original {
   reversals: number
   isCompleted?: boolean
   readonly name: RequestName
+  /** What it counts to in the totals of a date; what only sets aside counts when it is taken. */
+  readonly total: 'debit' | 'credit' | 'hold' | 'none'
   /** Of what it lost, the part that is set aside for completions to take. */
   heldMinor: bigint
   isTakenInPart?: boolean
@@ -144,7 +148,13 @@ export class Issuer {
     const answered = approvals.includes(responseCode) ? this.#approval(asked, responseCode) : { responseCode }
     const raises = this.#raised(asked.raises)
     const raising = raises === undefined ? {} : { raises }
-    this.#keep(asked.name, asked, { fingerprint, answered, direction: directionOf(asked) ?? 0n, ...raising })
+    this.#keep(asked.name, asked, {
+      fingerprint,
+      answered,
+      direction: directionOf(asked) ?? 0n,
+      total: totalOf(asked),
+      ...raising,
+    })
     return { kind: 'decided', answered, outcome }
   }
 
@@ -171,11 +181,16 @@ export class Issuer {
     if (known !== undefined) known.reversals++
     const answeredBefore = this.#reversals.get(keyOf(name))
     if (answeredBefore !== undefined) return { applied: 'again', responseCode: answeredBefore, repeat: true }
+    const family = known === undefined ? [] : known.raises === undefined ? this.#family(known) : [known]
+    const before = moneyOf(family)
     const applied = this.#undo(keyOf(original), known, actualMinor)
+    const minor = before - moneyOf(family)
+    const undone =
+      minor === 0n ? {} : { undone: { of: known?.total === 'credit' ? 'credit' : 'debit', minor } as const }
     const standing = known === undefined ? {} : this.#standing(known)
     const responseCode = isAdvice && applied === 'unknownOriginal' ? '00' : reversalCodes[applied]
     this.#reversals.set(keyOf(name), responseCode)
-    return { applied, responseCode, repeat: false, ...standing }
+    return { applied, responseCode, repeat: false, ...standing, ...undone }
   }
 
   /** A completion of what was set aside: the account loses so much in the place of what was set aside. */
@@ -214,7 +229,7 @@ export class Issuer {
   #take(known: Original | undefined, { amountMinor, isPart, name, pan }: CompletionAsked): Completed {
     if (known === undefined) {
       const answered = { responseCode: '00' }
-      this.#keep(name, { pan, amountMinor }, { fingerprint: '', answered, direction: 1n })
+      this.#keep(name, { pan, amountMinor }, { fingerprint: '', answered, direction: 1n, total: 'debit' })
       return 'forced'
     }
     // Undone in the meantime: a completion of it is late.
@@ -339,6 +354,7 @@ export class Issuer {
       readonly fingerprint: string
       readonly answered: Answered
       readonly direction: Direction
+      readonly total: Original['total']
       readonly raises?: Original
     },
   ): void {
@@ -348,6 +364,7 @@ export class Issuer {
     const takenMinor = state === 'done' ? direction * (answered.approvedMinor ?? amountMinor) : 0n
     if (takenMinor !== 0n) this.#move(card, -takenMinor)
     this.#originals.set(keyOf(name), {
+      total: decided.total,
       ...{ name: { ...name }, fingerprint, card, amountMinor, takenMinor, answered, state, reversals: 0 },
       ...(raises === undefined ? {} : { raises }),
       heldMinor: takenMinor,
@@ -361,7 +378,8 @@ export class Issuer {
     const amountMinor = BigInt(line.amountMinor)
     const raises = line.event === 'raise' ? this.#raised(originalOf(line)) : undefined
     const raising = raises === undefined ? {} : { raises }
-    this.#keep(line, { pan, amountMinor }, { fingerprint, answered, direction, ...raising })
+    const total = totalOfLine[line.event] ?? 'none'
+    this.#keep(line, { pan, amountMinor }, { fingerprint, answered, direction, total, ...raising })
   }
 
   #undo(key: string, known: Original | undefined, actualMinor: bigint): Applied {
@@ -413,6 +431,29 @@ export class Issuer {
     this.#authIds = (this.#authIds + 1) % 1_000_000
     return this.#authIds.toString().padStart(6, '0')
   }
+}
+
+/** What of them was money, and not only set aside. */
+function moneyOf(family: readonly Original[]): bigint {
+  return family.reduce((sum, { heldMinor, state, takenMinor, total }) => {
+    if (state !== 'done' || total === 'none') return sum
+    if (total === 'hold') return sum + takenMinor - heldMinor
+    return sum + (takenMinor < 0n ? -takenMinor : takenMinor)
+  }, 0n)
+}
+
+function totalOf(asked: PurchaseAsked): Original['total'] {
+  if (asked.mtiClass === '1') return 'hold'
+  if (asked.processingCode.startsWith('4')) return 'none'
+  const direction = directionOf(asked) ?? 0n
+  return direction === 0n ? 'none' : direction < 0n ? 'credit' : 'debit'
+}
+
+const totalOfLine: Readonly<Partial<Record<NetworkLine['event'], Original['total']>>> = {
+  debit: 'debit',
+  credit: 'credit',
+  hold: 'hold',
+  raise: 'hold',
 }
 
 /** Whether an account loses the amount, gains it, or neither. */

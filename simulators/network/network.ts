@@ -7,6 +7,7 @@ import { keyNamed, readKeyFile } from '../keys.ts'
 import { changed, goodBehaviour } from './behaviour.ts'
 import type { NetworkLine } from './book-lines.ts'
 import { noCounts } from './counts.ts'
+import { BusinessDates } from './day.ts'
 import { Desk, type KeySpeech } from './desk.ts'
 import { dualMessages, messagesOf1993, singleMessage } from './hearing.ts'
 import { Issuer } from './issuer.ts'
@@ -44,7 +45,8 @@ export async function openNetwork(
   const refs = config.needed('keys')
   const seed = config.number('seed', { min: 0, max: 2 ** 32 - 1, fallback: 1 })
   const issuer = new Issuer(seed, name)
-  const replayed = await replay(bookPath, issuer)
+  const dates = new BusinessDates(Date.now())
+  const replayed = await replay(bookPath, issuer, dates)
   const book = await openBook(bookPath)
   const counts = noCounts()
   const ring = new KeyRing({
@@ -63,6 +65,7 @@ export async function openNetwork(
     exchange,
     issuer,
     book,
+    dates,
     counts,
     lateMs: config.number('lateMs', { min: 0, max: 600_000, fallback: 6_000 }),
     behaviour: () => behaviour,
@@ -107,6 +110,16 @@ export async function openNetwork(
         sent === undefined ? undefined : await desk?.tellKey(sent, { wrongKcv: wrongKcv === true })
       return { ...status(), responseCode: responseCode ?? null }
     },
+    /** `cutover`: the date that begins, which every peer is told; `misbookMinor`: a debit that no peer knows of. */
+    'POST /day': async ({ body: { cutover, misbookMinor } }) => {
+      if (typeof misbookMinor === 'string' && /^\d{1,12}$/.test(misbookMinor))
+        dates.misbook('414', BigInt(misbookMinor))
+      if (typeof cutover === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(cutover)) {
+        dates.begin(cutover)
+        for (const desk of desks) await desk.cutover(cutover.slice(5, 7) + cutover.slice(8))
+      }
+      return { date: dates.date, ...counts.totals }
+    },
     'GET /rules': () => Promise.resolve({ rules: rules.list() }),
     /** In the place of those that held; they count from nothing. */
     'POST /rules': ({ body: { rules: text, file = '(rules)' } }) => {
@@ -135,7 +148,7 @@ async function configuredRules(config: Config): Promise<readonly Rule[]> {
   return readRules(await readFile(file, 'utf8'), file)
 }
 
-async function replay(path: string, issuer: Issuer): Promise<number> {
+async function replay(path: string, issuer: Issuer, dates: BusinessDates): Promise<number> {
   const exists = await access(path).then(
     () => true,
     () => false,
@@ -144,6 +157,7 @@ async function replay(path: string, issuer: Issuer): Promise<number> {
   if (!exists) return lines
   for await (const line of readBook(path)) {
     issuer.replay(line as unknown as NetworkLine)
+    dates.count(line as unknown as NetworkLine)
     lines++
   }
   return lines

@@ -3,9 +3,23 @@ import { closeBusinessDate, type Ledger } from '../../ledger/ledger.ts'
 import { aheadDaysMax, dateAfter, daysBetween, effectiveOn, isDate } from '../business-date.ts'
 import type { BusinessDay, DayBook, NewDay } from '../business-days.ts'
 import { JournalUnavailable } from '../journal.ts'
+import type { Balance, Reconciled, Totals } from '../reconciliation.ts'
+import { obligationId } from '../transaction/owed.ts'
+import { itemsStatement, totalsStatement } from './totals.ts'
 
-/** Business days in the journal's schema; their accounts are the ledger's. `wallMs` dates the closing entries. */
-export function postgresDayBook(ledger: Ledger, pool: DatabasePool, wallMs: () => number): DayBook {
+export interface DayBookPorts {
+  /** Dates the closing entries. */
+  readonly wallMs: () => number
+  /** Who wants to be told the totals of a date. */
+  readonly reconciledBy: (destination: string) => Reconciled | undefined
+}
+
+/** Business days in the journal's schema; their accounts are the ledger's. */
+export function postgresDayBook(
+  ledger: Ledger,
+  pool: DatabasePool,
+  { wallMs, reconciledBy }: DayBookPorts,
+): DayBook {
   const ask = async <R extends object>(text: string, values: readonly unknown[]): Promise<R[]> => {
     try {
       return (await pool.query(text, [...values])).rows as R[]
@@ -53,15 +67,51 @@ export function postgresDayBook(ledger: Ledger, pool: DatabasePool, wallMs: () =
       const effectiveAt = effectiveOn(date, wallMs())
       const closed = await closing(ledger, pool, { network: destination, date, effectiveAt })
       if (!closed) return false
-      await ask(
-        `UPDATE switch.business_day SET frozen_at = clock_timestamp(), stragglers = $3
-          WHERE destination = $1 AND date = $2 AND frozen_at IS NULL`,
-        [destination, date, stragglers],
-      )
+      const told = await totalsOf(ask, { destination, date, reconciled: reconciledBy(destination) })
+      await ask(freezeDay, [destination, date, stragglers, ...told])
       return true
     },
   }
 }
+
+type Ask = <R extends object>(text: string, values: readonly unknown[]) => Promise<R[]>
+
+/** What the network is to be told of the date: names, currencies and totals of what it is told, one for each currency. */
+async function totalsOf(
+  ask: Ask,
+  {
+    destination,
+    date,
+    reconciled,
+  }: { readonly destination: string; readonly date: string; readonly reconciled: Reconciled | undefined },
+): Promise<[string[], string[], string[], string[]]> {
+  if (reconciled === undefined) return [[], [], [], []]
+  const rows = await ask<{ currency: string } & Totals>(totalsStatement, [
+    destination,
+    date,
+    reconciled.approvals,
+  ])
+  const keys = rows.map(({ currency }) => `reconciliation:${destination}:${date}:${currency}`)
+  const totals = rows.map(({ currency: _, ...of }) =>
+    JSON.stringify(Object.fromEntries(Object.entries(of).map(([name, total]) => [name, String(total)]))),
+  )
+  return [keys.map(obligationId), keys, rows.map(({ currency }) => currency), totals]
+}
+
+/** One node freezes a date, and only that one says what is to be told of it. */
+const freezeDay = `
+  WITH frozen AS (
+    UPDATE switch.business_day SET frozen_at = clock_timestamp(), stragglers = $3
+     WHERE destination = $1 AND date = $2 AND frozen_at IS NULL RETURNING date::text),
+  told AS (
+    SELECT n.*, frozen.date FROM frozen,
+      unnest($4::uuid[], $5::text[], $6::text[], $7::jsonb[]) AS n (id, key, currency, totals)),
+  kept AS (
+    INSERT INTO switch.reconciliation (obligation_id, destination, date, currency, totals)
+    SELECT id, $1, date::date, currency, totals FROM told)
+  INSERT INTO switch.obligation (id, kind, key, destination, cause, advice, card, lane, next_at)
+  SELECT id, 'reconciliation', key, $1, 'cutover',
+      jsonb_build_object('date', date, 'currency', currency, 'totals', totals), 0, 0, clock_timestamp() FROM told`
 
 /** Nothing is inserted unless the date comes after every one there is; two at once find one number, and one of them loses. */
 const beginDay = `
@@ -146,4 +196,49 @@ export async function beginByOperator(
   const day: NewDay = { destination, date, cause: 'operator', who, described: why }
   const { rows } = await pool.query(beginDay, valuesOf(day))
   return rows.length === 1 ? { begun: true, date } : { begun: false, reason: 'it has begun' }
+}
+
+/** A day's totals in one currency, as its network was told them, and what it said to that. */
+export interface ReconciliationOnRecord {
+  readonly destination: string
+  readonly date: string
+  readonly currency: string
+  readonly totals: Readonly<Record<keyof Totals, string>>
+  /** null: it has not answered yet. */
+  readonly balance: Balance | null
+  readonly answeredAt: Date | null
+}
+
+export async function reconciliationHistory(pool: DatabasePool): Promise<ReconciliationOnRecord[]> {
+  const { rows } = await pool.query<ReconciliationOnRecord>(
+    `SELECT destination, date::text, currency, totals, balance, answered_at AS "answeredAt"
+       FROM switch.reconciliation ORDER BY destination, date, currency`,
+  )
+  return rows
+}
+
+/** What the totals of a date are made of: where they don't agree with the network's, somebody looks for the difference. */
+export interface ReconciliationItem {
+  readonly total: string
+  readonly isReversal: boolean
+  readonly id: string
+  readonly rrn: string
+  readonly currency: string
+  readonly minor: bigint
+}
+
+export async function reconciliationItems(
+  pool: DatabasePool,
+  {
+    destination,
+    date,
+    approvals,
+  }: { readonly destination: string; readonly date: string; readonly approvals: readonly string[] },
+): Promise<ReconciliationItem[]> {
+  const { rows } = await pool.query<ReconciliationItem>(`${itemsStatement} ORDER BY currency, total, rrn`, [
+    destination,
+    date,
+    approvals,
+  ])
+  return rows
 }

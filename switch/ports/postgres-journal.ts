@@ -3,7 +3,7 @@ import { DatabaseError, type DatabasePool } from '../../kernel/database.ts'
 import type { CurrencyCode } from '../../kernel/money.ts'
 import { holdOf, type Ledger } from '../../ledger/ledger.ts'
 import {
-  type ClaimedObligation,
+  type Claimed,
   type CommitOutcome,
   type CommitRefusal,
   type Journal,
@@ -19,6 +19,7 @@ import type {
   SourceAct,
   Transaction,
 } from '../transaction/transaction.ts'
+import type { Reconciliation, Totals } from '../reconciliation.ts'
 import type { Kind } from '../transaction/kinds.ts'
 import { claimStatement, overdueStatement } from './claims.ts'
 import { rowsOf, type WritesUnder } from './rows.ts'
@@ -114,20 +115,26 @@ export function postgresJournal(
           legOf(row)!,
         ]),
       )
-      return claimed.map((row): ClaimedObligation => {
+      return claimed.map((row): Claimed => {
         const leg = legs.get(text(row['leg_id']))
-        return {
+        const any = {
           id: text(row['id']),
-          kind: text(row['kind']) as ObligationKind,
           cause: text(row['cause']),
           attempts: Number(row['attempts']),
           refusals: Number(row['refusals']),
-          ...(row['actual_minor'] === null ? {} : { actualMinor: row['actual_minor'] as bigint }),
-          ...(row['advice'] === null ? {} : { advice: adviceOf(row['advice'] as StoredAdvice) }),
           fence: row['fence'] as bigint,
           ...(row['stan'] === null
             ? {}
             : { identity: { stan: text(row['stan']), transmittedAt: text(row['transmitted_at']) } }),
+        }
+        const kind = text(row['kind']) as ObligationKind
+        if (kind === 'reconciliation')
+          return { ...any, kind, reconciliation: reconciliationOf(row['advice'] as StoredReconciliation) }
+        return {
+          ...any,
+          kind,
+          ...(row['actual_minor'] === null ? {} : { actualMinor: row['actual_minor'] as bigint }),
+          ...(row['advice'] === null ? {} : { advice: adviceOf(row['advice'] as StoredAdvice) }),
           transaction: owners.get(text(row['transaction_id']))!,
           ...(leg === undefined ? {} : { leg }),
           ...(row['undone_stan'] === null
@@ -158,6 +165,18 @@ export function postgresJournal(
           WHERE id = $1 AND fence = $2 AND state = 'due'`,
         [id, fence, delayMs, cause, kind],
       )
+    },
+    async reconciled({ id, fence }, { balance, described, responseCode }) {
+      const closed = await ask(
+        `WITH closed AS (
+           UPDATE switch.obligation SET state = 'acknowledged', response_code = $3, closed_at = clock_timestamp(),
+                  lease_until = NULL
+            WHERE id = $1 AND fence = $2 AND state = 'due' RETURNING id)
+         UPDATE switch.reconciliation r SET balance = $4, described = $5, answered_at = clock_timestamp()
+           FROM closed WHERE r.obligation_id = closed.id RETURNING r.obligation_id`,
+        [id, fence, responseCode, balance, described],
+      )
+      return closed.length === 1
     },
     async overdue() {
       const rows = await ask(overdueStatement, [])
@@ -305,6 +324,18 @@ type StoredAdvice = Omit<Advice, 'amountMinor'> & { readonly amountMinor: string
 
 function adviceOf({ amountMinor, ...rest }: StoredAdvice): Advice {
   return { ...rest, amountMinor: BigInt(amountMinor) }
+}
+
+/** As `freeze` wrote it. */
+export interface StoredReconciliation {
+  readonly date: string
+  readonly currency: CurrencyCode
+  readonly totals: Readonly<Record<keyof Totals, string>>
+}
+
+function reconciliationOf({ currency, date, totals }: StoredReconciliation): Reconciliation {
+  const counted = Object.entries(totals).map(([name, total]) => [name, BigInt(total)])
+  return { date, currency, totals: Object.fromEntries(counted) as Totals }
 }
 
 function sourceActOf(row: Row): SourceAct {

@@ -2,7 +2,7 @@ import type { LegIdentity } from '../../connectors/connector.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { AccountSpec } from '../../ledger/ledger.ts'
 import {
-  type ClaimedObligation,
+  type Claimed,
   type ClaimQuery,
   type CommitOutcome,
   type CommitRefusal,
@@ -12,6 +12,7 @@ import {
   type JournalUnit,
   type ParentChange,
 } from '../../switch/journal.ts'
+import type { Totals } from '../../switch/reconciliation.ts'
 import type { Leg, SourceAct, Transaction } from '../../switch/transaction/transaction.ts'
 import { laneKeyOf } from '../../switch/lanes.ts'
 import { SimulatedBooks } from './books.ts'
@@ -143,9 +144,31 @@ export class SimulatedDatabase {
           if (kind === 'unsent') obligation.attempts--
           if (kind === 'refused') obligation.refusals++
         }),
+      reconciled: ({ id, fence }, { balance }) =>
+        read(() => {
+          const obligation = this.#held(id, fence)
+          if (obligation === undefined) return false
+          obligation.state = 'acknowledged'
+          obligation.closedAt = this.#world.monotonicMs()
+          obligation.balance = balance
+          return true
+        }),
       overdue: () => read(() => []),
       openAccounts: (accounts) => read(() => this.books.open(accounts)),
     }
+  }
+
+  /** What is told of a date that is frozen. What it came to is for the tests on a real journal. */
+  oweTotals(destination: string, date: string): void {
+    const key = `reconciliation:${destination}:${date}:KWD`
+    const now = this.#world.monotonicMs()
+    const of = { ...noTotals, debitCount: BigInt(this.#world.monotonicMs() | 0) }
+    this.obligations.set(key, {
+      ...{ id: key, key, kind: 'reconciliation', destination, cause: 'cutover', delayMs: 0, again: false },
+      ...{ transactionId: '', state: 'due', nextAt: now, dueAt: now, closedAt: undefined, attempts: 0 },
+      ...{ refusals: 0, card: 0, leaseUntil: 0, fence: 0n, identity: undefined },
+      reconciliation: { date, currency: 'KWD', totals: of },
+    })
   }
 
   /** Nothing is open and nothing owed. */
@@ -398,20 +421,28 @@ export class SimulatedDatabase {
     return obligation?.fence === fence && obligation.state === 'due' ? obligation : undefined
   }
 
-  #claim(query: ClaimQuery): ClaimedObligation[] {
+  #claim(query: ClaimQuery): Claimed[] {
     const now = this.#world.monotonicMs()
     return claimable([...this.obligations.values()], query, now).map((obligation) => {
       obligation.attempts++
       obligation.fence++
       obligation.leaseUntil = now + query.leaseMs
       const { id, kind, cause, attempts, refusals, fence, identity, actualMinor, advice, legId } = obligation
+      const { reconciliation } = obligation
+      const named = identity === undefined ? {} : { identity }
+      if (kind === 'reconciliation')
+        return {
+          ...{ id, kind, cause, attempts, refusals, fence },
+          ...named,
+          reconciliation: reconciliation!,
+        }
       const leg = legId === undefined ? undefined : this.#legs.get(legId)
       const transaction = this.#read(obligation.transactionId)!
       const { adviceId } = obligation
       const undone = adviceId === undefined ? undefined : this.obligations.get(adviceId)?.identity
       return {
         ...{ id, kind, cause, attempts, refusals, fence, transaction },
-        ...(identity === undefined ? {} : { identity }),
+        ...named,
         ...(actualMinor === undefined ? {} : { actualMinor }),
         ...(advice === undefined ? {} : { advice }),
         ...(leg === undefined ? {} : { leg }),
@@ -419,6 +450,12 @@ export class SimulatedDatabase {
       }
     })
   }
+}
+
+const noTotals: Totals = {
+  ...{ creditCount: 0n, creditReversalCount: 0n, debitCount: 0n, debitReversalCount: 0n },
+  ...{ transferCount: 0n, transferReversalCount: 0n, inquiryCount: 0n, authorizationCount: 0n },
+  ...{ creditMinor: 0n, creditReversalMinor: 0n, debitMinor: 0n, debitReversalMinor: 0n },
 }
 
 function isOpen({ state }: Transaction): boolean {

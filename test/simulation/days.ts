@@ -1,8 +1,15 @@
 import type { Random } from '../../kernel/random.ts'
 import { effectiveOn } from '../../switch/business-date.ts'
-import type { BusinessDay, CutoverCause, DayBook, NewDay } from '../../switch/business-days.ts'
+import {
+  type BusinessDay,
+  type CutoverCause,
+  type DayBook,
+  type NewDay,
+  switchItself,
+} from '../../switch/business-days.ts'
 import { JournalUnavailable } from '../../switch/journal.ts'
-import type { Obligation, Transaction } from '../../switch/transaction/transaction.ts'
+import type { StoredObligation } from './owed.ts'
+import type { Transaction } from '../../switch/transaction/transaction.ts'
 import type { SimulatedBooks } from './books.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { Life } from './life.ts'
@@ -20,7 +27,9 @@ interface StoredDay {
 /** What the days look at of the database that they are in. */
 interface Whole {
   readonly books: SimulatedBooks
-  readonly obligations: ReadonlyMap<string, Obligation & { readonly state: string }>
+  readonly obligations: ReadonlyMap<string, StoredObligation>
+  /** In the commit that freezes a date. */
+  oweTotals(destination: string, date: string): void
   readonly transactions: ReadonlyMap<string, { readonly transaction: Transaction }>
 }
 
@@ -122,6 +131,8 @@ export class SimulatedDays {
     const day = this.all.find((one) => one.destination === destination && one.date === date)
     if (day === undefined || !this.#database.books.closeDate(destination, date, effectiveOn(date, wallMs)))
       return false
+    if (day.frozenAt === undefined && destination !== switchItself)
+      this.#database.oweTotals(destination, date)
     day.frozenAt ??= this.#world.monotonicMs()
     this.#world.note(`${destination} ${date} is frozen, ${stragglers} unresolved`)
     return true

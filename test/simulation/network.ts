@@ -6,7 +6,9 @@ import type {
   LegOutcome,
   NetworkRequest,
   NetworkRequestHandler,
+  OutboundLeg,
 } from '../../connectors/connector.ts'
+import { usualReconciliation } from '../../connectors/usual.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { FaultRates } from './faults/faults.ts'
@@ -27,6 +29,7 @@ const rules: DestinationRules = {
   reversalAnswers: { acknowledged: ['00', '21', '25', '94'], retry: ['19', '90', '91', '96'] },
   retryAfterMs: [2_000, 5_000, 10_000],
   stored: { lanes: 2, refusalsMax: 8 },
+  reconciliation: usualReconciliation,
 }
 
 export interface ConnectorOptions {
@@ -48,6 +51,8 @@ export class SimulatedNetwork {
   readonly #random: Random
   readonly #rates: () => FaultRates
   #awayUntil = 0
+  /** DE66 by date, and the numbers under which the totals came. */
+  readonly totals = new Map<string, { readonly code: string; readonly stans: Set<string> }>()
 
   constructor(name: string, world: World, rates: () => FaultRates) {
     this.name = name
@@ -130,7 +135,9 @@ export class SimulatedNetwork {
           if (this.#chance(rates.notSent)) return end({ kind: 'notSent', reason: 'offline' })
           const isLost = this.#chance(rates.linkLost)
           this.#carry(rates, () => {
-            const answer = this.issuer.decide(leg, this.tellsDates)
+            const answer = leg.mti.startsWith('05')
+              ? this.#judgeTotals(leg)
+              : this.issuer.decide(leg, this.tellsDates)
             this.#carry(rates, () => life.enter(() => answered(leg.identity, answer)))
           })
           const lose = (reason: 'linkLost' | 'deadline'): void =>
@@ -150,6 +157,19 @@ export class SimulatedNetwork {
       }),
       drain: () => Promise.resolve(),
     }
+  }
+
+  /** What it says of our totals it says again, however often it is asked. */
+  #judgeTotals({ fields, identity }: OutboundLeg): LegAnswer {
+    const date = fields[15] as string
+    const said = this.totals.get(date) ?? {
+      code: String(1 + this.#random.below(3)),
+      stans: new Set<string>(),
+    }
+    this.totals.set(date, said)
+    said.stans.add(identity.stan)
+    this.#world.note(`${this.name} says ${said.code} to the totals of ${date}`)
+    return { mti: '0510', responseCode: '00', settlementCode: said.code, described: '0510' }
   }
 
   get #isAway(): boolean {

@@ -1,8 +1,13 @@
 import type { LegIdentity } from '../../connectors/connector.ts'
 import type { ClaimQuery } from '../../switch/journal.ts'
+import type { Balance, Reconciliation } from '../../switch/reconciliation.ts'
 import type { Obligation } from '../../switch/transaction/transaction.ts'
 
-export interface StoredObligation extends Obligation {
+export interface StoredObligation extends Omit<Obligation, 'cause'> {
+  readonly cause: string
+  /** Of totals: nobody's transaction. */
+  readonly reconciliation?: Reconciliation
+  balance?: Balance
   state: 'due' | 'acknowledged' | 'parked' | 'notNeeded'
   nextAt: number
   attempts: number
@@ -25,7 +30,8 @@ export function claimable(
   const here = all.filter((one) => one.destination === destination)
   const isHeld = (one: StoredObligation): boolean => {
     const parked = here.findIndex(
-      ({ state, transactionId }) => state === 'parked' && transactionId === one.transactionId,
+      ({ state, transactionId }) =>
+        state === 'parked' && transactionId !== '' && transactionId === one.transactionId,
     )
     return parked !== -1 && parked < here.indexOf(one)
   }

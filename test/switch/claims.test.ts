@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type DatabasePool, migrate, openPool } from '../../kernel/database.ts'
 import { type Ledger, migrateLedger } from '../../ledger/ledger.ts'
-import type { ClaimedObligation, ClaimQuery, Journal } from '../../switch/journal.ts'
+import type { Claimed, ClaimQuery, Journal } from '../../switch/journal.ts'
 import { claimStatement } from '../../switch/ports/claims.ts'
 import { postgresJournal } from '../../switch/ports/postgres-journal.ts'
 import { openTestDatabase, type TestDatabase } from '../support/postgres.ts'
@@ -59,23 +59,26 @@ async function owe(...owed: readonly Owed[]): Promise<void> {
           approvable_until, delivery, reversal, advice)
         VALUES (${transaction}, 1, 'unknown', 'a', '${of}', '', 'n', '2026-11-22', now(), now(), 'none', 'owed', 'none')
         ON CONFLICT DO NOTHING`)
+    const advice = kind === 'reconciliation' ? `'${totals}'` : 'NULL'
     await pool.query(`
-      INSERT INTO switch.obligation (id, kind, key, transaction_id, destination, cause, state, card, lane, next_at, due_at)
-        VALUES (gen_random_uuid(), '${kind}', '${name}', ${transaction}, 'knet', 'timeout', '${state}', ${card}, ${card % 4},
+      INSERT INTO switch.obligation (id, kind, key, transaction_id, destination, cause, state, advice, card, lane, next_at, due_at)
+        VALUES (gen_random_uuid(), '${kind}', '${name}', ${transaction}, 'knet', 'timeout', '${state}', ${advice}, ${card}, ${card % 4},
           clock_timestamp() + ${dueInMs} * interval '1 ms', clock_timestamp() - ${sinceMs} * interval '1 ms')`)
   }
 }
 
+const totals = JSON.stringify({ date: '2026-11-22', currency: 'KWD', totals: {} })
+
 const query: ClaimQuery = { destination: 'knet', lanes: 4, order: 'card', limit: 16, leaseMs: 5_000 }
 
-async function claim(wanted: Partial<ClaimQuery> = {}): Promise<readonly [string[], ClaimedObligation[]]> {
+async function claim(wanted: Partial<ClaimQuery> = {}): Promise<readonly [string[], Claimed[]]> {
   const claimed = await journal.claim({ ...query, ...wanted })
   const { rows } = await pool.query<{ key: string; id: string }>('SELECT id, key FROM switch.obligation')
   const keyOf = new Map(rows.map(({ id, key }) => [id, key]))
   return [claimed.map(({ id }) => keyOf.get(id)!).sort(), claimed]
 }
 
-async function end(one: ClaimedObligation | undefined, state = 'acknowledged'): Promise<void> {
+async function end(one: Claimed | undefined, state = 'acknowledged'): Promise<void> {
   await pool.query('UPDATE switch.obligation SET state = $2, lease_until = NULL WHERE id = $1', [
     one!.id,
     state,
@@ -90,7 +93,7 @@ describe('what may be delivered now', () => {
     const [first, claimed] = await claim()
     expect(first).toEqual(['a', 'c'])
     expect((await claim())[0]).toEqual([])
-    await end(claimed.find(({ transaction }) => transaction.sourceKey === 'a'))
+    await end(claimed.find((one) => one.kind !== 'reconciliation' && one.transaction.sourceKey === 'a'))
     expect((await claim())[0]).toEqual(['b'])
   })
 

@@ -7,6 +7,7 @@ import { exposureIsBounded } from './exposure.ts'
 import { issuersAreAskedOnce } from './issuers.ts'
 import { neighboursAreNotDelayed, nothingIsOwed } from './obligations.ts'
 import { threeBooksAgree } from './purchases.ts'
+import { totalsAreTold } from './reconciliations.ts'
 import { nothingTimesOutEarly } from './timers.ts'
 
 /** Everything that must hold. A new check is a file beside this one and a name here. */
@@ -20,6 +21,7 @@ const checks: readonly Check[] = [
   issuersAreAskedOnce,
   nothingTimesOutEarly,
   datesAreRight,
+  totalsAreTold,
 ]
 
 /** One sentence for each violation. */

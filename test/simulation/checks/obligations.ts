@@ -24,9 +24,19 @@ export const neighboursAreNotDelayed: Check = (scene, wrong) => {
   const poisoned = all.filter((one) => isPoisoned(scene, one))
   for (const one of all) {
     if (one.closedAt === undefined || poisoned.some(({ card }) => card === one.card)) continue
+    // Totals wait for what was owed before them, and what came after waits for the totals.
+    if (isBehindTotals(all, one)) continue
     const lateMs = one.closedAt - Math.max(one.dueAt, peaceAtMs)
     if (lateMs > deliveredWithinMs) wrong('N4', `${one.key} was delivered only after ${lateMs} ms of peace`)
   }
+}
+
+function isBehindTotals(all: readonly StoredObligation[], one: StoredObligation): boolean {
+  const before = all.slice(0, all.indexOf(one) + 1)
+  return before.some(
+    ({ closedAt, destination, kind }) =>
+      kind === 'reconciliation' && destination === one.destination && (closedAt ?? Infinity) >= one.dueAt,
+  )
 }
 
 /** A lease of a node that died, the longest wait between attempts, and a turn for each of the others. */

@@ -1,0 +1,112 @@
+import type { NetworkLine } from './book-lines.ts'
+
+/** What a business date came to in one currency, by the network's own book: minor units. */
+interface DayTotals {
+  debitMinor: bigint
+  debitReversalMinor: bigint
+  creditMinor: bigint
+  creditReversalMinor: bigint
+}
+
+/** What a peer says of a date: counts and amounts by their elements of ISO 8583:1987. */
+export interface TotalsTold {
+  /** DE15, MMDD. */
+  readonly monthAndDay: string
+  /** DE50 */
+  readonly currency: string
+  /** DE86 to DE89; what was not said is undefined. */
+  readonly creditMinor: bigint | undefined
+  readonly creditReversalMinor: bigint | undefined
+  readonly debitMinor: bigint | undefined
+  readonly debitReversalMinor: bigint | undefined
+}
+
+/** The network's business date, and what each of them came to. It is made of the book's lines, so it survives a restart. */
+export class BusinessDates {
+  readonly #totals = new Map<string, DayTotals>()
+  #date: string
+  /** From its first cutover on the network tells the date in its answers. */
+  #tells = false
+
+  constructor(wallMs: number) {
+    // Kuwait has no summer time: UTC+3 all year.
+    this.#date = new Date(wallMs + 3 * 3_600_000).toISOString().slice(0, 10)
+  }
+
+  get date(): string {
+    return this.#date
+  }
+
+  /** DE15 of answers; undefined: it is not told. */
+  get told(): string | undefined {
+    return this.#tells ? monthAndDayOf(this.#date) : undefined
+  }
+
+  begin(date: string): void {
+    this.#date = date
+    this.#tells = true
+  }
+
+  /** A line of the book, new or after a restart. */
+  count(line: NetworkLine): void {
+    const { date = this.#date, currency } = line
+    if (date > this.#date) this.begin(date)
+    const totals = this.#of(date, currency)
+    switch (line.event) {
+      case 'debit':
+        totals.debitMinor += BigInt(line.amountMinor)
+        break
+      case 'credit':
+        totals.creditMinor += BigInt(line.amountMinor)
+        break
+      case 'completion':
+        if (line.applied === 'taken' || line.applied === 'forced')
+          totals.debitMinor += BigInt(line.amountMinor)
+        break
+      case 'reversal':
+        if (line.undoneOf === 'debit') totals.debitReversalMinor += BigInt(line.undoneMinor ?? '0')
+        if (line.undoneOf === 'credit') totals.creditReversalMinor += BigInt(line.undoneMinor ?? '0')
+        break
+      default:
+    }
+  }
+
+  /** A debit of the current date that no peer ever asked for: so that totals differ. */
+  misbook(currency: string, minor: bigint): void {
+    this.#of(this.#date, currency).debitMinor += minor
+  }
+
+  /**
+   * Whether what is left of debits and of credits is what the book says. What came and went is not compared one by one: a
+   * peer can't know whether what it undid had ever been done.
+   */
+  agrees(told: TotalsTold): boolean {
+    const date = [...this.#totals.keys(), `${this.#date} ${told.currency}`].find(
+      (key) => key.endsWith(` ${told.currency}`) && monthAndDayOf(key.slice(0, 10)) === told.monthAndDay,
+    )
+    const ours = this.#totals.get(date ?? '') ?? nothing()
+    return (
+      left(told.debitMinor, told.debitReversalMinor) === left(ours.debitMinor, ours.debitReversalMinor) &&
+      left(told.creditMinor, told.creditReversalMinor) === left(ours.creditMinor, ours.creditReversalMinor)
+    )
+  }
+
+  #of(date: string, currency: string): DayTotals {
+    const key = `${date} ${currency}`
+    const totals = this.#totals.get(key) ?? nothing()
+    this.#totals.set(key, totals)
+    return totals
+  }
+}
+
+function nothing(): DayTotals {
+  return { debitMinor: 0n, debitReversalMinor: 0n, creditMinor: 0n, creditReversalMinor: 0n }
+}
+
+function left(done: bigint | undefined, undone: bigint | undefined): bigint | undefined {
+  return done === undefined || undone === undefined ? undefined : done - undone
+}
+
+function monthAndDayOf(date: string): string {
+  return date.slice(5, 7) + date.slice(8, 10)
+}

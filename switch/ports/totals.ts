@@ -1,0 +1,66 @@
+import { totalOfKind } from '../reconciliation.ts'
+
+const kindsOf = Object.entries(totalOfKind)
+  .map(([kind, total]) => `('${kind}', '${total}')`)
+  .join(', ')
+
+/**
+ * Everything that a network did for us on one of its business dates, item by item: what the totals are made of, and what
+ * is looked at when they don't agree. Legs count on the date of their transaction, what was told afterwards on the date
+ * on which it was acknowledged (B3). A leg that nobody answered was done if its undoing was.
+ *
+ * $1 destination, $2 date, $3 what answers say when it was done.
+ */
+export const itemsStatement = `
+  WITH total (kind, name) AS (VALUES ${kindsOf}),
+  day AS (
+    SELECT began_at AS from_at, coalesce((SELECT min(n.began_at) FROM switch.business_day n
+             WHERE n.destination = d.destination AND n.number > d.number), 'infinity') AS until
+      FROM switch.business_day d WHERE d.destination = $1 AND d.date = $2),
+  leg AS (
+    SELECT total.name, t.id, t.rrn, t.currency, coalesce(t.approved_minor, t.amount_minor) AS minor
+      FROM switch.transaction t
+      JOIN total ON total.kind = t.kind
+      JOIN switch.leg l ON l.transaction_id = t.id AND l.destination = $1
+     WHERE t.business_date = $2
+       AND CASE l.state
+             WHEN 'answered' THEN l.response_code = ANY($3)
+             WHEN 'maybeSent' THEN EXISTS (
+               SELECT FROM switch.obligation o WHERE o.leg_id = l.id AND o.kind = 'reversal'
+                  AND o.state = 'acknowledged' AND o.response_code = ANY($3))
+             ELSE false END),
+  told AS (
+    SELECT o.kind, o.cause, o.actual_minor, o.advice, o.response_code, o.leg_id, o.advice_id, t.id, t.rrn, t.currency,
+        t.kind AS of, coalesce(t.approved_minor, t.amount_minor) AS approved_minor, t.completed_minor
+      FROM switch.obligation o JOIN switch.transaction t ON t.id = o.transaction_id, day
+     WHERE o.destination = $1 AND o.state = 'acknowledged'
+       AND o.closed_at >= day.from_at AND o.closed_at < day.until),
+  undone AS (
+    -- Of an authorization only what completions took was ever money.
+    SELECT coalesce(total.name, 'debit') AS name, told.id, told.rrn, told.currency,
+        CASE WHEN total.name = 'authorization' THEN told.completed_minor
+             ELSE told.approved_minor - coalesce(told.actual_minor, 0) END AS minor
+      FROM told LEFT JOIN total ON total.kind = told.of
+     WHERE told.kind = 'reversal' AND told.response_code = ANY($3))
+  SELECT name AS total, false AS "isReversal", id, rrn, currency, minor FROM leg
+  UNION ALL
+  SELECT 'debit', false, id, rrn, currency, (advice ->> 'amountMinor')::bigint FROM told WHERE kind = 'advice'
+  UNION ALL
+  SELECT CASE name WHEN 'authorization' THEN 'debit' ELSE name END, true, id, rrn, currency, minor FROM undone
+   WHERE minor IS NOT NULL`
+
+export const totalsStatement = `
+  SELECT currency,
+      count(*) FILTER (WHERE total = 'credit' AND NOT "isReversal") AS "creditCount",
+      count(*) FILTER (WHERE total = 'credit' AND "isReversal") AS "creditReversalCount",
+      count(*) FILTER (WHERE total = 'debit' AND NOT "isReversal") AS "debitCount",
+      count(*) FILTER (WHERE total = 'debit' AND "isReversal") AS "debitReversalCount",
+      count(*) FILTER (WHERE total = 'transfer' AND NOT "isReversal") AS "transferCount",
+      count(*) FILTER (WHERE total = 'transfer' AND "isReversal") AS "transferReversalCount",
+      count(*) FILTER (WHERE total = 'inquiry') AS "inquiryCount",
+      count(*) FILTER (WHERE total = 'authorization') AS "authorizationCount",
+      coalesce(sum(minor) FILTER (WHERE total = 'credit' AND NOT "isReversal"), 0)::bigint AS "creditMinor",
+      coalesce(sum(minor) FILTER (WHERE total = 'credit' AND "isReversal"), 0)::bigint AS "creditReversalMinor",
+      coalesce(sum(minor) FILTER (WHERE total = 'debit' AND NOT "isReversal"), 0)::bigint AS "debitMinor",
+      coalesce(sum(minor) FILTER (WHERE total = 'debit' AND "isReversal"), 0)::bigint AS "debitReversalMinor"
+    FROM (${itemsStatement}) item GROUP BY currency ORDER BY currency`
