@@ -67,7 +67,15 @@ export class BusinessDates {
         if (line.undoneOf === 'debit') totals.debitReversalMinor += BigInt(line.undoneMinor ?? '0')
         if (line.undoneOf === 'credit') totals.creditReversalMinor += BigInt(line.undoneMinor ?? '0')
         break
-      default:
+      // Nothing was taken or given by these.
+      case 'hold':
+      case 'raise':
+      case 'transfer':
+      case 'inquiry':
+      case 'verification':
+      case 'decline':
+      case 'reversalRefused':
+        break
     }
   }
 

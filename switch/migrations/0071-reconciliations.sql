@@ -2,7 +2,7 @@
 -- made when the date is frozen; told by the obligation of its name.
 
 CREATE TABLE switch.reconciliation (
-  obligation_id uuid PRIMARY KEY REFERENCES switch.obligation (id) DEFERRABLE INITIALLY DEFERRED,
+  obligation_id uuid PRIMARY KEY,
   destination text NOT NULL,
   date date NOT NULL,
   currency char(3) NOT NULL,

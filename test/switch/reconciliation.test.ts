@@ -18,7 +18,7 @@ let today: string
 beforeAll(async () => {
   world = await openSwitchWorld()
   today = (await businessDayHistory(world.pool)).find(({ destination }) => destination === 'knet')!.date
-}, 120_000)
+}, 240_000)
 
 afterAll(() => world.close())
 
@@ -32,7 +32,7 @@ async function ofDay(change: Readonly<Record<string, string>>): Promise<void> {
 }
 
 async function answered(date: string): Promise<ReconciliationOnRecord> {
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < 900; tries++) {
     const told = await reconciliationHistory(world.pool)
     const found = told.find((one) => one.date === date && one.balance !== null)
     if (found !== undefined) return found
@@ -80,7 +80,7 @@ test('the totals of a date that ended are told to its network, whose own book sa
   const partMinor = responseCodeOf(half.answer) === '10' ? 3_958n : 0n
   expect(debits).toBe(10_000n + 5_000n + 6_000n + 3_000n + partMinor)
   expect(showDays()).toContain('in balance')
-}, 120_000)
+}, 240_000)
 
 test('F39: totals that do not agree are said so, recorded and shown, and nothing is made up for them', async () => {
   const terminal = await world.terminal()
@@ -105,4 +105,4 @@ test('F39: totals that do not agree are said so, recorded and shown, and nothing
   ])
   const { ok, lines } = await reconciled(world)
   expect(ok, lines.join('\n')).toBe(true)
-}, 120_000)
+}, 240_000)
