@@ -11,7 +11,10 @@ export { elementsOf } from './trace.ts'
 export interface Connector {
   /** The destination's name in routes, journal and metrics. */
   readonly name: string
+  /** In force now (`adopt`). */
   readonly rules: DestinationRules
+  /** Puts other rules in the place of the ones it has: what is sent from here on goes by them. */
+  adopt(rules: DestinationRules): void
   /** `available`, or why a leg sent now would not leave. */
   availability(): 'available' | NotSentReason
   /** Names a leg before it is committed: DE11 from this node's block, DE7 now. undefined: no STAN to be had. */

@@ -70,11 +70,11 @@ type LateListener = (identity: LegIdentity, answer: LegAnswer) => void
 /** A connector for any network that a `NetworkProfile` describes. */
 export class NetworkConnector implements Connector {
   readonly name: string
-  readonly rules: DestinationRules
   readonly keys?: ConnectorKeys
   /** Open to operators: its state can be forced, with an expiry. */
   readonly breaker: Breaker
   readonly #network: NetworkProfile
+  #rules: DestinationRules
   readonly #clock: Clock
   readonly #log: Log
   readonly #speech: Speech
@@ -98,7 +98,7 @@ export class NetworkConnector implements Connector {
     const { clock } = options
     const log = named(options.log, network.name)
     this.name = network.name
-    this.rules = network.rules
+    this.#rules = network.rules
     this.#network = network
     if (network.keys !== undefined) this.keys = this.#keysOf(network.keys)
     this.#clock = clock
@@ -137,6 +137,14 @@ export class NetworkConnector implements Connector {
       onRefilled: () => this.#onStans(),
       onFault: (error) => log.error({ fault: nameOf(error) }, 'no block of STANs to be had'),
     })
+  }
+
+  get rules(): DestinationRules {
+    return this.#rules
+  }
+
+  adopt(rules: DestinationRules): void {
+    this.#rules = rules
   }
 
   availability(): 'available' | NotSentReason {

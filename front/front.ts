@@ -61,6 +61,7 @@ export async function openFront(options: FrontOptions): Promise<Front> {
     pid: process.pid,
     inFlight: options.switch.inFlight,
     recovered: options.switch.recovered,
+    rules: options.switch.rules,
     sources: Object.fromEntries(options.switch.ports),
     destinations: options.destinations(),
     ledger: ledger.status(),

@@ -1,6 +1,5 @@
 import { type Hsm, HsmError } from '../hsm/hsm.ts'
 import type { Arrived } from './arrivals.ts'
-import type { RoutingTable } from './routing.ts'
 import type { StoredCard } from './transaction/transaction.ts'
 
 /** The card as it may be stored; `untokenised` when its number will be needed and could not be put into the vault. */
@@ -11,7 +10,6 @@ export interface CardOnFile {
 
 export interface AdmissionPorts {
   readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise'>
-  readonly routes: Pick<RoutingTable, 'serves'>
 }
 
 export interface Seal {
@@ -26,18 +24,14 @@ export interface Seal {
  */
 export type Admission = 'unsealed' | 'unknown' | { readonly kind: 'sealed'; readonly file?: CardOnFile }
 
-export async function admit(
-  arrival: Arrived,
-  seal: Seal,
-  { hsm, routes }: AdmissionPorts,
-): Promise<Admission> {
+export async function admit(arrival: Arrived, seal: Seal, { hsm }: AdmissionPorts): Promise<Admission> {
   try {
     if (arrival.kind !== 'request' && arrival.kind !== 'completion')
       return (await hsm.verifyMac(seal)) ? { kind: 'sealed' } : 'unsealed'
-    const { cardMask: mask, secrets } = arrival
+    const { cardMask: mask, rules, secrets } = arrival
     const { pan, expiry } = secrets.reveal()
     // A card that goes nowhere is no business of the vault's.
-    if (!routes.serves(pan)) {
+    if (!rules.routes.serves(pan)) {
       const sealed = await hsm.verifyMac(seal)
       return sealed ? { kind: 'sealed', file: { card: { mask }, untokenised: false } } : 'unsealed'
     }

@@ -7,6 +7,8 @@ import { type Journal, JournalUnavailable } from './journal.ts'
 import { type Asked, type Live, type LiveRequests, type Stored, storedOf, tell } from './live.ts'
 import type { KeyedLocks } from './locks.ts'
 import type { Observer } from './observer.ts'
+import { type Outcome, readCode, type Reading, toldOf } from './results.ts'
+import { readingOf, type Rules } from './rules/rules.ts'
 import type {
   Effect,
   Instead,
@@ -27,8 +29,8 @@ export interface AdvancePorts extends DispatchPorts {
   readonly observer: Observer
   /** Called when an obligation of the destination became due. */
   readonly wake: (destination: string) => void
-  /** What a source's rules say about completions that nothing covers. */
-  readonly forcedPostOf: (source: string) => 'flag' | 'refuse'
+  /** Those in force now, for what nobody waits for; a request that is being served has its own. */
+  readonly rules: { readonly current: Rules }
 }
 
 /** What became of an event of a transaction. */
@@ -244,6 +246,7 @@ export class Advance {
     const outcome = await this.dispatch.send(inbound, leg, prepared)
     const legMs = Math.round(clock.monotonicMs() - startedAt)
     if (outcome.kind === 'maybeSent') this.#expectLate(live, leg)
+    this.#heed(live, leg, outcome)
     const instead = await this.#insteadOf(live, leg, outcome)
     await this.#locked(live, () => {
       const detail = { legMs, ...messagesOf(outcome) }
@@ -252,10 +255,23 @@ export class Advance {
     })
   }
 
+  /** A code that nobody has a meaning for is a decline, and people hear of it (§4.12). */
+  #heed({ inbound }: Live, { destination }: Leg, outcome: LegEnd): void {
+    const terms = inbound.rules.destinations.get(destination)
+    if (outcome.kind !== 'answered' || terms === undefined) return
+    const { responseCode } = outcome.answer
+    const { strange } = readCode(readingOf(terms), responseCode, kinds[inbound.request.kind].approvals)
+    if (strange !== undefined)
+      this.#ports.observer.alarm(
+        'an answer with a code that its rules do not have',
+        `${destination} ${responseCode}`,
+      )
+  }
+
   /** Another way, where there is one; else we may stand in for the issuer. */
   async #insteadOf(live: Live, leg: Leg, outcome: LegEnd): Promise<Instead | StandIn | undefined> {
     const forward = await this.#forwardOf(live, leg, outcome)
-    return forward ?? this.dispatch.instead(live.inbound, live.card, outcome)
+    return forward ?? this.dispatch.instead(live.inbound, live.card, leg, outcome)
   }
 
   /** Only what did not leave may go another way; what the HSM or our own message is at fault for would fail there too. */
@@ -318,24 +334,30 @@ export class Advance {
     const leg =
       transaction?.leg ??
       (event.kind === 'request' && event.verdict.kind === 'forward' ? event.verdict.leg : undefined)
-    const connector = leg === undefined ? undefined : this.#ports.connectors.get(leg.destination)
+    const rules = inbound?.rules ?? this.#ports.rules.current
+    const source = inbound?.source ?? rules.sources.get(transaction?.source ?? '')
+    const terms = leg === undefined ? undefined : rules.destinations.get(leg.destination)
+    const { holds } = terms?.rules ?? {}
+    const tell = (outcome: Outcome | 'timeout'): string => toldOf(source?.told, outcome)
     return {
-      timeoutResponseCode: '91',
-      overtakenResponseCode: '12',
-      cancelledResponseCode: '17',
-      unknownOriginalResponseCode: '25',
-      nothingToReverseResponseCode: '21',
-      approvals: connector?.rules.approvals ?? [],
-      partialApprovals: connector?.rules.partialApprovals ?? [],
+      ...(terms === undefined ? readsNothing : readingOf(terms)),
+      told: source?.told,
+      timeoutResponseCode: tell('timeout'),
+      overtakenResponseCode: tell('invalidTransaction'),
+      cancelledResponseCode: tell('customerCancel'),
+      unknownOriginalResponseCode: tell('notFound'),
+      nothingToReverseResponseCode: tell('noAction'),
       takesPartialApprovals: inbound?.source.takesPartialApprovals ?? false,
-      tolerancePercent:
-        connector?.rules.holds?.tolerancePercent?.[transaction?.request?.merchantType ?? ''] ?? 0,
-      forcedPost: this.#ports.forcedPostOf(transaction?.source ?? ''),
-      holdForMs: holdForMs(connector?.rules.holds, transaction?.request),
+      tolerancePercent: holds?.tolerancePercent?.[transaction?.request?.merchantType ?? ''] ?? 0,
+      forcedPost: source?.forcedPost ?? 'refuse',
+      holdForMs: holdForMs(holds, transaction?.request),
       days: this.#ports.days.postingDays(leg?.destination ?? switchItself),
     }
   }
 }
+
+/** Of what has no destination. */
+const readsNothing: Reading = { edition: '1987', approvals: [], partialApprovals: [] }
 
 const holdDefaultMs = 7 * 24 * 3_600_000
 

@@ -1,32 +1,12 @@
 import type { Message } from '../iso8583/iso8583.ts'
 import { nearestYear } from '../kernel/calendar.ts'
-import { type CurrencyCode, currencies, currencyOfNumeric } from '../kernel/money.ts'
+import { currencies, currencyOfNumeric } from '../kernel/money.ts'
 import { Secret } from '../kernel/secret.ts'
 import { amountOfType, cashType } from './additional-amounts.ts'
+import type { Rules } from './rules/rules.ts'
+import type { SourceRules } from './rules/source-rules.ts'
 import { type Kind, kindOf, kinds } from './transaction/kinds.ts'
 import type { CardRequest, Part } from './transaction/transaction.ts'
-
-/** Who may send us requests, and on what terms. */
-export interface SourceRules {
-  readonly name: string
-  readonly keys: { readonly pin: string; readonly mac: string }
-  /** How long this source waits for us. */
-  readonly timeoutMs: number
-  /** How long its terminals wait: longer than `timeoutMs`, or answers come to nobody. */
-  readonly terminalTimeoutMs: number
-  /** The most that may be asked for at once. A kind or currency that is not here has no limit of the source's. */
-  readonly limits?: readonly AmountLimit[]
-  /** Its terminals can do with a part of what they asked for. */
-  readonly takesPartialApprovals?: boolean
-  /** A completion that no authorization covers is taken and flagged, or refused before anybody is told; refused when absent. */
-  readonly forcedPost?: 'flag' | 'refuse'
-}
-
-export interface AmountLimit {
-  readonly kind: Kind
-  readonly currency: CurrencyCode
-  readonly amountMinorMax: bigint
-}
 
 /** What must not outlive the request: in memory only, and printed by nothing. */
 export interface CardSecrets {
@@ -54,6 +34,8 @@ export interface InboundRequest {
   /** The source says that it asked before. */
   readonly repeat: boolean
   readonly source: SourceRules
+  /** The rules that were in force when it came: it is decided by them to its end. */
+  readonly rules: Rules
   readonly sourceKey: string
   readonly fingerprint: string
   readonly cardMask: string
@@ -87,6 +69,7 @@ export interface InboundReversal {
 export interface InboundCompletion {
   readonly kind: 'completion'
   readonly source: SourceRules
+  readonly rules: Rules
   readonly sourceKey: string
   readonly fingerprint: string
   /** The source key of the authorization, where DE90 says it. */
@@ -112,6 +95,7 @@ export interface Unserved {
 
 export interface Receipt {
   readonly source: SourceRules
+  readonly rules: Rules
   readonly receivedMonotonicMs: number
   readonly receivedAt: number
   readonly described: string
@@ -189,7 +173,7 @@ function partOf(message: Message): Pick<InboundCompletion, 'isPart' | 'part'> {
 
 type Read = Pick<
   InboundRequest,
-  'source' | 'sourceKey' | 'fingerprint' | 'cardMask' | 'request' | 'secrets' | 'described'
+  'source' | 'rules' | 'sourceKey' | 'fingerprint' | 'cardMask' | 'request' | 'secrets' | 'described'
 >
 
 function readRequest(message: Message, receipt: Receipt, kind: Kind): Read {
@@ -220,6 +204,7 @@ function readRequest(message: Message, receipt: Receipt, kind: Kind): Read {
   const cardMask = maskOf(secrets.pan)
   return {
     source: receipt.source,
+    rules: receipt.rules,
     sourceKey: sourceKeyOf(receipt, request),
     fingerprint: [cardMask, kind, amountMinor, currency, request.merchantId.trim()].join('|'),
     cardMask,

@@ -1,5 +1,5 @@
 import assert from 'node:assert'
-import type { Connector, PreparedLeg } from '../connectors/connector.ts'
+import type { Connector, DestinationRules, PreparedLeg } from '../connectors/connector.ts'
 import { type Hsm, HsmError, type IssuerHsm } from '../hsm/hsm.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { uuidv7 } from '../kernel/ids.ts'
@@ -10,8 +10,11 @@ import type { InboundRequest } from './arrivals.ts'
 import { type BusinessDays, switchItself } from './business-days.ts'
 import { requestLeg } from './outbound.ts'
 import { accountsOf } from './transaction/postings.ts'
-import type { Routed, RoutingTable } from './routing.ts'
-import { standInFor, standInOf, type StandInRule } from './stand-in.ts'
+import { type Outcome, readCode, toldOf } from './results.ts'
+import type { Routed } from './routing.ts'
+import { type DestinationTerms, readingOf } from './rules/rules.ts'
+import type { StandInRule } from './rules/stand-in-rules.ts'
+import { standInFor, standInOf } from './stand-in.ts'
 import type { LegEnd, StandIn, Verdict } from './transaction/events.ts'
 import type { CardRequest, Leg, StoredCard } from './transaction/transaction.ts'
 
@@ -21,16 +24,13 @@ export interface DispatchPorts {
   readonly random: Random
   readonly hsm: PinMover
   readonly connectors: ReadonlyMap<string, Connector>
-  readonly routes: Pick<RoutingTable, 'serves' | 'route'>
   /** The key under which a destination takes PINs. */
   readonly pinKeyOf: (destination: string) => string
-  /** Where we approve in an issuer's place; left out: nowhere. */
-  readonly standIn?: readonly StandInRule[] | undefined
   readonly openAccounts: (accounts: readonly AccountSpec[]) => Promise<void>
   readonly days: Pick<BusinessDays, 'today' | 'postingDays' | 'isClosed'>
 }
 
-type Routable = Pick<InboundRequest, 'source' | 'request' | 'secrets' | 'to'>
+type Routable = Pick<InboundRequest, 'source' | 'rules' | 'request' | 'secrets' | 'to'>
 
 /** Why a request goes nowhere. */
 export interface Refusal {
@@ -87,23 +87,25 @@ export class Dispatch {
     file: CardOnFile,
     refusedWith: Refusal | string | undefined,
   ): Promise<Destined> {
-    const refuse = (responseCode: string, cause: string): Destined => ({
+    const refuseWith = (responseCode: string, cause: string): Destined => ({
       businessDate: this.#ports.days.today(switchItself),
       verdict: { kind: 'refuse', responseCode, cause },
     })
-    if (typeof refusedWith === 'string') return refuse(refusedWith, 'refused before')
-    if (file.untokenised) return refuse('96', 'hsm')
-    if (refusedWith !== undefined) return refuse(refusedWith.responseCode, refusedWith.cause)
-    if (isOverLimit(inbound)) return refuse('61', 'limit of the source')
+    const refuse = (outcome: Outcome, cause: string): Destined =>
+      refuseWith(toldOf(inbound.source.told, outcome), cause)
+    if (typeof refusedWith === 'string') return refuseWith(refusedWith, 'refused before')
+    if (file.untokenised) return refuse('system', 'hsm')
+    if (refusedWith !== undefined) return refuseWith(refusedWith.responseCode, refusedWith.cause)
+    if (isOverLimit(inbound)) return refuse('amountLimit', 'limit of the source')
     const routed = this.#route(inbound, file.card)
-    if (routed.kind === 'invalidCard') return refuse('14', 'no card has that number')
-    if (routed.kind === 'noRoute') return refuse('15', 'no route')
+    if (routed.kind === 'invalidCard') return refuse('invalidCard', 'no card has that number')
+    if (routed.kind === 'noRoute') return refuse('noSuchIssuer', 'no route')
     const chosen = await this.#firstOf(routed.targets, inbound)
     if ('cause' in chosen) {
       // In an issuer's place we approve only what was to be sent to it: the leg is made, and ends where it begins.
       const isOutOfReachOnly = isOutOfReach.has(chosen.cause) && this.#rule(inbound, file.card) !== undefined
       const way = isOutOfReachOnly ? await this.#wayTo(routed.targets[0]!, inbound) : chosen
-      if ('cause' in way) return refuse(way.cause === 'books' ? '96' : '91', way.cause)
+      if ('cause' in way) return refuse(way.cause === 'books' ? 'system' : 'unavailable', way.cause)
       return { businessDate: way.businessDate, verdict: { kind: 'forward', leg: way.leg } }
     }
     return { businessDate: chosen.businessDate, verdict: { kind: 'forward', leg: chosen.leg } }
@@ -135,7 +137,12 @@ export class Dispatch {
     const { source, request, secrets, to } = inbound
     if (to !== undefined) return { kind: 'targets', targets: [to] }
     const { pan } = secrets.reveal()
-    return this.#ports.routes.route({ ...request, pan, token: card.token ?? card.mask, source: source.name })
+    return inbound.rules.routes.route({
+      ...request,
+      pan,
+      token: card.token ?? card.mask,
+      source: source.name,
+    })
   }
 
   /** The first target that can be had now, with its leg named; else why the last one can't. */
@@ -148,7 +155,8 @@ export class Dispatch {
       const connector = this.#ports.connectors.get(name)
       assert(connector !== undefined)
       const availability = connector.availability()
-      const hasTime = this.#legTimeMs(inbound, connector) >= connector.rules.remainingMinMs
+      const { remainingMinMs } = rulesOf(inbound, connector)
+      const hasTime = this.#legTimeMs(inbound, connector) >= remainingMinMs
       cause = availability === 'available' ? 'noTime' : availability
       if (availability !== 'available' || !hasTime) continue
       const way = await this.#wayTo(name, inbound)
@@ -219,18 +227,21 @@ export class Dispatch {
     return { id, destination, acquirerId, ...identity, state: 'notSent' }
   }
 
-  /** What is done where the destination can't be asked or does not answer: never where it did. */
-  instead(inbound: InboundRequest, card: StoredCard, outcome: LegEnd): StandIn | undefined {
-    if (outcome.kind === 'answered' || (outcome.kind === 'notSent' && !isOutOfReach.has(outcome.reason)))
-      return undefined
+  /**
+   * What is done where the destination can't be asked or does not answer, or where something before the issuer answered
+   * that it couldn't ask it: never where the issuer did.
+   */
+  instead(inbound: InboundRequest, card: StoredCard, leg: Leg, outcome: LegEnd): StandIn | undefined {
+    const terms = inbound.rules.destinations.get(leg.destination)
+    if (terms === undefined || !isOutOfReachAfter(outcome, terms)) return undefined
     const rule = this.#rule(inbound, card)
-    return rule === undefined ? undefined : standInOf(rule, this.#ports.random)
+    return rule === undefined ? undefined : standInOf(rule, terms.standIn, this.#ports.random)
   }
 
   #rule(inbound: InboundRequest, { token }: StoredCard): StandInRule | undefined {
     // What it is about only its issuer knows.
     if (inbound.to !== undefined) return undefined
-    return standInFor(this.#ports.standIn ?? [], inbound, token)
+    return standInFor(inbound.rules.standIn, inbound, token)
   }
 
   /** How long an answer is still of use to the source. */
@@ -252,7 +263,7 @@ export class Dispatch {
   }
 
   #legTimeMs(inbound: InboundRequest, connector: Connector): number {
-    return Math.min(connector.rules.timeoutMs, this.answerableForMs(inbound) - marginMs)
+    return Math.min(rulesOf(inbound, connector).timeoutMs, this.answerableForMs(inbound) - marginMs)
   }
 
   #connector({ destination }: Leg): Connector {
@@ -273,6 +284,24 @@ export class Dispatch {
     }
     for (const account of missing) this.#openAccounts.add(account.path)
     return true
+  }
+}
+
+/** Those it began with; a destination that has joined since is nobody's target yet. */
+function rulesOf({ rules }: InboundRequest, { name, rules: own }: Connector): DestinationRules {
+  return rules.destinations.get(name)?.rules ?? own
+}
+
+function isOutOfReachAfter(outcome: LegEnd, terms: DestinationTerms): boolean {
+  switch (outcome.kind) {
+    case 'notSent':
+      return isOutOfReach.has(outcome.reason)
+    case 'maybeSent':
+      return true
+    case 'answered':
+      return terms.standIn.onOutcomes.includes(
+        readCode(readingOf(terms), outcome.answer.responseCode).outcome,
+      )
   }
 }
 

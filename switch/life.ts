@@ -27,6 +27,10 @@ export interface Life {
   readonly parentId: string | null
   /** Taken although a rule speaks against it. */
   readonly flag: string | null
+  /** The rules that it was decided by, as `mafraq rules` names them. */
+  readonly rules: string | null
+  /** We approved it in the issuer's place: the range and currency of the rule. */
+  readonly standIn: string | null
   readonly delivery: string
   readonly reversal: string
   readonly advice: string
@@ -51,7 +55,8 @@ export async function transactionLife(pool: DatabasePool, name: string): Promise
   const { rows } = await pool.query<LifeRow>(
     `SELECT id, state, source, rrn, terminal_id, card_mask, amount_minor, approved_minor, actual_minor,
        completed_minor, parent_id, flag, currency, business_date::text, received_at, approvable_until, kind, response_code,
-       auth_id, delivery, reversal, advice
+       auth_id, delivery, reversal, advice, stand_in,
+       (SELECT number || '-' || left(hash, 8) FROM switch.rule_set WHERE number = rules) AS rules
      FROM switch.transaction WHERE ${byId ? 'id = $1' : 'rrn = $1'} ORDER BY received_at`,
     [name],
   )
@@ -76,6 +81,8 @@ interface LifeRow {
   completed_minor: bigint | null
   parent_id: string | null
   flag: string | null
+  rules: string | null
+  stand_in: string | null
   advice: string
   response_code: string | null
   auth_id: string | null
@@ -106,6 +113,8 @@ async function lifeOf(pool: DatabasePool, row: LifeRow): Promise<Life> {
     completedMinor: row.completed_minor,
     parentId: row.parent_id,
     flag: row.flag,
+    rules: row.rules,
+    standIn: row.stand_in,
     delivery: row.delivery,
     reversal: row.reversal,
     advice: row.advice,

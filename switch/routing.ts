@@ -250,8 +250,11 @@ function hasLuhnDigit(pan: string): boolean {
 }
 
 export class RouteError extends Error {
+  readonly what: string
+
   constructor(what: string) {
     super(`routes: ${what}`)
     this.name = 'RouteError'
+    this.what = what
   }
 }

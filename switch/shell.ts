@@ -10,11 +10,12 @@ import { JournalUnavailable } from './journal.ts'
 import { type Live, LiveRequests, tell, type Waiter } from './live.ts'
 import { KeyedLocks } from './locks.ts'
 import { Refusals } from './refusals.ts'
+import { type Outcome, toldOf } from './results.ts'
 import type { CompletionRequest, ReversalRequest, Step, TransactionEvent } from './transaction/events.ts'
 import type { StoredCard, Transaction } from './transaction/transaction.ts'
 
 /** What recovery would also say of a commit 1 that shows up after all: a request hears one answer only. */
-const unrecordedResponseCode = '91'
+const unrecorded: Outcome = 'unavailable'
 
 /**
  * The shell around the pure step, where requests, reversals and words of destinations come in. Each finds its
@@ -60,7 +61,7 @@ export class Shell {
       if (stored === undefined) return this.#cancel(reversal, waiter)
       const same = stored.fingerprint === reversal.fingerprint
       this.#ports.observer.duplicate(same ? 'replayed' : 'mismatch')
-      void tell([waiter], same ? stored.answer : { responseCode: '94' })
+      void tell([waiter], same ? stored.answer : { responseCode: toldOf(reversal.source.told, 'duplicate') })
     })
   }
 
@@ -74,7 +75,7 @@ export class Shell {
         if (stored === undefined) return this.#complete(inbound, file, waiter)
         const same = stored.fingerprint === inbound.fingerprint
         this.#ports.observer.duplicate(same ? 'replayed' : 'mismatch')
-        void tell([waiter], same ? stored.answer : { responseCode: '94' })
+        void tell([waiter], same ? stored.answer : { responseCode: toldOf(inbound.source.told, 'duplicate') })
       })
     })
   }
@@ -144,6 +145,7 @@ export class Shell {
         businessDate,
         approvableForMs: dispatch.answerableForMs(inbound),
         ...(parentId === undefined ? {} : { parentId }),
+        rules: inbound.rules.version.number,
       },
       card,
       request: inbound.request,
@@ -186,7 +188,8 @@ export class Shell {
         this.#live.forget(live)
         return this.#shed(live.inbound, live.waiters)
       case 'unknown': {
-        const code = verdict.kind === 'refuse' ? verdict.responseCode : unrecordedResponseCode
+        const said = toldOf(live.inbound.source.told, unrecorded)
+        const code = verdict.kind === 'refuse' ? verdict.responseCode : said
         return this.#lookBack(live, code, advanced.result)
       }
     }
@@ -196,7 +199,7 @@ export class Shell {
   async #again(live: Live, inbound: InboundRequest, card: StoredCard, waiter: Waiter): Promise<void> {
     if (live.inbound.fingerprint !== inbound.fingerprint || !sameToken(live.card, card)) {
       this.#ports.observer.duplicate('mismatch')
-      return void tell([waiter], { responseCode: '94' })
+      return void tell([waiter], { responseCode: toldOf(inbound.source.told, 'duplicate') })
     }
     this.#ports.observer.duplicate('attached')
     const answer = live.transaction?.answer
@@ -218,7 +221,7 @@ export class Shell {
         sameToken(stored.card, live.card))
     if (!same) {
       this.#ports.observer.duplicate('mismatch')
-      return void tell(live.waiters, { responseCode: '94' })
+      return void tell(live.waiters, { responseCode: toldOf(inbound.source.told, 'duplicate') })
     }
     if (stored.state === 'tombstone' && stored.answer === undefined) {
       this.#ports.observer.duplicate('overtaken')
@@ -254,7 +257,7 @@ export class Shell {
     const refusal = mismatchOf(reversal, original)
     if (refusal !== undefined) {
       this.#ports.observer.alarm('a reversal does not fit its original', original.id)
-      return void tell([waiter], { responseCode: refusal })
+      return void tell([waiter], { responseCode: toldOf(reversal.source.told, refusal) })
     }
     const at = clock.wallMs()
     const detail = { message: reversal.described }
@@ -305,7 +308,7 @@ export class Shell {
       return this.#forcePost(inbound, file, waiter)
     if (!isOfSame(original, inbound, file.card)) {
       this.#ports.observer.alarm('a completion does not fit its authorization', original.id)
-      return void tell([waiter], { responseCode: '12' })
+      return void tell([waiter], { responseCode: toldOf(inbound.source.told, 'invalidTransaction') })
     }
     const { at, node } = this.#advance.now()
     const completion = this.#completionOf(inbound)
@@ -326,11 +329,12 @@ export class Shell {
     const { clock, node, random } = this.#ports
     const { dispatch } = this.#advance
     const { request, source } = inbound
-    const refuse = (responseCode: string): void => void tell([waiter], { responseCode })
-    if (source.forcedPost !== 'flag') return refuse('25')
-    if (request.amountMinor === 0n) return refuse('13')
+    const refuse = (outcome: Outcome): void =>
+      void tell([waiter], { responseCode: toldOf(source.told, outcome) })
+    if (source.forcedPost !== 'flag') return refuse('notFound')
+    if (request.amountMinor === 0n) return refuse('invalidAmount')
     const destination = dispatch.destinationOf(inbound, file.card)
-    if (destination === undefined) return refuse('15')
+    if (destination === undefined) return refuse('noSuchIssuer')
     const completion = this.#completionOf(inbound)
     // Without its token nobody could be told of it; the source tells us again.
     if (file.card.token === undefined) return
@@ -343,6 +347,7 @@ export class Shell {
       source: source.name,
       ...{ sourceKey, fingerprint, businessDate },
       approvableForMs: 0,
+      rules: inbound.rules.version.number,
     }
     const { card } = file
     const at = clock.wallMs()
@@ -422,18 +427,18 @@ export class Shell {
   /** Nothing was tried, so nothing is known of an earlier life of this request either. */
   #shed(inbound: InboundRequest, waiters: readonly Waiter[]): void {
     if (inbound.repeat) return
-    const responseCode = this.#refusals.of(inbound) ?? unrecordedResponseCode
+    const responseCode = this.#refusals.of(inbound) ?? toldOf(inbound.source.told, unrecorded)
     this.#refusals.refuse(inbound, waiters, responseCode)
   }
 }
 
 /** A reversal repeats the amount and the reference of its original, and leaves no more than there was. */
-function mismatchOf(reversal: InboundReversal, { request, approvedMinor }: Transaction): string | undefined {
+function mismatchOf(reversal: InboundReversal, { request, approvedMinor }: Transaction): Outcome | undefined {
   if (request === undefined) return undefined
-  if (request.rrn !== reversal.rrn) return '25'
+  if (request.rrn !== reversal.rrn) return 'notFound'
   const isAmount = [request.amountMinor, approvedMinor].includes(reversal.amountMinor)
   const fits = isAmount && reversal.actualMinor <= request.amountMinor
-  return fits ? undefined : '13'
+  return fits ? undefined : 'invalidAmount'
 }
 
 function entryOf({

@@ -1,3 +1,4 @@
+import assert from 'node:assert'
 import type { Hsm } from '../hsm/hsm.ts'
 import {
   type Codec,
@@ -15,11 +16,13 @@ import {
 import type { Clock } from '../kernel/clock.ts'
 import { additionalAmount, originalType } from './additional-amounts.ts'
 import { admit } from './admission.ts'
-import { arrivalOf, type SourceRules } from './arrivals.ts'
+import { arrivalOf } from './arrivals.ts'
 import type { Observer } from './observer.ts'
 import { Pauses } from './pauses.ts'
 import type { Waiter } from './live.ts'
-import type { RoutingTable } from './routing.ts'
+import { meanings, type Outcome, toldOf } from './results.ts'
+import type { Rules } from './rules/rules.ts'
+import type { SourceRules } from './rules/source-rules.ts'
 import type { Shell } from './shell.ts'
 import type { Answer } from './transaction/transaction.ts'
 
@@ -28,14 +31,15 @@ import type { Answer } from './transaction/transaction.ts'
  * sealed by the source changes nothing; what can't be read is answered as far as it could be read.
  */
 export interface SourceOptions {
-  readonly rules: SourceRules
+  readonly name: string
+  /** Those in force now. */
+  readonly rules: { readonly current: Rules }
   readonly host: string
   readonly port: number
   readonly codec: Codec
   readonly frame: FrameFormat
   readonly door?: SourceDoor
   readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise' | 'generateMac'>
-  readonly routes: Pick<RoutingTable, 'serves'>
   readonly shell: Pick<Shell, 'request' | 'reversal' | 'completion'>
   readonly clock: Clock
   readonly observer: Observer
@@ -117,21 +121,20 @@ class Desk {
     }
     if (message.mti[1] === '8') return void this.#network(line, message)
     // An answer to nothing we asked: sources are asked nothing.
-    if (isResponse(message.mti))
-      return this.#options.observer.refused(this.#options.rules.name, 'unsupported')
+    if (isResponse(message.mti)) return this.#options.observer.refused(this.#options.name, 'unsupported')
     void this.#serve(line, message, receivedMonotonicMs)
   }
 
   async #serve(line: Line, message: Message, receivedMonotonicMs: number): Promise<void> {
-    const { observer, rules } = this.#options
+    const { name, observer } = this.#options
     const busy = this.#draining || line.inFlight >= inFlightMax
     if (busy && !isReport(message.mti)) {
-      observer.refused(rules.name, 'overload')
+      observer.refused(name, 'overload')
       // What is asked again may have been approved: only silence is true of it without looking.
       if (isRepeat(message.mti)) return
-      return void (await this.#reply(line.link, message, { responseCode: '91' }))
+      return void (await this.#refuse(line.link, message, 'unavailable'))
     }
-    if (this.#pauses.mayBeStale && !isReport(message.mti)) return observer.refused(rules.name, 'stale')
+    if (this.#pauses.mayBeStale && !isReport(message.mti)) return observer.refused(name, 'stale')
     line.inFlight++
     try {
       await this.#admit(line, message, receivedMonotonicMs)
@@ -141,20 +144,23 @@ class Desk {
   }
 
   async #admit(line: Line, message: Message, receivedMonotonicMs: number): Promise<void> {
-    const { clock, codec, observer, rules, shell } = this.#options
+    const { clock, codec, name, observer, shell } = this.#options
+    const rules = this.#options.rules.current
+    const source = sourceIn(rules, name)
     const part = sealedPart(codec, message)
     const arrival = arrivalOf(message, {
-      source: rules,
+      source,
+      rules,
       receivedMonotonicMs,
       receivedAt: clock.wallMs(),
       described: codec.describe(message),
     })
     const admission =
-      part === undefined ? 'unsealed' : await admit(arrival, { key: rules.keys.mac, ...part }, this.#options)
-    if (admission === 'unknown') return observer.refused(rules.name, 'unsealable')
+      part === undefined ? 'unsealed' : await admit(arrival, { key: source.keys.mac, ...part }, this.#options)
+    if (admission === 'unknown') return observer.refused(name, 'unsealable')
     if (admission === 'unsealed') {
-      observer.refused(rules.name, 'seal')
-      return void (await this.#reply(line.link, message, { responseCode: '63' }))
+      observer.refused(name, 'seal')
+      return void (await this.#refuse(line.link, message, 'security'))
     }
     const waiter = this.#waiter(line.link, message)
     switch (arrival.kind) {
@@ -165,8 +171,12 @@ class Desk {
       case 'completion':
         return shell.completion(arrival, admission.file!, waiter)
       case 'unserved':
-        observer.refused(rules.name, arrival.why)
-        return void (await waiter({ responseCode: arrival.responseCode }))
+        observer.refused(name, arrival.why)
+        return void (await this.#refuse(
+          line.link,
+          message,
+          meanings['1987'][arrival.responseCode] ?? 'formatError',
+        ))
     }
   }
 
@@ -180,11 +190,11 @@ class Desk {
 
   /** Answers 30 as far as the message could be read: its type and DE11 at least, else there is nobody to answer. */
   async #unreadable(line: Line, error: IsoCodecError): Promise<void> {
-    const { observer, rules } = this.#options
-    observer.refused(rules.name, 'format')
+    const { name, observer } = this.#options
+    observer.refused(name, 'format')
     const read = error.partial
     if (read === undefined || !/^0[1-6]/.test(read.mti) || isResponse(read.mti) || !read.has(11)) return
-    await this.#reply(line.link, read, { responseCode: '30' })
+    await this.#refuse(line.link, read, 'formatError')
   }
 
   /** The seal takes a while, and what the answer will be is known before it may be given. */
@@ -201,13 +211,15 @@ class Desk {
     return waiter
   }
 
-  #reply(link: Link, request: Message, answer: Answer): ReturnType<Link['send']> {
-    return this.#waiter(link, request)(answer)
+  #refuse(link: Link, request: Message, outcome: Outcome): ReturnType<Link['send']> {
+    const { told } = sourceIn(this.#options.rules.current, this.#options.name)
+    return this.#waiter(link, request)({ responseCode: toldOf(told, outcome) })
   }
 
   /** An answer without a seal would be refused by the source, so then there is none. */
   async #sealed(request: Message, answer: Answer): Promise<Buffer | undefined> {
-    const { codec, hsm, observer, rules } = this.#options
+    const { codec, hsm, name, observer } = this.#options
+    const { keys } = sourceIn(this.#options.rules.current, name)
     const fields: Record<number, FieldValue> = { 39: answer.responseCode }
     for (const de of echoed) copy(request, de, fields)
     if (answer.authId !== undefined) fields[38] = answer.authId
@@ -215,12 +227,19 @@ class Desk {
     if (answer.amountMinor !== undefined) tellPart(request, answer.amountMinor, fields)
     const body = { mti: responseMti(request.mti), fields }
     try {
-      return await encodeSealed(codec, body, (data) => hsm.generateMac({ key: rules.keys.mac, data }))
+      return await encodeSealed(codec, body, (data) => hsm.generateMac({ key: keys.mac, data }))
     } catch {
-      observer.refused(rules.name, 'unsealable')
+      observer.refused(name, 'unsealable')
       return undefined
     }
   }
+}
+
+/** The rules have every source that there is: it is checked when they are read. */
+function sourceIn({ sources }: Rules, name: string): SourceRules {
+  const source = sources.get(name)
+  assert(source !== undefined)
+  return source
 }
 
 function isSame(one: Answer, other: Answer): boolean {

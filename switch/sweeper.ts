@@ -2,13 +2,14 @@ import { type Clock, sleep, type Timer } from '../kernel/clock.ts'
 import type { BusinessDays } from './business-days.ts'
 import type { Deliveries } from './deliveries.ts'
 import type { KeyExchanges } from './key-exchange.ts'
+import type { RulesInForce } from './rules/rules-in-force.ts'
 import { type Journal, JournalUnavailable } from './journal.ts'
 import type { Shell } from './shell.ts'
 import type { Transaction } from './transaction/transaction.ts'
 
 /**
  * Finds in the journal what nobody is attending to: outcomes that will not come any more, obligations that are due,
- * business dates that others began or that end by the clock.
+ * business dates that others began or that end by the clock, rules that somebody wants to be read again.
  * It is what makes every other memory of them a mere hint.
  */
 export class Sweeper {
@@ -88,11 +89,12 @@ export class Sweeper {
   }
 
   async sweep(): Promise<void> {
-    const { days, deliveries, journal, keyExchanges, node, shell } = this.#ports
+    const { days, deliveries, journal, keyExchanges, node, rules, shell } = this.#ports
     deliveries.sweep()
     // A network that is asked for keys may take its time.
     void keyExchanges?.sweep()
     try {
+      await rules.follow()
       await days.sweep()
       if (this.#sweeps++ % sweepsToOverdue === 0) await deliveries.tellOverdue()
       const stranded = await journal.stranded({ node, ownPast: false, limit: batchMax })
@@ -120,6 +122,7 @@ export interface SweeperPorts {
   readonly deliveries: Pick<Deliveries, 'sweep' | 'tellOverdue'>
   readonly days: Pick<BusinessDays, 'sweep'>
   readonly keyExchanges?: Pick<KeyExchanges, 'sweep'>
+  readonly rules: Pick<RulesInForce, 'follow'>
 }
 
 const sweepMs = 1_000

@@ -5,7 +5,6 @@ import { type Clock, sleep } from '../kernel/clock.ts'
 import type { DatabasePool } from '../kernel/database.ts'
 import type { Random } from '../kernel/random.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { SourceRules } from './arrivals.ts'
 import type { CutoverSchedule } from './business-date.ts'
 import { BusinessDays, followCutovers, switchItself } from './business-days.ts'
 import { Deliveries } from './deliveries.ts'
@@ -19,11 +18,16 @@ import { postgresKeyBook } from './ports/postgres-keys.ts'
 import { postgresJournal } from './ports/postgres-journal.ts'
 import { postgresLeases } from './ports/postgres-leases.ts'
 import type { WritesUnder } from './ports/rows.ts'
-import { type Route, routingTable } from './routing.ts'
+import { postgresRuleBook } from './ports/postgres-rules.ts'
+import type { Edition } from './results.ts'
+import type { RuleTexts } from './rules/files.ts'
+import type { RuleDifference } from './rules/diff.ts'
+import type { KnownToRules, RulesVersion } from './rules/rules.ts'
+import { type Reloaded, type RuleChange, type RuleRequest, RulesInForce } from './rules/rules-in-force.ts'
+import type { SourceRules } from './rules/source-rules.ts'
 import { Shell } from './shell.ts'
 import { reconciledBy } from './reconciliation.ts'
 import { openSource, type Source, type SourceDoor } from './source.ts'
-import { type StandInRule, standInRules } from './stand-in.ts'
 import { Sweeper } from './sweeper.ts'
 
 /**
@@ -45,11 +49,12 @@ export interface SwitchOptions {
   /** Of the destinations that send new keys in messages. */
   readonly exchangedKeys?: ReadonlyMap<string, ExchangedKeys>
   readonly sources: readonly SourceConfig[]
-  readonly routes: readonly Route[]
+  /** The files of rules, by name and as texts, each time they are wanted; what they may say is in `rules/files.ts`. */
+  readonly ruleTexts: () => Promise<RuleTexts>
+  /** Of the destinations whose messages are not of 1987. */
+  readonly editions?: ReadonlyMap<string, Edition>
   /** Of the destinations whose business date turns by the clock; the others' turns when the network says so. */
   readonly cutovers: ReadonlyMap<string, CutoverSchedule>
-  /** Where we approve in an issuer's place; left out: nowhere. */
-  readonly standIn?: readonly StandInRule[] | undefined
   /** Lines of which several nodes may open one at a time. */
   readonly leasedLines?: readonly LeasedLine[]
   readonly leaseTimes?: LeaseTimes
@@ -57,12 +62,15 @@ export interface SwitchOptions {
   readonly onOusted: () => void
   /** For people, now. */
   readonly alarm: (what: string, subject: string) => void
+  /** For the log: rules that came into force or were refused, and what they say otherwise than those before. */
+  readonly onRules: (change: RuleChange, differences: readonly RuleDifference[]) => void
   /** For drills. */
   readonly failpoints?: Failpoints | undefined
 }
 
 export interface SourceConfig {
-  readonly rules: SourceRules
+  readonly name: string
+  readonly keys: SourceRules['keys']
   readonly host: string
   readonly port: number
   readonly codec: Codec
@@ -76,6 +84,10 @@ export interface Switch {
   /** The port of each source's listener, by name. */
   readonly ports: ReadonlyMap<string, number>
   readonly inFlight: number
+  /** The rules in force, and by which switch they are known. */
+  readonly rules: RulesVersion
+  /** Reads the rules again: all of them come into force, or none (F51). */
+  reloadRules(request: RuleRequest): Promise<Reloaded>
   /** Refuses new requests, answers those under way, then closes every link. */
   drain(waitMs: number): Promise<void>
 }
@@ -94,10 +106,22 @@ export {
   operationsOn,
 } from './operations.ts'
 export type { LeaseTimes } from './leases.ts'
-export type { StandInRule } from './stand-in.ts'
 export type { Act, Exposed, OperationRecord, Waiting, Wanted } from './operations.ts'
 export type { Life, LifeEvent } from './life.ts'
-export type { AmountLimit } from './arrivals.ts'
+export type { Edition } from './results.ts'
+export { diffRules, type RuleDifference } from './rules/diff.ts'
+export { ruleFileNames, type RuleTexts } from './rules/files.ts'
+export { mistakeText, readRules } from './rules/read.ts'
+export { type KnownToRules, type RulesVersion, versionText } from './rules/rules.ts'
+export type { RuleChange } from './rules/rules-in-force.ts'
+export {
+  askRuleReload,
+  ruleAnswers,
+  type RuleChangeOnRecord,
+  ruleHistory,
+  rulesByNode,
+  ruleTextsOf,
+} from './ports/postgres-rules.ts'
 export type { CutoverSchedule } from './business-date.ts'
 export type { SourceDoor } from './source.ts'
 export {
@@ -119,7 +143,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
   const { clock, failpoints, ledger, node, pool, random } = options
   const hsm = failpoints?.hsm(options.hsm) ?? options.hsm
   const connectors = failpoints?.connectors(options.connectors) ?? options.connectors
-  checkTimers(options)
+  const rules = rulesOf(options, connectors, (what, subject) => metrics.observer.alarm(what, subject))
   const metrics = switchMetrics(
     { inFlight: () => shell.inFlight, ledgerWaiting: () => ledger.status().waiting },
     options.alarm,
@@ -141,7 +165,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
   const destinations = [...connectors.keys()]
   const days = new BusinessDays({ clock, node, book, observer, destinations, schedules })
   for (const connector of connectors.values()) followCutovers(connector, days)
-  const routes = routingTable(options.routes, new Set(connectors.keys()))
+  await rules.open()
   const shell = new Shell({
     node,
     clock,
@@ -150,14 +174,11 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     hsm,
     connectors,
     observer,
-    routes,
-    standIn: standInRules(options.standIn ?? []),
+    rules,
     pinKeyOf: (destination) => options.pinKeys.get(destination) ?? '',
     openAccounts: (accounts) => ledger.openAccounts(accounts),
     days,
     wake: (destination) => deliveries.wake(destination),
-    forcedPostOf: (source) =>
-      options.sources.find(({ rules }) => rules.name === source)?.rules.forcedPost ?? 'refuse',
   })
   const deliveries = new Deliveries({ clock, random, journal, hsm, connectors, shell, observer })
   const keyExchanges = new KeyExchanges({
@@ -165,7 +186,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     keys: options.exchangedKeys ?? new Map(),
     book: postgresKeyBook(pool),
   })
-  const sweeper = new Sweeper({ clock, node, journal, shell, deliveries, days, keyExchanges })
+  const sweeper = new Sweeper({ clock, node, journal, shell, deliveries, days, rules, keyExchanges })
   const leases = new Leases({
     ...{ node, clock, observer },
     store: postgresLeases(pool),
@@ -182,18 +203,22 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
   sweeper.start()
   leases.start()
   const sources: Source[] = []
-  for (const { rules, ...listener } of options.sources) {
+  for (const { keys: _keys, ...listener } of options.sources) {
     const door = failpoints?.door(shell) ?? shell
-    sources.push(await openSource({ ...listener, rules, hsm, routes, shell: door, clock, observer }))
+    sources.push(await openSource({ ...listener, rules, hsm, shell: door, clock, observer }))
   }
 
   return {
     metrics: metrics.registry,
     recovered,
-    ports: new Map(options.sources.map(({ rules }, index) => [rules.name, sources[index]!.port])),
+    ports: new Map(options.sources.map(({ name }, index) => [name, sources[index]!.port])),
     get inFlight() {
       return shell.inFlight
     },
+    get rules() {
+      return rules.current.version
+    },
+    reloadRules: (request) => rules.reload(request),
     async drain(waitMs) {
       for (const source of sources) source.drain()
       const until = clock.monotonicMs() + waitMs
@@ -217,28 +242,28 @@ export function sealerOf(hsm: Hsm, key: string): Sealer {
 
 const kuwaitMidnight: CutoverSchedule = { at: '00:00', timeZone: 'Asia/Kuwait' }
 
-/** T_terminal > T_source > T_out + margins (§4.4): otherwise answers come to nobody. */
-function checkTimers(options: SwitchOptions): void {
-  for (const { rules } of options.sources) {
-    if (rules.terminalTimeoutMs <= rules.timeoutMs) {
-      throw new ConfigurationError(
-        `source ${rules.name}: its terminals must wait longer than the source does`,
-      )
-    }
-    for (const connector of options.connectors.values()) {
-      if (rules.timeoutMs <= connector.rules.timeoutMs + 1_000) {
-        throw new ConfigurationError(
-          `source ${rules.name} waits ${rules.timeoutMs} ms, destination ${connector.name} takes up to ` +
-            `${connector.rules.timeoutMs} ms: the source must wait at least a second longer`,
-        )
-      }
-    }
+/** The rules of this node: over what its connectors and sources are by themselves. */
+function rulesOf(
+  options: SwitchOptions,
+  connectors: ReadonlyMap<string, Connector>,
+  alarm: (what: string, subject: string) => void,
+): RulesInForce {
+  const { node, pool, ruleTexts: texts, onRules: onChange, sources } = options
+  const known: KnownToRules = {
+    sources: new Map(sources.map(({ name, keys }) => [name, { name, keys }])),
+    destinations: new Map(
+      [...connectors].map(([name, { rules }]) => [
+        name,
+        { rules, edition: options.editions?.get(name) ?? '1987' },
+      ]),
+    ),
   }
-}
-
-export class ConfigurationError extends Error {
-  constructor(what: string) {
-    super(what)
-    this.name = 'ConfigurationError'
-  }
+  return new RulesInForce({
+    ...{ node, known, texts, onChange },
+    book: postgresRuleBook(pool),
+    observer: { alarm },
+    adopt: ({ destinations }) => {
+      for (const [name, { rules }] of destinations) connectors.get(name)?.adopt(rules)
+    },
+  })
 }

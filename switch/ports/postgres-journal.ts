@@ -217,7 +217,7 @@ const selectTransaction = `
     t.card_token, t.card_mask, t.amount_minor, t.currency, t.request, t.response_code, t.auth_id,
     t.kind, t.parent_id, t.additional_amounts, t.approved_minor, t.actual_minor, t.completed_minor, t.captured_minor,
     t.captures, nullif(t.refunded_minor, 0) AS refunded_minor, t.flag, t.delivery,
-    t.reversal, t.advice,
+    t.reversal, t.advice, t.rules, t.stand_in,
     ${legColumns}
   FROM switch.transaction t LEFT JOIN LATERAL (
     SELECT * FROM switch.leg WHERE transaction_id = t.id ORDER BY (state = 'notSent'), id DESC LIMIT 1) l ON true`
@@ -272,6 +272,8 @@ function transactionOf(row: Row): Transaction {
     ...optionalOf(row, 'captures', 'captures'),
     ...optionalOf(row, 'refunded_minor', 'refundedMinor'),
     ...optionalOf(row, 'flag', 'flag'),
+    ...optionalOf(row, 'rules', 'rules'),
+    ...optionalOf(row, 'stand_in', 'standIn'),
     delivery: column('delivery') as Transaction['delivery'],
     reversal: column('reversal') as Transaction['reversal'],
     advice: column('advice') as Transaction['advice'],

@@ -10,11 +10,17 @@ const exposed = `
      WHERE card_token = i.card_token AND currency = i.currency AND amount_minor > 0
        AND at > now() - interval '24 hours' OFFSET 0) card
   CROSS JOIN LATERAL (
+    SELECT coalesce(sum(e.amount_minor), 0) AS sum FROM switch.exposure e
+     WHERE e.card_token = i.card_token AND e.currency = i.currency AND e.amount_minor > 0
+       AND EXISTS (SELECT FROM switch.obligation o
+                    WHERE o.transaction_id = e.transaction_id AND o.kind = 'advice'
+                      AND o.state IN ('due', 'parked')) OFFSET 0) episode
+  CROSS JOIN LATERAL (
     SELECT coalesce(sum(amount_minor), 0) AS sum FROM switch.exposure
      WHERE rule = i.rule AND amount_minor > 0 AND at > now() - interval '1 hour' OFFSET 0) hour`
 
 const withinLimits = `card.sum + i.amount_minor <= i.card_max AND card.count < i.card_count_max
-  AND hour.sum + i.amount_minor <= i.hour_max`
+  AND episode.sum + i.amount_minor <= i.episode_max AND hour.sum + i.amount_minor <= i.hour_max`
 
 /** What was taken by a transaction, less what was given back of it: the most that may be refunded. */
 const takenMinor = `CASE WHEN completed_minor IS NOT NULL THEN completed_minor
@@ -46,6 +52,7 @@ export const journalRows: readonly RowKind[] = [
       ['terminal_id', 'text'],
       ['kind', 'text'],
       ['parent_id', 'uuid'],
+      ['rules', 'integer'],
       ['amount_minor', 'bigint'],
       ['currency', 'text'],
       ['request', 'jsonb'],
@@ -61,11 +68,11 @@ export const journalRows: readonly RowKind[] = [
       CROSS JOIN LATERAL (SELECT FROM switch.transaction WHERE source_key = i.source_key OFFSET 0) t`,
     write: {
       into: `switch.transaction (id, version, state, source, source_key, fingerprint, node, business_date,
-        received_at, approvable_until, card_token, card_mask, rrn, terminal_id, kind, parent_id, amount_minor,
-        currency, request, completed_minor, flag, response_code, delivery, reversal, advice)`,
+        received_at, approvable_until, card_token, card_mask, rrn, terminal_id, kind, parent_id, rules,
+        amount_minor, currency, request, completed_minor, flag, response_code, delivery, reversal, advice)`,
       values: `id, version, state, source, source_key, fingerprint, node, business_date,
         to_timestamp(received_ms / 1000.0), clock_timestamp() + approvable_ms * interval '1 ms',
-        card_token, card_mask, rrn, terminal_id, kind, parent_id, amount_minor, currency, request, completed_minor,
+        card_token, card_mask, rrn, terminal_id, kind, parent_id, rules, amount_minor, currency, request, completed_minor,
         flag, response_code, delivery, reversal, advice`,
     },
   },
@@ -85,6 +92,7 @@ export const journalRows: readonly RowKind[] = [
       ['captured_minor', 'bigint'],
       ['captures', 'smallint'],
       ['flag', 'text'],
+      ['stand_in', 'text'],
       ['business_date', 'date'],
       ['delivery', 'text'],
       ['reversal', 'text'],
@@ -102,7 +110,7 @@ export const journalRows: readonly RowKind[] = [
       SET version = i.version, state = i.state, response_code = i.response_code, auth_id = i.auth_id,
         additional_amounts = i.additional_amounts, approved_minor = i.approved_minor, actual_minor = i.actual_minor,
         completed_minor = i.completed_minor, captured_minor = i.captured_minor,
-        captures = i.captures, flag = i.flag,
+        captures = i.captures, flag = i.flag, stand_in = i.stand_in,
         business_date = i.business_date, delivery = i.delivery, reversal = i.reversal, advice = i.advice
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
@@ -321,8 +329,8 @@ export const journalRows: readonly RowKind[] = [
       WHERE o.ctid = i.place`,
   },
   {
-    // Windows that slide (P3): what a card did in 24 hours, what a range did in one. Writers take turns, so what is summed
-    // here is all there is.
+    // Windows that slide (P3): what a card did in 24 hours, what a range did in one, and what a card did that its issuer
+    // does not know of yet. Writers take turns, so what is summed here is all there is.
     name: 'switch.exposure.new',
     columns: [
       ['transaction_id', 'uuid'],
@@ -332,6 +340,7 @@ export const journalRows: readonly RowKind[] = [
       ['amount_minor', 'bigint'],
       ['card_max', 'bigint'],
       ['card_count_max', 'integer'],
+      ['episode_max', 'bigint'],
       ['hour_max', 'bigint'],
     ],
     claims: ['rule'],
@@ -433,6 +442,7 @@ function newTransaction(transaction: Transaction): UnitRow {
       request?.terminalId ?? null,
       kind ?? null,
       transaction.parentId ?? null,
+      transaction.rules ?? null,
       amountMinor ?? null,
       currency ?? null,
       request === undefined ? null : JSON.stringify({ ...elements, ...cash }),
@@ -467,6 +477,7 @@ function changedTransaction(
       transaction.capturedMinor ?? null,
       transaction.captures ?? null,
       transaction.flag ?? null,
+      transaction.standIn ?? null,
       transaction.businessDate,
       transaction.delivery,
       transaction.reversal,
@@ -534,9 +545,10 @@ function exposureRow(transactionId: string, exposure: Exposure): UnitRow {
   if (exposure.kind === 'change')
     return { kind: 'switch.exposure.change', values: [transactionId, amountMinor] }
   const { cardToken, currency, limits, rule } = exposure
-  const { perCardCountMax, perCardMinorMax, perHourMinorMax } = limits
+  const { perCardCountMax, perCardMinorMax, perEpisodeMinorMax, perHourMinorMax } = limits
   const of = [transactionId, rule, cardToken, currency, amountMinor]
-  return { kind: 'switch.exposure.new', values: [...of, perCardMinorMax, perCardCountMax, perHourMinorMax] }
+  const within = [perCardMinorMax, perCardCountMax, perEpisodeMinorMax, perHourMinorMax]
+  return { kind: 'switch.exposure.new', values: [...of, ...within] }
 }
 
 function adviceJson({ amountMinor, ...rest }: Advice): string {

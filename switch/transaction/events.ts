@@ -1,6 +1,7 @@
 import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
 import type { PostingDays } from '../business-date.ts'
 import type { HoldNow, JournalUnit } from '../journal.ts'
+import type { Reading, Told } from '../results.ts'
 import type {
   Answer,
   CardRequest,
@@ -13,7 +14,9 @@ import type {
 } from './transaction.ts'
 
 /** The parts of a source's and a destination's rules that decide a transaction's life. */
-export interface Profile {
+export interface Profile extends Reading {
+  /** How the source is told of outcomes, where it is otherwise than in its edition. */
+  readonly told?: Told | undefined
   /** What a source is told when the destination was silent: 91, or 68 where the source's dialect prefers it. */
   readonly timeoutResponseCode: string
   /** What a request is told whose reversal came first (R5). */
@@ -24,10 +27,6 @@ export interface Profile {
   readonly unknownOriginalResponseCode: string
   /** What a reversal of something that was declined is told: success, nothing to do. */
   readonly nothingToReverseResponseCode: string
-  /** Approvals of the destination are a closed list. */
-  readonly approvals: readonly string[]
-  /** What the destination says when it approves a part. */
-  readonly partialApprovals: readonly string[]
   /** Whether the source can do with a part of what it asked for. */
   readonly takesPartialApprovals: boolean
   /** How much more than is set aside a completion may take, in percent. */
@@ -57,6 +56,8 @@ export interface Arrival {
   readonly approvableForMs: number
   /** The earlier transaction that it is about. */
   readonly parentId?: string
+  /** The number of the rules that decide it. */
+  readonly rules?: number
 }
 
 export type TransactionEvent = Occurrence &
@@ -120,6 +121,8 @@ export interface StandIn {
   readonly rule: string
   /** DE38 of our own. */
   readonly authId: string
+  /** Whether what the destination may have is undone before it is told (P5). */
+  readonly settles: 'reversalThenAdvice' | 'adviceOnly'
   readonly limits: StandInLimits
 }
 

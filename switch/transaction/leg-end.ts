@@ -3,6 +3,7 @@ import { currencies } from '../../kernel/money.ts'
 import { additionalAmountsForm } from '../additional-amounts.ts'
 import { settlementDateOf } from '../business-date.ts'
 import type { ObligationChange } from '../journal.ts'
+import { isApproval, type Outcome, readCode, toldOf } from '../results.ts'
 import type { Instead, Profile, Step, TransactionEvent } from './events.ts'
 import { kinds, movesMoney } from './kinds.ts'
 import { kindOfStored, post, requestOf } from './postings.ts'
@@ -44,23 +45,34 @@ export function endLeg(
   const businessDate = settlementDateOf(answer.settlementDate, { businessDate: routedOn, at: event.at })
   const before = { ...sent, businessDate }
   const request = requestOf(before)
-  const kind = kinds[request.kind]
-  if (movesMoney(request.kind) && profile.partialApprovals.includes(answer.responseCode)) {
-    return endPartly(before, { ...event, outcome }, profile)
-  }
-  if (![...profile.approvals, ...kind.approvals].includes(answer.responseCode)) {
-    return endAnswered(before, event, profile, {
-      move: 'decline',
-      answer: { responseCode: answer.responseCode },
-      leg,
-    })
+  const read = readCode(profile, answer.responseCode, kinds[request.kind].approvals)
+  const isMoney = movesMoney(request.kind)
+  if (isMoney && read.outcome === 'approvedPartial') return endPartly(before, { ...event, outcome }, profile)
+  const isApproved = isApproval(read.outcome) && read.outcome !== 'approvedPartial'
+  if (!isApproved) {
+    const declined = isApproval(read.outcome) ? 'doNotHonour' : read.outcome
+    const told = { responseCode: toldOf(profile.told, declined) }
+    // Elsewhere that is an approval: whoever said it may have taken the money.
+    if (isMoney && read.strange === 'unlisted')
+      return lose(before, event, { cause: 'badAnswer', answer: told, leg })
+    const { instead } = event
+    if (instead?.kind === 'standIn' && before.state === 'intent') {
+      return standIn(before, event, { instead, leg, cause: read.outcome, profile })
+    }
+    return endAnswered(before, event, profile, { move: 'decline', outcome: declined, answer: told, leg })
   }
   if (movesMoney(request.kind) && !agrees(answer, request)) {
     // F23: approved, but not what was asked for. It is undone whole, whatever it was.
-    return lose(before, event, { cause: 'wrongAmount', answer: { responseCode: '96' }, leg })
+    return lose(before, event, { cause: 'wrongAmount', answer: tellingOf(profile, 'system'), leg })
   }
-  const approval = approvalOf(answer, kind.givesAmounts)
-  return endAnswered(before, event, profile, { move: 'approve', answer: approval, leg })
+  const responseCode = toldOf(profile.told, read.outcome)
+  const approval = { ...approvalOf(answer, kinds[request.kind].givesAmounts), responseCode }
+  return endAnswered(before, event, profile, {
+    move: 'approve',
+    outcome: read.outcome,
+    answer: approval,
+    leg,
+  })
 }
 
 /** A part was approved (§4.10): a source that can't do with a part is declined, and the part undone (F24). */
@@ -75,20 +87,22 @@ function endPartly(
   const { amountMinor: approvedMinor } = answer
   const isPart = approvedMinor !== undefined && approvedMinor > 0n && approvedMinor < request.amountMinor
   if (!isPart || !agrees({ ...answer, amountMinor: request.amountMinor }, request)) {
-    return lose(before, event, { cause: 'wrongAmount', answer: { responseCode: '96' }, leg })
+    return lose(before, event, { cause: 'wrongAmount', answer: tellingOf(profile, 'system'), leg })
   }
   // Cash that was promised can't be handed out in part.
   const isTaken = profile.takesPartialApprovals && (request.cashMinor ?? 0n) <= approvedMinor
   if (!isTaken) {
     return lose(before, event, {
       cause: 'partialApproval',
-      answer: { responseCode: '51' },
+      answer: tellingOf(profile, 'insufficientFunds'),
       leg,
       approvedMinor,
     })
   }
-  const approval = { ...approvalOf(answer, false), amountMinor: approvedMinor }
-  return endAnswered(before, event, profile, { move: 'approve', answer: approval, leg, approvedMinor })
+  const responseCode = toldOf(profile.told, 'approvedPartial')
+  const approval = { ...approvalOf(answer, false), responseCode, amountMinor: approvedMinor }
+  const end = { move: 'approve', outcome: 'approvedPartial', answer: approval, leg, approvedMinor } as const
+  return endAnswered(before, event, profile, end)
 }
 
 /** The destination never saw the leg: nothing to reverse, and the source is told so. */
@@ -98,7 +112,7 @@ function endUnsent(
   reason: string,
   profile: Profile,
 ): Step {
-  const answer = { responseCode: responseCodeOfUnsent[reason] ?? '91' }
+  const answer = tellingOf(profile, outcomeOfUnsent[reason] ?? 'unavailable')
   const change: Change = { leg: { state: 'notSent' } }
   if (before.state === 'reversing') {
     const obligation: ObligationChange = { kind: 'notNeeded', id: reversalIdOf(before) }
@@ -131,12 +145,14 @@ function endAnswered(
   { days, holdForMs }: Profile,
   end: {
     readonly move: 'approve' | 'decline'
+    readonly outcome: Outcome
     readonly answer: Answer
     readonly leg: Partial<Leg>
     readonly approvedMinor?: bigint
   },
 ): Step {
   const { move, answer, leg } = end
+  const cause = `${leg.responseCode ?? ''} ${end.outcome}`
   const part = end.approvedMinor === undefined ? {} : { approvedMinor: end.approvedMinor }
   if (before.state === 'reversing') {
     // The source has its answer already; the reversal it asked for can go now, whatever the destination said.
@@ -145,10 +161,10 @@ function endAnswered(
       event,
       move,
       { leg, ...part },
-      { obligation: { kind: 'due', id: reversalIdOf(before) }, cause: answer.responseCode },
+      { obligation: { kind: 'due', id: reversalIdOf(before) }, cause },
     )
   }
-  const result = settle(before, event, move, { leg, answer, ...part }, { cause: answer.responseCode })
+  const result = settle(before, event, move, { leg, answer, ...part }, { cause })
   if (move === 'decline') return result
   return {
     ...result,
@@ -207,11 +223,15 @@ const causeOfLoss = {
   draining: 'timeout',
 } as const satisfies Record<(LegOutcome & { kind: 'maybeSent' })['reason'], ReversalCause>
 
-/** Why a leg did not leave, as the source is told. Whatever is not here is 91: the destination can't be reached. */
-const responseCodeOfUnsent: Readonly<Record<string, string>> = {
-  hsm: '96',
-  malformed: '96',
-  pinBlock: '63',
+/** Why a leg did not leave, as the source is told. Whatever is not here is that it can't be reached. */
+const outcomeOfUnsent: Readonly<Record<string, Outcome>> = {
+  hsm: 'system',
+  malformed: 'system',
+  pinBlock: 'security',
+}
+
+function tellingOf({ told }: Profile, outcome: Outcome): Answer {
+  return { responseCode: toldOf(told, outcome) }
 }
 
 /** Whether an approval is for what was asked. A destination that does not repeat amount or currency agrees. */

@@ -48,13 +48,9 @@ export function standInAdviceOf(transaction: Transaction, authId: string): Oblig
   return adviceOf(transaction, { name: standInName, cause: 'standIn', advice })
 }
 
-/** Approved, and the destination was not asked or did not answer: then it was us. */
-export function isStandIn({ leg, request, state }: Transaction): boolean {
-  return (
-    request?.kind !== 'completion' &&
-    (state === 'approved' || state === 'reversed') &&
-    (leg?.state === 'notSent' || leg?.state === 'maybeSent')
-  )
+/** It was not the destination that approved it. */
+export function isStandIn({ standIn }: Transaction): boolean {
+  return standIn !== undefined
 }
 
 /** The advice that was the first its destination heard of it. */

@@ -12,6 +12,7 @@ export interface Change {
   readonly capturedMinor?: bigint
   readonly captures?: number
   readonly flag?: string
+  readonly standIn?: string
   readonly answer?: Answer
   readonly delivery?: Transaction['delivery']
   readonly reversal?: Transaction['reversal']

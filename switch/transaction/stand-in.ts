@@ -1,6 +1,7 @@
 import type { Profile, StandIn, Step, TransactionEvent } from './events.ts'
 import { isStandIn, reversalOf, standInAdviceOf } from './owed.ts'
 import { post, requestOf } from './postings.ts'
+import { toldOf } from '../results.ts'
 import { type Extra, settle } from './settle.ts'
 import type { Leg, ReversalCause, Transaction } from './transaction.ts'
 
@@ -24,16 +25,19 @@ export function standIn(
   const { instead, leg, undo } = approval
   const { amountMinor, currency } = requestOf(before)
   const { authId, limits, rule } = instead
-  const reversals = undo === undefined ? [] : [reversalOf(before, undo, 0)]
+  // A network that nets the two itself (P5) hears the advice alone.
+  const isUndone = undo !== undefined && instead.settles === 'reversalThenAdvice'
+  const reversals = isUndone ? [reversalOf(before, undo, 0)] : []
   const result = settle(
     before,
     event,
     'approve',
     {
       leg,
-      answer: { responseCode: '00', authId },
+      answer: { responseCode: toldOf(approval.profile.told, 'approved'), authId },
+      standIn: rule,
       advice: 'owed',
-      ...(undo === undefined ? {} : { reversal: 'owed' }),
+      ...(isUndone ? { reversal: 'owed' } : {}),
     },
     {
       cause: `stand-in for ${rule}: ${approval.cause}`,

@@ -5,6 +5,7 @@ import type { Effect, Profile, Step, TransactionEvent } from './events.ts'
 import { movesMoney } from './kinds.ts'
 import { codes, endLeg, lose } from './leg-end.ts'
 import { kindOfStored, unpost } from './postings.ts'
+import { toldOf } from '../results.ts'
 import { undoingOf } from './owed.ts'
 import { parentChange } from './parent.ts'
 import { givenBack } from './stand-in.ts'
@@ -46,7 +47,10 @@ function moved(before: Transaction | undefined, event: TransactionEvent, profile
     case 'notCommitted':
       return lose(known(before), event, {
         cause: event.reason === 'late' ? 'timeout' : 'postingRefused',
-        answer: { responseCode: event.reason === 'late' ? profile.timeoutResponseCode : '96' },
+        answer: {
+          responseCode:
+            event.reason === 'late' ? profile.timeoutResponseCode : toldOf(profile.told, 'system'),
+        },
         leg: { state: 'answered', ...codes(event.answer) },
       })
     case 'cancel':
@@ -125,7 +129,7 @@ function begin(event: TransactionEvent & { kind: 'request' }): Step {
 function deliver(
   before: Transaction,
   event: TransactionEvent & { kind: 'delivery' },
-  { days }: Profile,
+  { days, told }: Profile,
 ): Step {
   if (before.state !== 'approved') return settle(before, event, 'late', {}, { cause: event.outcome })
   if (event.outcome !== 'failed') return settle(before, event, event.outcome, { delivery: event.outcome })
@@ -137,7 +141,7 @@ function deliver(
     before,
     event,
     'undelivered',
-    { delivery: 'failed', answer: { responseCode: '91' }, reversal: 'owed' },
+    { delivery: 'failed', answer: { responseCode: toldOf(told, 'unavailable') }, reversal: 'owed' },
     {
       owe: [undoingOf(before, 'undelivered')],
       ...givenBack(before, 0n),

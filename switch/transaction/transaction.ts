@@ -40,6 +40,10 @@ export interface Transaction {
   readonly refundedMinor?: bigint
   /** The earlier transaction that this one is about. */
   readonly parentId?: string
+  /** The number of the rules that it was decided by; absent: it came before there was a decision. */
+  readonly rules?: number
+  /** We approved it in the issuer's place: the rule, by range and currency. */
+  readonly standIn?: string
   /** Taken although a rule speaks against it; for people to look at. */
   readonly flag?: string
   readonly delivery: Delivery
@@ -222,6 +226,7 @@ export type Exposure =
 export interface StandInLimits {
   readonly perCardMinorMax: bigint
   readonly perCardCountMax: number
+  readonly perEpisodeMinorMax: bigint
   readonly perHourMinorMax: bigint
 }
 

@@ -46,7 +46,14 @@ export class SimulatedDatabase {
   readonly transactions = new Map<string, StoredTransaction>()
   readonly obligations = new Map<string, StoredObligation>()
   readonly books = new SimulatedBooks()
-  readonly exposures = new SimulatedExposures()
+  readonly exposures = new SimulatedExposures((transactionId) =>
+    [...this.obligations.values()].some(
+      (owed) =>
+        owed.transactionId === transactionId &&
+        owed.kind === 'advice' &&
+        (owed.state === 'due' || owed.state === 'parked'),
+    ),
+  )
   /** What was committed of approvals in issuers' places beyond what is allowed. */
   readonly overExposed: string[] = []
   readonly events: CommittedEvent[] = []
@@ -171,6 +178,14 @@ export class SimulatedDatabase {
     })
   }
 
+  /** Its destination was silent, and no later life had to find that out. */
+  wasLost(transactionId: string): boolean {
+    return this.events.some(
+      (event) =>
+        event.transactionId === transactionId && event.kind === 'legEnded' && event.cause === 'timeout',
+    )
+  }
+
   /** Nothing is open and nothing owed. */
   get atRest(): boolean {
     for (const { transaction } of this.transactions.values()) if (isOpen(transaction)) return false
@@ -251,6 +266,7 @@ export class SimulatedDatabase {
       return { kind: 'refused', reason: refusal }
     }
     this.#write(unit)
+    if (unit.exposure !== undefined) this.overExposed.push(...this.exposures.excess())
     for (const command of unit.commands) {
       if (command.kind !== 'authorize') continue
       // The books are swept now and then for what has come to its time.
@@ -369,7 +385,6 @@ export class SimulatedDatabase {
     )
     if (unit.exposure !== undefined) {
       this.exposures.write(transaction.id, unit.exposure)
-      this.overExposed.push(...this.exposures.excess())
     }
     if (unit.parent !== undefined) this.#writeParent(unit.parent)
     if (sourceAct !== undefined) this.#acts.set(sourceAct.sourceKey, sourceAct)

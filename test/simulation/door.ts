@@ -1,10 +1,12 @@
+import assert from 'node:assert'
 import type { Hsm } from '../../hsm/hsm.ts'
 import { admit } from '../../switch/admission.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { InboundCompletion, InboundRequest, InboundReversal } from '../../switch/arrivals.ts'
 import type { Waiter } from '../../switch/live.ts'
 import { Pauses } from '../../switch/pauses.ts'
-import type { RoutingTable } from '../../switch/routing.ts'
+import type { Rules } from '../../switch/rules/rules.ts'
+import type { SourceRules } from '../../switch/rules/source-rules.ts'
 import type { Shell } from '../../switch/shell.ts'
 
 /** Where what the terminals send comes in. */
@@ -20,7 +22,8 @@ export function doorOf(
   ports: {
     readonly clock: Clock
     readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise'>
-    readonly routes: Pick<RoutingTable, 'serves'>
+    /** What now comes in is decided by. */
+    readonly rules: () => Rules
   },
 ): Door {
   const pauses = new Pauses(ports.clock)
@@ -28,11 +31,19 @@ export function doorOf(
   return {
     async request(sent, waiter) {
       if (pauses.mayBeStale) return
-      const request = { ...sent, receivedMonotonicMs: ports.clock.monotonicMs() }
+      const rules = ports.rules()
+      const request = {
+        ...sent,
+        receivedMonotonicMs: ports.clock.monotonicMs(),
+        rules,
+        source: sourceIn(rules),
+      }
       const admission = await admit(request, seal, ports)
       if (typeof admission === 'object') await shell.request(request, admission.file!, waiter)
     },
-    async completion(completion, waiter) {
+    async completion(sent, waiter) {
+      const rules = ports.rules()
+      const completion = { ...sent, rules, source: sourceIn(rules) }
       const admission = await admit(completion, seal, ports)
       if (typeof admission === 'object') await shell.completion(completion, admission.file!, waiter)
     },
@@ -41,4 +52,16 @@ export function doorOf(
       if (typeof admission === 'object') await shell.reversal(reversal, waiter)
     },
   }
+}
+
+/** As the rules have it at each moment that it is looked at: which changes nothing, unless they change themselves. */
+function sourceIn(rules: Rules): SourceRules {
+  const source = rules.sources.get('acq')
+  assert(source !== undefined)
+  return {
+    ...source,
+    get told() {
+      return rules.sources.get('acq')?.told
+    },
+  } as SourceRules
 }

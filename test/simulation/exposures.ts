@@ -3,22 +3,41 @@ import { simulatedStandIn } from './stand-in.ts'
 
 type NewExposure = Exposure & { readonly kind: 'new' }
 
+interface Standing {
+  readonly transactionId: string
+  readonly exposure: NewExposure
+  leftMinor: bigint
+}
+
 /** Approvals in issuers' places. A history is shorter than any window, so that all of it counts. */
 export class SimulatedExposures {
-  readonly #all = new Map<string, { readonly exposure: NewExposure; leftMinor: bigint }>()
+  readonly #all = new Map<string, Standing>()
+  /** Whether the issuer has still to acknowledge it. */
+  readonly #isOwed: (transactionId: string) => boolean
+
+  constructor(isOwed: (transactionId: string) => boolean) {
+    this.#isOwed = isOwed
+  }
+
+  get all(): Iterable<Standing> {
+    return this.#all.values()
+  }
 
   allows({ amountMinor, cardToken, limits, rule }: NewExposure): boolean {
     const card = this.#standing((other) => other.cardToken === cardToken)
     const range = this.#standing((other) => other.rule === rule)
+    const episode = this.#standing((other, id) => other.cardToken === cardToken && this.#isOwed(id))
     return (
       card.sum + amountMinor <= limits.perCardMinorMax &&
       card.count < limits.perCardCountMax &&
+      episode.sum + amountMinor <= limits.perEpisodeMinorMax &&
       range.sum + amountMinor <= limits.perHourMinorMax
     )
   }
 
   write(transactionId: string, exposure: Exposure): void {
-    if (exposure.kind === 'new') this.#all.set(transactionId, { exposure, leftMinor: exposure.amountMinor })
+    if (exposure.kind === 'new')
+      this.#all.set(transactionId, { transactionId, exposure, leftMinor: exposure.amountMinor })
     else this.#all.get(transactionId)!.leftMinor = exposure.amountMinor
   }
 
@@ -30,15 +49,21 @@ export class SimulatedExposures {
       const card = this.#standing((other) => other.cardToken === token)
       if (card.sum > rule.perCardMinorMax || card.count > rule.perCardCountMax)
         excess.push(`a card stands at ${card.sum}`)
+      const episode = this.#standing((other, id) => other.cardToken === token && this.#isOwed(id))
+      if (episode.sum > rule.perEpisodeMinorMax)
+        excess.push(`a card stands at ${episode.sum} that its issuer has not heard of`)
     }
     const { sum } = this.#standing(() => true)
     if (sum > rule.perHourMinorMax) excess.push(`the range stands at ${sum}`)
     return excess
   }
 
-  #standing(wanted: (exposure: NewExposure) => boolean): { readonly sum: bigint; readonly count: number } {
+  #standing(wanted: (exposure: NewExposure, transactionId: string) => boolean): {
+    readonly sum: bigint
+    readonly count: number
+  } {
     const standing = [...this.#all.values()].filter(
-      ({ exposure, leftMinor }) => leftMinor > 0n && wanted(exposure),
+      ({ exposure, leftMinor, transactionId }) => leftMinor > 0n && wanted(exposure, transactionId),
     )
     return { sum: standing.reduce((sum, { leftMinor }) => sum + leftMinor, 0n), count: standing.length }
   }

@@ -2,7 +2,6 @@ import type { Bug } from './bugs/bug.ts'
 import { check } from './checks/checks.ts'
 import { SimulatedDatabase } from './database.ts'
 import { drawFaults, type FaultRates, noFaults } from './faults/faults.ts'
-import { type RoutingTable, routingTable } from '../../switch/routing.ts'
 import { scheduleHappenings } from './happenings/happenings.ts'
 import { SimulatedNetwork } from './network.ts'
 import { SimulatedNode } from './node.ts'
@@ -77,10 +76,9 @@ export function sceneOf(options: {
   const { world, rates, size, bug } = options
   const database = new SimulatedDatabase(world, rates, bug?.ignore)
   const networks = numbered(size.networks, (n) => new SimulatedNetwork(`net-${n}`, world, rates))
-  const routes = routesOver(networks)
   const nodes = numbered(
     size.nodes,
-    (n) => new SimulatedNode({ name: `node-${n}`, world, rates, database, networks, routes, bug }),
+    (n) => new SimulatedNode({ name: `node-${n}`, world, rates, database, networks, bug }),
   )
   const terminals = new SimulatedTerminals(world, rates, nodes)
   return { world, peaceAtMs: faultyMs, rates, database, networks, nodes, terminals }
@@ -89,17 +87,6 @@ export function sceneOf(options: {
 /** Nothing more will come of it: the rest of the quiet time would be sweeps that find nothing. */
 function isAtRest({ database, nodes, world }: Scene): boolean {
   return world.pending === 0 && database.atRest && database.days.atRest && nodes.every((node) => node.atRest)
-}
-
-/** Every network has its share of the cards, and takes those of another that can't be reached. */
-function routesOver(networks: readonly SimulatedNetwork[]): RoutingTable {
-  const names = networks.map(({ name }) => name)
-  const even = Math.floor(100 / names.length)
-  const targets = names.map((destination, index) => ({
-    destination,
-    percent: index === 0 ? 100 - even * (names.length - 1) : even,
-  }))
-  return routingTable([{ low: '8', high: '8', strategy: { kind: 'percent', targets } }], new Set(names))
 }
 
 function numbered<T>(count: number, make: (n: number) => T): T[] {

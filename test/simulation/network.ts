@@ -118,6 +118,7 @@ export class SimulatedNetwork {
     return {
       name,
       rules,
+      adopt: () => undefined,
       availability: () => (this.#isAway || this.#chance(this.#rates().networkAway) ? 'offline' : 'available'),
       identify: () => options.identify(transmittedAtOf(clock.wallMs())),
       prepare: (leg) => Promise.resolve({ leg, message: Buffer.alloc(0) }),

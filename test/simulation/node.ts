@@ -4,11 +4,8 @@ import { BusinessDays, followCutovers } from '../../switch/business-days.ts'
 import { Deliveries } from '../../switch/deliveries.ts'
 import { JournalUnavailable } from '../../switch/journal.ts'
 import type { Observer } from '../../switch/observer.ts'
-import type { RoutingTable } from '../../switch/routing.ts'
 import { Shell } from '../../switch/shell.ts'
-import { standInRules } from '../../switch/stand-in.ts'
 import { Sweeper } from '../../switch/sweeper.ts'
-import { simulatedStandIn } from './stand-in.ts'
 import type { Bug } from './bugs/bug.ts'
 import type { SimulatedDatabase } from './database.ts'
 import { type Door, doorOf } from './door.ts'
@@ -16,6 +13,7 @@ import type { FaultRates } from './faults/faults.ts'
 import { simulatedHsm } from './hsm.ts'
 import { Life } from './life.ts'
 import type { SimulatedNetwork } from './network.ts'
+import { SimulatedRules, simulatedRules } from './rules.ts'
 import type { World } from './world.ts'
 
 export interface NodeOptions {
@@ -24,8 +22,6 @@ export interface NodeOptions {
   readonly rates: () => FaultRates
   readonly database: SimulatedDatabase
   readonly networks: readonly SimulatedNetwork[]
-  /** The name of the network for a card number. */
-  readonly routes: RoutingTable
   readonly bug: Bug | undefined
 }
 
@@ -35,6 +31,9 @@ export class SimulatedNode {
   readonly #options: NodeOptions
   #life: Life | undefined
   #lives = 0
+  #rules: SimulatedRules | undefined
+  /** What its folder has. */
+  #written: 1 | 2 = 1
   #door: Door | undefined
   #shell: Shell | undefined
   #wallAheadMs = 0
@@ -66,7 +65,7 @@ export class SimulatedNode {
 
   /** Begins a life with the production core and shell on simulated ports; it is served once it has recovered. */
   start(): void {
-    const { bug, database, name, networks, rates, routes, world } = this.#options
+    const { bug, database, name, networks, rates, world } = this.#options
     const life = new Life(
       world,
       `${name}.${++this.#lives}`,
@@ -93,6 +92,10 @@ export class SimulatedNode {
     const turning = { book, destinations, schedules: new Map<string, never>(), freezeAfterMs: 20_000 }
     const days = new BusinessDays({ clock, node: name, observer, ...turning })
     for (const connector of connectors.values()) followCutovers(connector, days)
+    const own = new Map([...connectors].map(([each, connector]) => [each, connector.rules] as const))
+    const standsIn = rates().standIn > 0
+    const rules = new SimulatedRules((number) => simulatedRules(own, { number, standsIn }), this.#written)
+    this.#rules = rules
     const shell: Shell = new Shell({
       node: name,
       clock,
@@ -101,23 +104,29 @@ export class SimulatedNode {
       hsm,
       connectors,
       observer,
-      routes,
-      standIn: rates().standIn > 0 ? standInRules(simulatedStandIn) : [],
+      rules,
       pinKeyOf: (destination) => `zpk.${destination}.out`,
       openAccounts: (accounts) => connection.openAccounts(accounts),
       days: bug?.days?.(days) ?? days,
       wake: (destination) => deliveries.wake(destination),
-      forcedPostOf: () => 'flag',
     })
     this.#shell = shell
     const deliveries = new Deliveries({ clock, random, journal, hsm, connectors, shell, observer })
-    const sweeper = new Sweeper({ clock, node: name, journal, shell, deliveries, days })
+    const sweeper = new Sweeper({ clock, node: name, journal, shell, deliveries, days, rules: readNow })
     void recover(days, sweeper, life).then(() => {
       if (!life.alive) return
       sweeper.start()
-      const door = doorOf(shell, { clock, hsm, routes })
+      const door = doorOf(shell, { clock, hsm, rules: () => bug?.pins?.(rules) ?? rules.current })
       this.#door = entering(bug?.door?.(door) ?? door, life)
     })
+  }
+
+  /** Other rules are in its folder, and it reads them. */
+  reload(number: 1 | 2): void {
+    this.#written = number
+    if (this.#life === undefined) return
+    this.#note(`goes by rules ${number} from now on`)
+    this.#rules?.reload(number)
   }
 
   freeze(forMs: number): void {
@@ -181,6 +190,9 @@ async function recover(days: BusinessDays, sweeper: Sweeper, life: Life): Promis
     }
   }
 }
+
+/** Here they are read at once. */
+const readNow = { follow: () => Promise.resolve() }
 
 const silent: Observer = {
   moved: () => undefined,

@@ -1,13 +1,9 @@
 import { Secret } from '../../kernel/secret.ts'
 import type { Random } from '../../kernel/random.ts'
-import type {
-  InboundCompletion,
-  InboundRequest,
-  InboundReversal,
-  SourceRules,
-} from '../../switch/arrivals.ts'
+import type { InboundCompletion, InboundRequest, InboundReversal } from '../../switch/arrivals.ts'
 import type { Waiter } from '../../switch/live.ts'
 import type { Answer } from '../../switch/transaction/transaction.ts'
+import { simulatedRules, simulatedSource as source } from './rules.ts'
 import type { Door } from './door.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { SimulatedKind } from './kinds/kind.ts'
@@ -19,13 +15,7 @@ import { transfer } from './kinds/transfer.ts'
 import { transmittedAtOf } from './time.ts'
 import type { World } from './world.ts'
 
-const source: SourceRules = {
-  name: 'acq',
-  takesPartialApprovals: true,
-  keys: { pin: 'tpk.acq.in', mac: 'tak.acq.both' },
-  timeoutMs: 8_000,
-  terminalTimeoutMs: 10_000,
-}
+const noRules = simulatedRules(new Map(), { number: 1, standsIn: false })
 
 /** What one terminal knows of one purchase: its own book, which nothing in the switch can touch. */
 export interface Told {
@@ -338,6 +328,8 @@ export class SimulatedTerminals {
       kind: 'request',
       repeat,
       source,
+      // The node says by which it is decided.
+      rules: noRules,
       sourceKey: told.sourceKey,
       ...(told.parent === undefined ? {} : { names: { originalKey: told.parent.sourceKey } }),
       fingerprint: `${maskOf(told.pan)}|${told.kind.kind}|${amountMinor}|KWD|M1`,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { Secret } from '../../kernel/secret.ts'
 import type { InboundRequest } from '../../switch/arrivals.ts'
-import { standInFor, type StandInRule, standInRules } from '../../switch/stand-in.ts'
+import { type StandInRule, standInRules } from '../../switch/rules/stand-in-rules.ts'
+import { standInFor } from '../../switch/stand-in.ts'
 import type { Profile, StandIn, TransactionEvent } from '../../switch/transaction/events.ts'
 import { obligationId } from '../../switch/transaction/owed.ts'
 import { step } from '../../switch/transaction/step.ts'
@@ -14,6 +15,7 @@ const rule: StandInRule = {
   perTransactionMinorMax: 20_000n,
   perCardMinorMax: 50_000n,
   perCardCountMax: 3,
+  perEpisodeMinorMax: 40_000n,
   perHourMinorMax: 500_000n,
 }
 
@@ -83,6 +85,7 @@ const profile: Profile = {
   cancelledResponseCode: '17',
   unknownOriginalResponseCode: '25',
   nothingToReverseResponseCode: '21',
+  edition: '1987',
   approvals: ['00'],
   partialApprovals: ['10'],
   takesPartialApprovals: false,
@@ -102,8 +105,14 @@ const leg: Leg = {
 }
 
 const when = { at: 1_000, node: 'node-1' }
-const limits = { perCardMinorMax: 50_000n, perCardCountMax: 3, perHourMinorMax: 500_000n }
-const instead: StandIn = { kind: 'standIn', rule: '888888 KWD', authId: 'S00042', limits }
+const limits = {
+  perCardMinorMax: 50_000n,
+  perCardCountMax: 3,
+  perEpisodeMinorMax: 40_000n,
+  perHourMinorMax: 500_000n,
+}
+const settles = 'reversalThenAdvice'
+const instead: StandIn = { kind: 'standIn', rule: '888888 KWD', authId: 'S00042', settles, limits }
 const id = '01890000-0000-7000-8000-000000000001'
 const adviceId = obligationId(`advice:${id}:stand-in`)
 

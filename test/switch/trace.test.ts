@@ -11,6 +11,7 @@ const profile: Profile = {
   cancelledResponseCode: '17',
   unknownOriginalResponseCode: '25',
   nothingToReverseResponseCode: '21',
+  edition: '1987',
   approvals: ['00'],
   partialApprovals: [],
   takesPartialApprovals: false,

@@ -3,6 +3,7 @@ import type { Clock } from '../../../kernel/clock.ts'
 import type { BusinessDays } from '../../../switch/business-days.ts'
 import type { Journal } from '../../../switch/journal.ts'
 import type { SimulatedDatabase } from '../database.ts'
+import type { Rules } from '../../../switch/rules/rules.ts'
 import type { Door } from '../door.ts'
 
 /**
@@ -21,6 +22,8 @@ export interface Bug {
   readonly door?: (door: Door) => Door
   /** What it takes for the business dates. */
   readonly days?: (days: BusinessDays) => Pick<BusinessDays, 'today' | 'postingDays' | 'isClosed'>
+  /** The rules that what comes in is decided by. */
+  readonly pins?: (rules: { readonly current: Rules }) => Rules
   /** What a crash takes with it that it should not. */
   readonly crash?: (database: SimulatedDatabase) => void
   /** What the database does not look at when it commits. */

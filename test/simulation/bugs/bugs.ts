@@ -5,6 +5,7 @@ import { fenceIgnored, noRowLock, obligationsInMemory, refundsUnbounded } from '
 import { legKeyNotUnique, matchOnStanOnly } from './identities.ts'
 import { adviceOvertakesReversal, exposureUnchecked, headOfLineBlock } from './owed.ts'
 import { cutoverWrongDate, lateApprovalPosts, noReversalOnTimeout, noTombstone } from './outcomes.ts'
+import { rulesMidway } from './rules.ts'
 import { deadlineOnWallClock } from './time.ts'
 
 /** Every planted mistake. A new one is a file beside this one, or a few lines in one of them, and a name here. */
@@ -28,4 +29,5 @@ export const bugs: Readonly<Record<string, Bug>> = {
   'advice-overtakes-reversal': adviceOvertakesReversal,
   'exposure-unchecked': exposureUnchecked,
   'refunds-unbounded': refundsUnbounded,
+  'rules-midway': rulesMidway,
 }

@@ -8,6 +8,7 @@ import { issuersAreAskedOnce } from './issuers.ts'
 import { neighboursAreNotDelayed, nothingIsOwed } from './obligations.ts'
 import { threeBooksAgree } from './purchases.ts'
 import { totalsAreTold } from './reconciliations.ts'
+import { onlyOneSetOfRules } from './rules.ts'
 import { nothingTimesOutEarly } from './timers.ts'
 
 /** Everything that must hold. A new check is a file beside this one and a name here. */
@@ -22,6 +23,7 @@ const checks: readonly Check[] = [
   nothingTimesOutEarly,
   datesAreRight,
   totalsAreTold,
+  onlyOneSetOfRules,
 ]
 
 /** One sentence for each violation. */

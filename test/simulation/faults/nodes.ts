@@ -13,4 +13,6 @@ export const nodeFaults = {
   /** Its wall clock is set wrong by an hour or a day; goes wrong by up to so many ms a second. */
   clockJumps: times(1, 3),
   clockDrift: upTo(50),
+  /** Other rules come into force. */
+  reloads: times(1, 4),
 } as const satisfies Readonly<Record<string, Fault>>

@@ -6,6 +6,7 @@ import { cutovers } from './cutovers.ts'
 import { freezes } from './freezes.ts'
 import type { Happening } from './happening.ts'
 import { databaseOutages, hsmHangs, networkOutages } from './outages.ts'
+import { reloads } from './reloads.ts'
 
 /** By the fault that says how often. */
 const happenings = {
@@ -17,6 +18,7 @@ const happenings = {
   databaseOutages,
   networkOutages,
   hsmHangs,
+  reloads,
 } as const satisfies Partial<Record<FaultName, Happening>>
 
 /** Puts everything that will happen by itself into the agenda of a history. */
