@@ -64,6 +64,12 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./commands/explain-route.ts')).explainRouteCommand(),
   },
   {
+    name: 'rules',
+    description:
+      'routes, limits, timers, codes and stand-in as files: check, compare, put in force, put back',
+    load: async () => (await import('./commands/rules.ts')).rulesCommand(),
+  },
+  {
     name: 'day',
     description: 'business dates: what they are, and turning one by hand',
     load: async () => (await import('./commands/day.ts')).dayCommand(),

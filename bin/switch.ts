@@ -2,10 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { routeOf, type WrittenRoute } from './environment/routes.ts'
 import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
-import type { NetworkProfile } from '../connectors/network.ts'
 import {
   type ConnectorOptions,
   type NetworkConnector,
@@ -30,7 +28,6 @@ import { openPool } from '../kernel/database.ts'
 import { systemRandom } from '../kernel/random.ts'
 import { type KeepingOptions, keepBooks, openLedger, publicKeyPem } from '../ledger/ledger.ts'
 import {
-  type AmountLimit,
   type CutoverSchedule,
   expiryRows,
   Failpoints,
@@ -43,7 +40,8 @@ import {
   type SourceDoor,
 } from '../switch/switch.ts'
 import { Certificates } from './environment/certificates.ts'
-import { type MemberFile, memberNetwork, networkNamed } from './networks.ts'
+import { editionOf, profilesOf, readRuleTexts } from './environment/rules.ts'
+import type { MemberFile } from './networks.ts'
 
 /** `node bin/switch.ts --config FILE`: one node of the switch, until SIGTERM. */
 interface Configuration {
@@ -75,11 +73,6 @@ interface Configuration {
     readonly dialect: string
     readonly frame: keyof typeof frames
     readonly keys: { readonly pin: string; readonly mac: string }
-    readonly timeoutMs: number
-    readonly terminalTimeoutMs: number
-    /** Amounts are minor units in digits. */
-    readonly takesPartialApprovals?: boolean
-    readonly forcedPost?: 'flag' | 'refuse'
     /** Files in PEM. Needs `peers`. */
     readonly tls?: TlsFiles & Pick<ServerTls, 'tls12'>
     readonly peers?: readonly Peer[]
@@ -87,7 +80,6 @@ interface Configuration {
     readonly connectionsMax?: number
     /** New connections of one address: 20 a second unless told, which is few where all terminals come from one. */
     readonly acceptsPerAddressPerSecondMax?: number
-    readonly limits?: readonly (Omit<AmountLimit, 'amountMinorMax'> & { readonly amountMinorMax: string })[]
   }[]
   readonly destinations: readonly {
     readonly name: string
@@ -109,17 +101,14 @@ interface Configuration {
     }
     /** `kbpk`: what new ones travel under, where the network sends them in messages. */
     readonly keys: { readonly pin: string; readonly mac: string; readonly kbpk?: string }
-    readonly timeoutMs: number
     readonly acquirerId: string
-    /** By DE18, beside the network's own: how long an authorization stands. */
-    readonly holdMsByMerchantType?: Readonly<Record<string, number>>
-    /** In the place of the network's own: how long the breaker stays open, and when a reversal is tried again. */
+    /** In the place of the network's own: how long the breaker stays open. */
     readonly breaker?: { readonly openMs: number; readonly openMsMax: number; readonly rampStepMs: number }
-    readonly retryAfterMs?: readonly number[]
     /** When its business date turns, if that goes by the clock. */
     readonly cutover?: CutoverSchedule
   }[]
-  readonly routes: readonly WrittenRoute[]
+  /** The folder with the files of rules: read at the start, at SIGHUP and when `mafraq rules reload` asks. */
+  readonly rules: string
 }
 
 const frames = { binary2: binary2Frame, ascii4: ascii4Frame }
@@ -135,10 +124,8 @@ const config = JSON.parse(readFileSync(values.config, 'utf8')) as Configuration
 const log = pino({ base: { node: config.node } }, pino.destination({ dest: 2, sync: true }))
 const [clock, random] = [systemClock, systemRandom]
 
-const networks = new Map<string, NetworkProfile>()
-for (const { name, network, member } of config.destinations) {
-  const profile = await (member === undefined ? networkNamed(network) : memberNetwork(member))
-  networks.set(name, profile)
+const networks = await profilesOf(config)
+for (const profile of networks.values()) {
   const illustrative = profile.dialect.fidelity === 'illustrative'
   if (illustrative && config.environment === 'production') {
     throw new Error(
@@ -184,7 +171,8 @@ const opened = await openSwitch({
     ),
   ),
   sources: config.sources.map(sourceOf),
-  routes: config.routes.map(routeOf),
+  ruleTexts: async () => readRuleTexts(config.rules),
+  editions: new Map([...networks].map(([name, profile]) => [name, editionOf(profile)])),
   cutovers: new Map(
     config.destinations.flatMap(({ name, cutover }) => (cutover === undefined ? [] : [[name, cutover]])),
   ),
@@ -198,6 +186,8 @@ const opened = await openSwitch({
   },
   failpoints: failpoint === undefined ? undefined : new Failpoints(failpoint, config.environment),
   alarm: (what, subject) => log.error({ alarm: what, subject }, what),
+  onRules: ({ outcome, number, before, cause, who, why, mistakes }, differences) =>
+    log.info({ outcome, number, before, cause, who, why, mistakes, differences }, 'rules'),
 })
 const { anchors, closeDatesAfterMs } = config
 const anchor = anchors === undefined ? undefined : await anchorOf(anchors)
@@ -224,8 +214,11 @@ process.stdout.write(
   `READY ${JSON.stringify({ http: front.port, sources: Object.fromEntries(opened.ports), recovered: opened.recovered })}\n`,
 )
 
-process.on('SIGHUP', () => certificates.reload())
-// SIGHUP ends nothing: it is how certificates are read again.
+process.on('SIGHUP', () => {
+  certificates.reload()
+  void opened.reloadRules({ cause: 'signal', who: config.node, why: 'SIGHUP' })
+})
+// SIGHUP ends nothing: it is how certificates and rules are read again.
 closeWithGrace({ delay: drainMs + 14_000, logger: false, skip: ['SIGHUP'] }, async ({ err }) => {
   // What the process can't explain it must not survive: the journal says what to finish after the restart.
   if (err !== undefined) {
@@ -243,24 +236,14 @@ closeWithGrace({ delay: drainMs + 14_000, logger: false, skip: ['SIGHUP'] }, asy
 })
 
 function connectorOf(destination: Configuration['destinations'][number]): NetworkConnector {
-  const { name, host, port, keys, timeoutMs, acquirerId } = destination
+  const { name, host, port, keys, acquirerId, breaker } = destination
   const profile = networks.get(name)!
-  const { breaker, retryAfterMs } = destination
-  const retries = retryAfterMs === undefined ? {} : { retryAfterMs }
   const paced = breaker === undefined ? {} : { breaker }
-  const remainingMinMs = Math.min(profile.rules.remainingMinMs, Math.floor(timeoutMs / 4))
   return openConnector(
     {
       ...profile,
       name,
-      rules: {
-        ...profile.rules,
-        timeoutMs,
-        acquirerId,
-        remainingMinMs,
-        ...retries,
-        ...holdsOf(profile, destination),
-      },
+      rules: { ...profile.rules, acquirerId },
     },
     {
       ...{ host, port, clock, random, stanBlocks, sealer: sealerOf(hsm, keys.mac), log, ...paced },
@@ -325,26 +308,13 @@ async function anchorOf(
   return { ...more, sign: async (data) => ({ keyId: key, signature: await hsm.sign({ key, data }) }) }
 }
 
-function holdsOf(
-  { rules: { holds } }: NetworkProfile,
-  { holdMsByMerchantType: own }: Configuration['destinations'][number],
-): Pick<NetworkProfile['rules'], 'holds'> {
-  if (holds === undefined || own === undefined) return {}
-  return { holds: { ...holds, byMerchantType: { ...holds.byMerchantType, ...own } } }
-}
-
 function sourceOf(source: Configuration['sources'][number]): SourceConfig {
-  const { name, host, port, dialect, frame, keys, timeoutMs, terminalTimeoutMs } = source
-  const forcedPost = source.forcedPost ?? 'refuse'
-  const takesPartialApprovals = source.takesPartialApprovals === true
-  const limits = (source.limits ?? []).map((limit) => ({
-    ...limit,
-    amountMinorMax: BigInt(limit.amountMinorMax),
-  }))
+  const { name, host, port, dialect, frame, keys } = source
   const spec = bundledDialects[dialect]
   if (spec === undefined) throw new Error(`source ${name}: no dialect is called ${dialect}`)
   return {
-    rules: { name, keys, timeoutMs, terminalTimeoutMs, takesPartialApprovals, forcedPost, limits },
+    name,
+    keys,
     host,
     port,
     codec: compile(spec),

@@ -257,9 +257,17 @@ export function readCode(reading: Reading, code: string, alsoApprovals: readonly
   if (partialApprovals.includes(code)) return { outcome: 'approvedPartial' }
   if (approvals.includes(code) || alsoApprovals.includes(code))
     return { outcome: outcome !== undefined && isApproval(outcome) ? outcome : 'approved' }
-  if (outcome === undefined) return { outcome: 'doNotHonour', strange: 'unknown' }
+  // No reason to decline is no money either.
+  if (outcome === undefined || outcome === 'noReasonToDecline')
+    return { outcome: 'doNotHonour', strange: 'unknown' }
   if (isApproval(outcome)) return { outcome: 'doNotHonour', strange: 'unlisted' }
   return { outcome }
+}
+
+/** It says that the issuer could not be asked, so that somebody may decide in its place. */
+export function isOutOfReach(outcome: Outcome): boolean {
+  const traits: OutcomeTraits = outcomes[outcome]
+  return traits.standIn === true
 }
 
 export function isApproval(outcome: Outcome): boolean {

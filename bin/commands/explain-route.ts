@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Command } from 'commander'
 import { currencyOfNumeric, currencies, type CurrencyCode } from '../../kernel/money.ts'
-import { type Route, type RouteQuestion, routingTable } from '../../switch/switch.ts'
+import { mistakeText, readRules, type Route, type RouteQuestion } from '../../switch/switch.ts'
 import { stateFolderOf } from '../environment/endpoints.ts'
-import { routeOf, type WrittenRoute } from '../environment/routes.ts'
+import { knownToRules, readRuleTexts, ruledConfiguration } from '../environment/rules.ts'
 
 interface Asked {
   readonly state?: string
@@ -15,9 +13,10 @@ interface Asked {
   readonly amount: string
   readonly source: string
   readonly mcc?: string
+  readonly rules?: string
 }
 
-/** `mafraq explain-route`: where a card would go by the table of the running switch, and why. Nothing is sent. */
+/** `mafraq explain-route`: where a card would go by the files of the running switch, and why. Nothing is sent. */
 export function explainRouteCommand(): Command {
   return new Command('explain-route')
     .description('where a card would go, and why each row of the table fits or does not; nothing is sent')
@@ -28,17 +27,19 @@ export function explainRouteCommand(): Command {
     .option('--amount <minor>', 'minor units', '1000')
     .option('--source <name>', 'who asks', 'acq1')
     .option('--mcc <code>', 'merchant type')
+    .option(
+      '--rules <folder>',
+      "a folder of rules in the place of the running switch's, to try before a reload",
+    )
     .option('--state <folder>', 'the state folder of the running system')
-    .action((asked: Asked) => {
+    .action(async (asked: Asked) => {
       const digits = asked.pan ?? asked.bin
       if (digits === undefined || !/^\d{1,19}$/.test(digits)) throw new Error('--pan or --bin, in digits')
-      const file = join(stateFolderOf(asked.state), 'config', 'switch.json')
-      const config = JSON.parse(readFileSync(file, 'utf8')) as {
-        readonly routes: readonly WrittenRoute[]
-        readonly destinations: readonly { readonly name: string }[]
-      }
-      const names = new Set(config.destinations.map(({ name }) => name))
-      const table = routingTable(config.routes.map(routeOf), names)
+      const config = ruledConfiguration(stateFolderOf(asked.state))
+      const read = readRules(readRuleTexts(asked.rules ?? config.rules), await knownToRules(config))
+      if (read.kind === 'refused')
+        throw new Error(`the rules are not sound:\n${read.mistakes.map(mistakeText).join('\n')}`)
+      const table = read.rules.routes
       const question = questionOf(asked, digits)
       const routed = table.route(question)
       const masked = digits.length > 10 ? `${digits.slice(0, 6)}…${digits.slice(-4)}` : digits

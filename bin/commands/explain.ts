@@ -77,7 +77,8 @@ function asText(life: Told): string {
       : `answer ${life.responseCode}${life.authId === null ? '' : ` authorization ${life.authId}`}`
   const lines = [
     `RRN ${life.rrn}  terminal ${life.terminal.trim()}  card ${life.card}  ${amount}  ${life.kind ?? ''}${part}${left}`,
-    `id ${life.id}  from ${life.source}  business date ${life.businessDate}`,
+    `id ${life.id}  from ${life.source}  business date ${life.businessDate}${life.rules === null ? '' : `  rules ${life.rules}`}`,
+    ...(life.standIn === null ? [] : [`approved in the issuer's place, by the rule for ${life.standIn}`]),
     `${life.state.toUpperCase()}  ${answer}  ${deliveryOf(life)}reversal ${life.reversal}`,
     ...completionOf(life),
     `received ${life.receivedAt.toISOString()}, approvable until ${after(life.approvableUntil).trim()}`,

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { RuleTexts } from '../../switch/switch.ts'
 import type { Address, Endpoints } from './endpoints.ts'
-import { routesTo, simulatedNetwork, simulatedNetworks } from './simulated-networks.ts'
+import { ruleFolderOf } from './rule-files.ts'
+import { simulatedNetwork, simulatedNetworks } from './simulated-networks.ts'
 import { dnsNameOf, TestCertificates } from './test-certificates.ts'
 
 /** What the terminals are to do. */
@@ -43,6 +45,8 @@ export interface Special {
   readonly serves?: readonly string[]
   /** Networks that allow one session: one node at a time has it. */
   readonly singleSession?: readonly string[]
+  /** Files of rules in the place of the project's; the system then has a folder of its own, which may be changed. */
+  readonly rules?: RuleTexts
   /** Switch processes on one database; one unless stated. */
   readonly nodes?: number
 }
@@ -111,18 +115,13 @@ export function switchConfiguration(place: Place, node = 1): object {
         dialect: 'iso87-ascii-hex',
         frame: 'binary2',
         keys: { pin: 'tpk.acq1.in', mac: 'tak.acq1.both' },
-        timeoutMs: timeouts.sourceMs,
-        terminalTimeoutMs: timeouts.terminalMs,
-        takesPartialApprovals: true,
-        forcedPost: 'flag',
         connectionsMax,
         // All terminals of this machine have one address.
         acceptsPerAddressPerSecondMax: 1_000,
-        limits: [{ kind: 'refund', currency: 'KWD', amountMinorMax: '100000' }],
       },
     ],
     destinations: networks.map((name) => destinationOf(place, name, timeouts)),
-    routes: routesTo(networks),
+    rules: ruleFolderOf(place, timeouts),
   }
 }
 
@@ -140,9 +139,7 @@ function destinationOf({ endpoints, stateFolder, special }: Place, name: string,
     }),
     ...(!isServed && files !== undefined && { tls: { ...files, dnsName: dnsNameOf(name) } }),
     ...(special.singleSession?.includes(name) === true && { singleSession: true }),
-    timeoutMs: timeouts.networkMs,
     breaker: timeouts.breaker,
-    retryAfterMs: timeouts.retryAfterMs,
     ...destination,
   }
 }

@@ -1,5 +1,3 @@
-import type { WrittenRoute } from './routes.ts'
-
 /** What a simulated network is to the switch of this machine, beside what its folder in `connectors/` says. */
 export interface SimulatedNetwork {
   readonly keys: { readonly pin: string; readonly mac: string }
@@ -8,6 +6,8 @@ export interface SimulatedNetwork {
   readonly frame: string
   /** The leading digits of the test cards behind it. Nothing of real card ranges follows from them. */
   readonly ranges: readonly string[]
+  /** Further timers of it in the rules. */
+  readonly timers?: object
   /** Further elements of its destination in the switch's configuration. */
   readonly destination?: object
 }
@@ -19,9 +19,9 @@ export const simulatedNetworks: Readonly<Record<string, SimulatedNetwork>> = {
     acquirerId: '12345678901',
     frame: 'frame-ascii4',
     ranges: ['888888'],
+    // So that the end of an authorization can be watched: miscellaneous personal services.
+    timers: { holdMsByMerchantType: { '7299': 2_000 } },
     destination: {
-      // So that the end of an authorization can be watched: miscellaneous personal services.
-      holdMsByMerchantType: { '7299': 2_000 },
       cutover: { at: '00:00', timeZone: 'Asia/Kuwait' },
     },
   },
@@ -50,17 +50,4 @@ export function simulatedNetwork(name: string): SimulatedNetwork {
   const network = simulatedNetworks[name]
   if (network === undefined) throw new Error(`no simulated network is called ${name}`)
   return network
-}
-
-/** Cards go to the network that has their range. */
-export function routesTo(networks: readonly string[]): WrittenRoute[] {
-  return networks.flatMap((name) =>
-    simulatedNetwork(name).ranges.map(
-      (range): WrittenRoute => ({
-        low: range,
-        high: range,
-        strategy: { kind: 'priority', targets: [name] },
-      }),
-    ),
-  )
 }

@@ -10,11 +10,12 @@ const exposed = `
      WHERE card_token = i.card_token AND currency = i.currency AND amount_minor > 0
        AND at > now() - interval '24 hours' OFFSET 0) card
   CROSS JOIN LATERAL (
-    SELECT coalesce(sum(e.amount_minor), 0) AS sum FROM switch.exposure e
-     WHERE e.card_token = i.card_token AND e.currency = i.currency AND e.amount_minor > 0
-       AND EXISTS (SELECT FROM switch.obligation o
-                    WHERE o.transaction_id = e.transaction_id AND o.kind = 'advice'
-                      AND o.state IN ('due', 'parked')) OFFSET 0) episode
+    SELECT coalesce(sum(e.amount_minor), 0) AS sum
+      FROM (SELECT transaction_id, amount_minor FROM switch.exposure
+             WHERE card_token = i.card_token AND currency = i.currency AND amount_minor > 0 OFFSET 0) e
+     CROSS JOIN LATERAL (SELECT FROM switch.obligation
+                          WHERE transaction_id = e.transaction_id AND kind = 'advice'
+                            AND state IN ('due', 'parked') LIMIT 1) owed OFFSET 0) episode
   CROSS JOIN LATERAL (
     SELECT coalesce(sum(amount_minor), 0) AS sum FROM switch.exposure
      WHERE rule = i.rule AND amount_minor > 0 AND at > now() - interval '1 hour' OFFSET 0) hour`

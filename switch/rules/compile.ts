@@ -1,4 +1,4 @@
-import { isApproval, outcomes, type OutcomeTraits, type Told } from '../results.ts'
+import { isApproval, isOutOfReach, outcomes, type Told } from '../results.ts'
 import { type Route, RouteError, type RouteStrategy, routingTable } from '../routing.ts'
 import type { RuleFileName, WrittenRules } from './files.ts'
 import { type DestinationTerms, type KnownToRules, noStandIn, type Rules } from './rules.ts'
@@ -176,8 +176,7 @@ function checkCodes(written: WrittenRules, known: KnownToRules, wrong: Wrong): v
   }
   for (const [name, { onOutcomes }] of Object.entries(written['stand-in.yaml'].destinations)) {
     for (const [index, outcome] of onOutcomes.entries()) {
-      const traits: OutcomeTraits = outcomes[outcome]
-      if (traits.standIn !== true)
+      if (!isOutOfReach(outcome))
         wrong(
           'stand-in.yaml',
           `destinations.${name}.onOutcomes.${index}`,

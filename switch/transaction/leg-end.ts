@@ -3,7 +3,7 @@ import { currencies } from '../../kernel/money.ts'
 import { additionalAmountsForm } from '../additional-amounts.ts'
 import { settlementDateOf } from '../business-date.ts'
 import type { ObligationChange } from '../journal.ts'
-import { isApproval, type Outcome, readCode, toldOf } from '../results.ts'
+import { isApproval, isOutOfReach, type Outcome, readCode, toldOf } from '../results.ts'
 import type { Instead, Profile, Step, TransactionEvent } from './events.ts'
 import { kinds, movesMoney } from './kinds.ts'
 import { kindOfStored, post, requestOf } from './postings.ts'
@@ -56,7 +56,7 @@ export function endLeg(
     if (isMoney && read.strange === 'unlisted')
       return lose(before, event, { cause: 'badAnswer', answer: told, leg })
     const { instead } = event
-    if (instead?.kind === 'standIn' && before.state === 'intent') {
+    if (instead?.kind === 'standIn' && before.state === 'intent' && isOutOfReach(read.outcome)) {
       return standIn(before, event, { instead, leg, cause: read.outcome, profile })
     }
     return endAnswered(before, event, profile, { move: 'decline', outcome: declined, answer: told, leg })

@@ -33,7 +33,7 @@ export function simulatedRules(
   })
   return {
     version: { number, hash: String(number).repeat(64) },
-    routes: routingTable([{ low: '8', high: '8', strategy }], new Set(names)),
+    routes: routingTable(names.length === 0 ? [] : [{ low: '8', high: '8', strategy }], new Set(names)),
     standIn: standsIn ? standInRules(number === 1 ? simulatedStandIn : stricterStandIn) : [],
     sources: new Map([['acq', { ...simulatedSource, told: { timeout: toldOfSilence[number]! } }]]),
     destinations: new Map([...destinations].map(([name, rules]) => [name, terms(rules)] as const)),

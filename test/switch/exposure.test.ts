@@ -32,15 +32,23 @@ interface Approval {
   readonly rule?: string
   readonly ledger?: number
   readonly id?: string
+  /** Its issuer has still to be told. */
+  readonly owed?: boolean
 }
 
-/** At most 100 and three approvals a card, 250 a range, or what is given. */
+/** At most 100, three approvals and 50 that the issuer has not heard of a card, 250 a range. */
 async function approve(
   amountMinor: bigint,
-  { card = randomUUID(), rule = 'r', ledger = 0, id = randomUUID() }: Approval = {},
+  { card = randomUUID(), rule = 'r', ledger = 0, id = randomUUID(), owed = false }: Approval = {},
 ): Promise<string> {
-  const values = [id, rule, card, 'KWD', amountMinor, 100n, 3, 250n]
-  const rows = [{ kind: 'switch.exposure.new', values }]
+  const values = [id, rule, card, 'KWD', amountMinor, 100n, 3, owed ? 50n : 250n, 250n]
+  const advice = [
+    ...[randomUUID(), 'advice', `advice:${id}`, id, null, null, 'knet', 'standIn', null, '{}', 1, 1, 60_000],
+  ]
+  const rows = [
+    { kind: 'switch.exposure.new', values },
+    ...(owed ? [{ kind: 'switch.obligation.new', values: advice }] : []),
+  ]
   return told(await ledgers[ledger]!.commit({ key: randomUUID(), commands: [], rows, urgent: false }))
 }
 
@@ -85,4 +93,16 @@ test('P3: what is reversed gives its room back, and what is a day old counts no 
   expect(await approve(30n, card)).toBe('exposure')
   await pool.query(`UPDATE switch.exposure SET at = at - interval '25 hours' WHERE rule = 'back'`)
   expect(await approve(100n, card)).toBe('committed')
+})
+
+test('P3: in one episode, until the issuer has heard of what was approved in its place, a card may have so much', async () => {
+  const card = { card: 'episode', rule: 'episode', owed: true }
+  expect(await approve(30n, card)).toBe('committed')
+  expect(await approve(30n, card)).toBe('exposure')
+  expect(await approve(20n, card)).toBe('committed')
+  await pool.query(`UPDATE switch.obligation SET state = 'parked' WHERE cause = 'standIn'`)
+  // What it would not have is on our account still.
+  expect(await approve(1n, card)).toBe('exposure')
+  await pool.query(`UPDATE switch.obligation SET state = 'acknowledged' WHERE cause = 'standIn'`)
+  expect(await approve(40n, card)).toBe('committed')
 })

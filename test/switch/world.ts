@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startSystem, type System } from '../../bin/environment/system.ts'
+import { startSystem, type System, type SystemOptions } from '../../bin/environment/system.ts'
 import { runReconcile } from '../../bin/commands/reconcile.ts'
 import { type DatabasePool, openPool } from '../../kernel/database.ts'
 import { keyNamed, readKeyFile } from '../../simulators/keys.ts'
@@ -26,10 +26,12 @@ export interface SwitchWorld {
   close(): Promise<void>
 }
 
-export async function openSwitchWorld(): Promise<SwitchWorld> {
+export async function openSwitchWorld(
+  special: Pick<SystemOptions, 'rules' | 'timeouts'> = {},
+): Promise<SwitchWorld> {
   const stateFolder = mkdtempSync(join(tmpdir(), 'mafraq-test-'))
   chmodSync(stateFolder, 0o711)
-  const system = await startSystem({ stateFolder })
+  const system = await startSystem({ stateFolder, ...special })
   const { endpoints } = system
   const keyFile = await readKeyFile(endpoints.keyFile)
   const keys = { pin: keyNamed(keyFile, 'tpk.acq1.in'), mac: keyNamed(keyFile, 'tak.acq1.both') }
