@@ -18,7 +18,7 @@ import type {
   TransactionEvent,
   StandIn,
 } from './transaction/events.ts'
-import { isHeld } from './transaction/kinds.ts'
+import { isHeld, kinds } from './transaction/kinds.ts'
 import { datedAccountsOf, holdOf } from './transaction/postings.ts'
 import { step } from './transaction/step.ts'
 import type { Answer, CardRequest, Leg, Transaction } from './transaction/transaction.ts'
@@ -111,7 +111,8 @@ export class Advance {
         case 'overRefund': {
           // It was less when it was looked at: two refunds at once, or its parent was undone.
           assert(event.kind === 'request')
-          const verdict = { kind: 'refuse', responseCode: '13', cause: 'more than was taken' } as const
+          const responseCode = toldOf(live.inbound?.source.told, 'invalidAmount')
+          const verdict = { kind: 'refuse', responseCode, cause: 'more than was taken' } as const
           event = { ...event, verdict }
           break
         }

@@ -1,3 +1,4 @@
+import type { Outcome } from './results.ts'
 import { type Kind, kinds } from './transaction/kinds.ts'
 import type { CardRequest, Original, StoredCard, Transaction } from './transaction/transaction.ts'
 
@@ -10,7 +11,7 @@ export type Parentage =
       /** Absent where the destination knows it by no leg of ours. */
       readonly original: Original | undefined
     }
-  | { readonly kind: 'refused'; readonly responseCode: string; readonly cause: string }
+  | { readonly kind: 'refused'; readonly outcome: Outcome; readonly cause: string }
 
 /**
  * Whether a raise may be of the authorization that it names, or a refund of what was paid (§4.10). How much of it, only
@@ -20,21 +21,18 @@ export function parentageOf(
   parent: Transaction | undefined,
   child: { readonly request: CardRequest; readonly card: StoredCard },
 ): Parentage {
-  const refused = (responseCode: string, cause: string): Parentage => ({
-    kind: 'refused',
-    responseCode,
-    cause,
-  })
-  if (parent?.request === undefined) return refused('25', 'it names nothing that we know')
+  const refused = (outcome: Outcome, cause: string): Parentage => ({ kind: 'refused', outcome, cause })
+  if (parent?.request === undefined) return refused('notFound', 'it names nothing that we know')
   const { card, leg, request } = parent
   if (request.currency !== child.request.currency || !isSameCard(card, child.card))
-    return refused('12', 'it names a transaction of another card or currency')
+    return refused('invalidTransaction', 'it names a transaction of another card or currency')
   const states = statesOf[child.request.kind] ?? []
   if (leg === undefined || !canHave(request.kind, child.request.kind) || !states.includes(parent.state))
-    return refused('12', `it names a ${request.kind} that is ${parent.state}`)
+    return refused('invalidTransaction', `it names a ${request.kind} that is ${parent.state}`)
   return {
     ...{ kind: 'of', parentId: parent.id, destination: leg.destination },
-    original: leg.state === 'answered' ? originalOf(request.mti, leg) : undefined,
+    original:
+      leg.state === 'answered' && parent.standIn === undefined ? originalOf(request.mti, leg) : undefined,
   }
 }
 

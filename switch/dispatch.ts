@@ -34,7 +34,7 @@ type Routable = Pick<InboundRequest, 'source' | 'rules' | 'request' | 'secrets' 
 
 /** Why a request goes nowhere. */
 export interface Refusal {
-  readonly responseCode: string
+  readonly outcome: Outcome
   readonly cause: string
 }
 
@@ -95,7 +95,7 @@ export class Dispatch {
       refuseWith(toldOf(inbound.source.told, outcome), cause)
     if (typeof refusedWith === 'string') return refuseWith(refusedWith, 'refused before')
     if (file.untokenised) return refuse('system', 'hsm')
-    if (refusedWith !== undefined) return refuseWith(refusedWith.responseCode, refusedWith.cause)
+    if (refusedWith !== undefined) return refuse(refusedWith.outcome, refusedWith.cause)
     if (isOverLimit(inbound)) return refuse('amountLimit', 'limit of the source')
     const routed = this.#route(inbound, file.card)
     if (routed.kind === 'invalidCard') return refuse('invalidCard', 'no card has that number')

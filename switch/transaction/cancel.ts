@@ -1,3 +1,4 @@
+import { toldOf } from '../results.ts'
 import type { Profile, ReversalRequest, Step, TransactionEvent } from './events.ts'
 import type { JournalUnit } from '../journal.ts'
 import { movesMoney } from './kinds.ts'
@@ -53,7 +54,12 @@ export function cancel(
   }
   // Σ refunds ≤ what was taken (§4.10): what went back to the cardholder once doesn't go back again.
   if ((before.refundedMinor ?? 0n) > 0n)
-    return respond('12', {}, { cause: 'it was refunded, or a part of it' }, 'nothingToUndo')
+    return respond(
+      toldOf(profile.told, 'invalidTransaction'),
+      {},
+      { cause: 'it was refunded, or a part of it' },
+      'nothingToUndo',
+    )
   if (event.reversal.actualMinor > 0n) return respond(...partialCancel(before, event, profile))
   switch (before.state) {
     case 'declined':
@@ -71,7 +77,13 @@ export function cancel(
     case 'completed':
     case 'approved':
       // What an earlier release took without an authorization has no leg; a refund gives the money back.
-      if (before.leg === undefined) return respond('12', {}, { cause: 'no leg to undo' }, 'nothingToUndo')
+      if (before.leg === undefined)
+        return respond(
+          toldOf(profile.told, 'invalidTransaction'),
+          {},
+          { cause: 'no leg to undo' },
+          'nothingToUndo',
+        )
       if (before.request?.kind === 'incremental' && event.hold?.state === 'captured') {
         const cause = 'what it raised was taken by a completion'
         return respond(profile.nothingToReverseResponseCode, {}, { cause }, 'nothingToUndo')
@@ -108,7 +120,12 @@ function lateVoid(
   { profile, respond }: { readonly profile: Profile; readonly respond: CancelResponse },
 ): Step {
   if (!event.reversal.isAdvice) {
-    return respond('12', {}, { cause: 'void after the cutover: refund instead' }, 'nothingToUndo')
+    return respond(
+      toldOf(profile.told, 'invalidTransaction'),
+      {},
+      { cause: 'void after the cutover: refund instead' },
+      'nothingToUndo',
+    )
   }
   const extra = { ...undoing(before, event, profile), cause: 'source reversal after the cutover' }
   return respond('00', { reversal: 'owed', flag: 'voidAfterCutover' }, extra)
@@ -132,8 +149,9 @@ function partialCancel(
   ]
   if (before.state === 'reversed') return nothing(profile.nothingToReverseResponseCode, 'undone already')
   if (before.state === 'completed' || before.captures !== undefined)
-    return nothing('12', 'part of what was completed: refund instead')
-  if (before.state !== 'approved') return nothing('12', 'part of what was not approved')
+    return nothing(toldOf(profile.told, 'invalidTransaction'), 'part of what was completed: refund instead')
+  if (before.state !== 'approved')
+    return nothing(toldOf(profile.told, 'invalidTransaction'), 'part of what was not approved')
   if (actualMinor >= outstandingOf(before)) {
     return nothing(profile.nothingToReverseResponseCode, 'no more than that is left')
   }

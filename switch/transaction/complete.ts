@@ -1,3 +1,4 @@
+import { toldOf } from '../results.ts'
 import { adviceOf, completionName } from './owed.ts'
 import type { CompletionRequest, Profile, Step, TransactionEvent } from './events.ts'
 import { kinds } from './kinds.ts'
@@ -77,19 +78,34 @@ function judge(
       ? { kind: 'forced', flag }
       : { kind: 'refused', responseCode, cause: `${flag}, and its source wants no forced posts` }
   if (before.request === undefined || kinds[before.request.kind].books !== 'hold') {
-    return { kind: 'refused', responseCode: '12', cause: 'a completion of what sets nothing aside' }
+    return {
+      kind: 'refused',
+      responseCode: toldOf(profile.told, 'invalidTransaction'),
+      cause: 'a completion of what sets nothing aside',
+    }
   }
-  if (before.state === 'expired' || hold?.state === 'expired') return force('afterExpiry', '12')
+  if (before.state === 'expired' || hold?.state === 'expired')
+    return force('afterExpiry', toldOf(profile.told, 'invalidTransaction'))
   // One that was never given, was undone, or was taken already: to take the money (again) would be wrong.
   if (before.state !== 'approved' || hold?.state !== 'open') {
-    return { kind: 'refused', responseCode: '12', cause: `a completion of what is ${before.state}` }
+    return {
+      kind: 'refused',
+      responseCode: toldOf(profile.told, 'invalidTransaction'),
+      cause: `a completion of what is ${before.state}`,
+    }
   }
   if (completion.isPart === true && completion.amountMinor === 0n)
-    return { kind: 'refused', responseCode: '13', cause: 'one of several completions, of nothing' }
+    return {
+      kind: 'refused',
+      responseCode: toldOf(profile.told, 'invalidAmount'),
+      cause: 'one of several completions, of nothing',
+    }
   // What is tolerated is measured by all that was set aside, whatever was taken of it before.
   const heldMinor = hold.openMinor + (before.capturedMinor ?? 0n)
   const mostMinor = hold.openMinor + (heldMinor * BigInt(profile.tolerancePercent)) / 100n
-  return completion.amountMinor > mostMinor ? force('overTolerance', '13') : { kind: 'covered' }
+  return completion.amountMinor > mostMinor
+    ? force('overTolerance', toldOf(profile.told, 'invalidAmount'))
+    : { kind: 'covered' }
 }
 
 /** A completion of nothing that we know, which its source's rules let us take: a transaction of its own, flagged. */
