@@ -33,6 +33,7 @@ import {
   Failpoints,
   journalRows,
   type LeaseTimes,
+  openBullmqWakeups,
   openSwitch,
   postgresStanBlocks,
   sealerOf,
@@ -48,6 +49,8 @@ interface Configuration {
   readonly node: string
   readonly environment: string
   readonly database: { readonly writerUrl: string }
+  /** A Redis for wake-ups between nodes and for what is due later; left out: the sweeper alone. */
+  readonly queue?: { readonly redisUrl: string }
   readonly hsm: Omit<HsmOptions, 'processFile' | 'environment' | 'log'>
   readonly http: { readonly host: string; readonly port: number }
   /** Connections from outside that this process may hold, over all its listeners; undefined: each listener's own limit. */
@@ -156,7 +159,10 @@ const budget = config.connectionsMax === undefined ? undefined : new ConnectionB
 const connectors = new Map<string, NetworkConnector>(
   config.destinations.map((destination) => [destination.name, connectorOf(destination)]),
 )
+const wakeups =
+  config.queue === undefined ? undefined : openBullmqWakeups({ url: config.queue.redisUrl, clock, log })
 const opened = await openSwitch({
+  wakeups,
   node: config.node,
   clock,
   random,
@@ -208,6 +214,7 @@ const front = await openFront({
   ledger,
   hsm,
   destinations: () => [...connectors.values()].map((connector) => connector.status()),
+  ...(wakeups && { queue: () => wakeups.status }),
 })
 log.info({ recovered: opened.recovered }, 'ready')
 process.stdout.write(
@@ -227,6 +234,7 @@ closeWithGrace({ delay: drainMs + 14_000, logger: false, skip: ['SIGHUP'] }, asy
   }
   front.retire()
   await opened.drain(drainMs)
+  await wakeups?.close()
   await keeping.close()
   await ledger.close()
   await hsm.close()

@@ -16,6 +16,8 @@ export interface FrontOptions {
   readonly ledger: Ledger
   readonly hsm: Hsm
   readonly destinations: () => readonly Destination[]
+  /** How the queue of wake-ups stands, where there is one. */
+  readonly queue?: () => object
 }
 
 /** How one destination stands. */
@@ -65,6 +67,7 @@ export async function openFront(options: FrontOptions): Promise<Front> {
     sources: Object.fromEntries(options.switch.ports),
     destinations: options.destinations(),
     ledger: ledger.status(),
+    ...(options.queue && { queue: options.queue() }),
     hsm: { ...hsm.status(), pid: hsm.status().pids?.[0] },
   }))
 

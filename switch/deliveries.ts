@@ -16,6 +16,7 @@ import { owedLeg } from './outbound.ts'
 import { balanceOf } from './reconciliation.ts'
 import { Pace } from './pace.ts'
 import type { Shell } from './shell.ts'
+import { noWakeups, type Wakeups } from './wakeups.ts'
 
 /**
  * Delivers what is owed to destinations until it is acknowledged (§4.8). What is due is read from the journal each
@@ -29,6 +30,8 @@ export interface DeliveryPorts {
   readonly connectors: ReadonlyMap<string, Connector>
   readonly shell: Pick<Shell, 'obligationAnswered'>
   readonly observer: Observer
+  /** Left out: the sweeper alone. */
+  readonly wakeups?: Wakeups
 }
 
 /** Longer than any wait for an answer: a lease that ends earlier would deliver twice at once. */
@@ -41,6 +44,7 @@ export class Deliveries {
 
   constructor(ports: DeliveryPorts) {
     this.#ports = ports
+    ports.wakeups?.onWake((destination) => this.wake(destination))
     for (const connector of ports.connectors.values()) {
       const rules = storedRulesOf(connector.rules)
       const pace = new Pace(ports.clock, rules.perSecondMax)
@@ -215,9 +219,11 @@ export class Deliveries {
     }
   }
 
-  #postpone(connector: Connector, obligation: Claimed, { outcome, cause }: Retry): Promise<void> {
+  async #postpone(connector: Connector, obligation: Claimed, { outcome, cause }: Retry): Promise<void> {
     const delayMs = this.#waitMs(connector.rules, outcome === 'unsent' ? 1 : obligation.attempts)
-    return this.#ports.journal.postpone(obligation, { delayMs, cause, kind: outcome })
+    const { journal, wakeups = noWakeups } = this.#ports
+    await journal.postpone(obligation, { delayMs, cause, kind: outcome })
+    wakeups.wake({ destination: connector.name, obligationId: obligation.id }, delayMs)
   }
 
   /** The schedule's wait after this many attempts, give or take a fifth, so that what failed together parts. */

@@ -29,6 +29,7 @@ import { Shell } from './shell.ts'
 import { reconciledBy } from './reconciliation.ts'
 import { openSource, type Source, type SourceDoor } from './source.ts'
 import { Sweeper } from './sweeper.ts'
+import type { Wakeups } from './wakeups.ts'
 
 /**
  * The switch room: the life of a transaction, from a source's bytes to a destination's answer and back, with the
@@ -64,6 +65,8 @@ export interface SwitchOptions {
   readonly alarm: (what: string, subject: string) => void
   /** For the log: rules that came into force or were refused, and what they say otherwise than those before. */
   readonly onRules: (change: RuleChange, differences: readonly RuleDifference[]) => void
+  /** Left out: the sweeper alone looks for what is due. */
+  readonly wakeups?: Wakeups | undefined
   /** For drills. */
   readonly failpoints?: Failpoints | undefined
 }
@@ -94,6 +97,7 @@ export interface Switch {
 
 export { FailpointError, failpointNames, Failpoints } from './ports/failpoints.ts'
 export { expiryRows, journalRows } from './ports/rows.ts'
+export { openBullmqWakeups } from './ports/bullmq-wakeups.ts'
 export { postgresStanBlocks } from './ports/stan-blocks.ts'
 export { transactionLife } from './life.ts'
 export {
@@ -180,7 +184,10 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     days,
     wake: (destination) => deliveries.wake(destination),
   })
-  const deliveries = new Deliveries({ clock, random, journal, hsm, connectors, shell, observer })
+  const deliveries = new Deliveries({
+    ...{ clock, random, journal, hsm, connectors, shell, observer },
+    ...(options.wakeups && { wakeups: options.wakeups }),
+  })
   const keyExchanges = new KeyExchanges({
     ...{ clock, node, hsm: options.hsm, connectors: options.connectors, observer },
     keys: options.exchangedKeys ?? new Map(),

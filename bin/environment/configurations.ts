@@ -47,6 +47,8 @@ export interface Special {
   readonly singleSession?: readonly string[]
   /** Files of rules in the place of the project's; the system then has a folder of its own, which may be changed. */
   readonly rules?: RuleTexts
+  /** A Redis for wake-ups; none unless stated. */
+  readonly redisUrl?: string | undefined
   /** Switch processes on one database; one unless stated. */
   readonly nodes?: number
 }
@@ -93,6 +95,7 @@ export function switchConfiguration(place: Place, node = 1): object {
     node: `node-${node}`,
     environment: 'development',
     database: { writerUrl: database.writerUrl, readerUrl: database.readerUrl },
+    ...(special.redisUrl !== undefined && { queue: { redisUrl: special.redisUrl } }),
     hsm: {
       ...hsm,
       keyFile,

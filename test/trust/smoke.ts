@@ -5,6 +5,7 @@ import { keys } from './keys.ts'
 import { net, netTerminals } from './net.ts'
 import { twoNodes } from './nodes.ts'
 import { packs } from './packs.ts'
+import { queue } from './queue.ts'
 import { restart } from './restart.ts'
 import { rotate } from './rotate.ts'
 import { saf } from './saf.ts'
@@ -20,6 +21,7 @@ await runNamed({
   'net-terminals': netTerminals,
   nodes: twoNodes,
   packs,
+  queue,
   restart,
   rotate,
   saf,
