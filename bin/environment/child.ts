@@ -21,16 +21,25 @@ export class Child {
   readonly name: string
   readonly #program: string
   readonly #stateFolder: string
+  readonly #environment: Readonly<Record<string, string>>
   #config: object
   #process: ChildProcess | undefined
   #expected = false
   readonly #listeners: ((how: string) => void)[] = []
 
-  constructor(options: { name: string; program: string; stateFolder: string; config: object }) {
+  /** `environment` is added to ours. */
+  constructor(options: {
+    name: string
+    program: string
+    stateFolder: string
+    config: object
+    environment?: Readonly<Record<string, string>> | undefined
+  }) {
     this.name = options.name
     this.#program = resolve(binFolder, options.program)
     this.#stateFolder = options.stateFolder
     this.#config = options.config
+    this.#environment = options.environment ?? {}
   }
 
   pid(): number | undefined {
@@ -57,6 +66,7 @@ export class Child {
     const child = spawn(process.execPath, [this.#program, '--config', configFile], {
       // A process group of its own: Ctrl-C is for us alone, and we stop things in their order.
       detached: true,
+      env: { ...process.env, ...this.#environment },
       stdio: ['ignore', 'pipe', log],
     })
     closeSync(log)

@@ -47,6 +47,8 @@ export interface Special {
   readonly singleSession?: readonly string[]
   /** Files of rules in the place of the project's; the system then has a folder of its own, which may be changed. */
   readonly rules?: RuleTexts
+  /** What the environment of a process has besides, by its name: `network`, `switch`, `terminals`. */
+  readonly environments?: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** A Redis for wake-ups; none unless stated. */
   readonly redisUrl?: string | undefined
   /** Switch processes on one database; one unless stated. */

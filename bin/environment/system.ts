@@ -276,7 +276,7 @@ function makeChildren(
   const place = placeOf(endpoints, options)
   const children = new Map<Process, Child>()
   const add = (name: Process, program: string, config: object): Child => {
-    const child = new Child({ name, program, stateFolder, config })
+    const child = new Child({ name, program, stateFolder, config, environment: options.environments?.[name] })
     children.set(name, child)
     return child
   }

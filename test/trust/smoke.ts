@@ -1,3 +1,4 @@
+import { clock } from './clock.ts'
 import { connections } from './connections.ts'
 import { crash } from './crash.ts'
 import { hsm } from './hsm.ts'
@@ -13,6 +14,7 @@ import { runNamed } from './runner.ts'
 
 /** `npm run trust:smoke -- NAME`: a drill in its short form. */
 await runNamed({
+  clock,
   connections,
   crash,
   hsm,
