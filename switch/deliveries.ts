@@ -172,6 +172,7 @@ export class Deliveries {
       fence: obligation.fence,
       responseCode: verdict.responseCode,
       detail: {
+        verdict: verdict.kind,
         attempts: obligation.attempts,
         stan: obligation.identity.stan,
         responseCode: verdict.responseCode,

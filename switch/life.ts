@@ -45,6 +45,8 @@ export interface LifeEvent {
   readonly at: Date
   readonly recordedAt: Date
   readonly node: string
+  /** On which it is accounted for; null: of nobody's date. */
+  readonly businessDate: string | null
   readonly cause: string
   readonly detail: Readonly<Record<string, string | number | boolean>>
 }
@@ -61,6 +63,24 @@ export async function transactionLife(pool: DatabasePool, name: string): Promise
     [name],
   )
   return Promise.all(rows.map((row) => lifeOf(pool, row)))
+}
+
+/**
+ * The same with what it is about and what is about it: of a raise its authorization, of a payment its refunds. What others
+ * refer to comes first.
+ */
+export async function transactionFamily(pool: DatabasePool, name: string): Promise<Life[]> {
+  const named = await transactionLife(pool, name)
+  if (named.length === 0) return []
+  const { rows } = await pool.query<{ id: string }>(
+    `WITH named AS (SELECT id, coalesce(parent_id, id) AS root FROM switch.transaction WHERE id = ANY($1))
+     SELECT id FROM switch.transaction
+      WHERE id IN (SELECT root FROM named) OR parent_id IN (SELECT root FROM named)
+      ORDER BY parent_id IS NOT NULL, received_at`,
+    [named.map(({ id }) => id)],
+  )
+  const lives = await Promise.all(rows.map(({ id }) => transactionLife(pool, id)))
+  return lives.flat()
 }
 
 interface LifeRow {
@@ -123,7 +143,7 @@ async function lifeOf(pool: DatabasePool, row: LifeRow): Promise<Life> {
          FROM switch.leg WHERE transaction_id = $1 ORDER BY id`,
     ),
     events: await ask(
-      `SELECT sequence, kind, at, recorded_at AS "recordedAt", node, cause, detail
+      `SELECT sequence, kind, at, recorded_at AS "recordedAt", node, business_date::text AS "businessDate", cause, detail
          FROM switch.event WHERE transaction_id = $1 ORDER BY sequence`,
     ),
     obligations: await ask(

@@ -99,7 +99,7 @@ export { FailpointError, failpointNames, Failpoints } from './ports/failpoints.t
 export { expiryRows, journalRows } from './ports/rows.ts'
 export { openBullmqWakeups } from './ports/bullmq-wakeups.ts'
 export { postgresStanBlocks } from './ports/stan-blocks.ts'
-export { transactionLife } from './life.ts'
+export { transactionFamily, transactionLife } from './life.ts'
 export {
   approveOperation,
   askOperation,

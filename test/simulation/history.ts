@@ -1,6 +1,6 @@
 import type { Bug } from './bugs/bug.ts'
 import { check } from './checks/checks.ts'
-import { SimulatedDatabase } from './database.ts'
+import { type CommittedEvent, SimulatedDatabase } from './database.ts'
 import { drawFaults, type FaultRates, noFaults } from './faults/faults.ts'
 import { scheduleHappenings } from './happenings/happenings.ts'
 import { SimulatedNetwork } from './network.ts'
@@ -29,6 +29,8 @@ export interface HistoryResult {
   readonly traceHash: number
   readonly story: readonly string[]
   readonly commits: number
+  /** Everything that was committed. */
+  readonly events: readonly CommittedEvent[]
 }
 
 const faultyMs = 60_000
@@ -63,6 +65,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     traceHash: world.traceHash,
     story: world.story,
     commits: database.events.length,
+    events: database.events,
   }
 }
 
