@@ -39,7 +39,7 @@ export async function tellFamily(pool: DatabasePool, name: string): Promise<Told
 
 async function entriesOf(pool: DatabasePool, { id, events }: Life): Promise<EntryLine[]> {
   const { rows } = await pool.query<EntryLine>(
-    `SELECT p.recorded_at AS "recordedAt", p.reference, p.kind, a.path AS account, e.currency, e.amount
+    `SELECT p.recorded_at AS "recordedAt", p.reference, p.kind, a.path AS account, e.layer = 1 AS "isPending", e.currency, e.amount
        FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
       WHERE p.reference = ANY($1)
          -- The books' sweep names the end of what was set aside after the posting that set it aside.

@@ -7,6 +7,8 @@ export interface EntryLine {
   readonly reference: string
   readonly kind: string
   readonly account: string
+  /** Set aside, not moved. */
+  readonly isPending: boolean
   readonly currency: string
   readonly amount: bigint
 }
@@ -118,7 +120,7 @@ function linesOf(life: Life, event: LifeEvent): string[] {
   const around = {
     source: life.source,
     destination:
-      life.legs.at(-1)?.['destination'] ?? String(life.obligations[0]?.['destination'] ?? 'nobody'),
+      life.legs.at(-1)?.['destination'] ?? (life.obligations[0]?.['destination'] as string | undefined) ?? 'nobody',
     responseCode: life.responseCode ?? 'no code',
   }
   const sentence = sentenceOf(told, around) ?? `${event.kind} ${event.cause}`
@@ -174,7 +176,7 @@ function booksOf(life: ToldLife): string[] {
   const lines = life.entries.map((entry) => {
     const side = entry.amount > 0n ? 'debit ' : 'credit'
     const size = entry.amount > 0n ? entry.amount : -entry.amount
-    return `${after(life, entry.recordedAt)}  ${entry.kind.padEnd(9)} ${side} ${entry.account.padEnd(36)} ${money(size, entry.currency)}`
+    return `${after(life, entry.recordedAt)}  ${entry.kind.padEnd(9)} ${side} ${entry.account.padEnd(36)} ${money(size, entry.currency)}${entry.isPending ? '  set aside' : ''}`
   })
   return legend.length === 0 ? lines : [...lines, `books:  ${legend.join('; ')}`]
 }
