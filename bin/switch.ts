@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
+import { Gauge } from 'prom-client'
 import {
   type ConnectorOptions,
   type NetworkConnector,
@@ -123,7 +125,8 @@ if (values.config === undefined) {
   process.stderr.write('switch: --config FILE is needed\n')
   process.exit(2)
 }
-const config = JSON.parse(readFileSync(values.config, 'utf8')) as Configuration
+const configText = readFileSync(values.config, 'utf8')
+const config = JSON.parse(configText) as Configuration
 const log = pino({ base: { node: config.node } }, pino.destination({ dest: 2, sync: true }))
 const [clock, random] = [systemClock, systemRandom]
 
@@ -207,6 +210,7 @@ const keeping = keepBooks({
   ...(anchor === undefined ? {} : { anchor }),
 })
 registerHsmMetrics(opened.metrics, hsm)
+registerOwnMetrics()
 const front = await openFront({
   ...config.http,
   node: config.node,
@@ -258,6 +262,26 @@ function connectorOf(destination: Configuration['destinations'][number]): Networ
       ...lineOf(destination),
     },
   )
+}
+
+/** What only this file knows of. */
+function registerOwnMetrics(): void {
+  const registers = [opened.metrics]
+  const version = new Gauge({
+    name: 'switch_config_version',
+    help: 'The first 24 bits of the SHA-256 of the configuration: another number is another configuration',
+    registers,
+  })
+  version.set(createHash('sha256').update(configText).digest().readUIntBE(0, 3))
+  new Gauge({
+    name: 'switch_cert_expiry_seconds',
+    help: 'Until the first certificate of ours or our authorities’ ends',
+    registers,
+    collect() {
+      const seconds = certificates.expiresInSeconds
+      if (seconds !== undefined) this.set(seconds)
+    },
+  })
 }
 
 /** How a destination is connected to, beside its address. */

@@ -229,6 +229,8 @@ export interface ConnectorStatus {
   readonly breaker: string
   readonly inFlight: number
   readonly credits: { readonly window: number; readonly borrowed: number; readonly waiting: number }
+  /** Messages of the peer's that should not have come, since the start. */
+  readonly anomalies: { readonly orphan: number; readonly crossMatch: number; readonly badSeal: number }
 }
 
 export interface SessionStatus {

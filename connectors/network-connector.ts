@@ -84,6 +84,7 @@ export class NetworkConnector implements Connector {
   readonly #credits: Credits
   readonly #line: Line
   #leased: LeasedLine | undefined
+  readonly #anomalies = { orphan: 0, crossMatch: 0, badSeal: 0 }
   readonly #lateListeners: LateListener[] = []
   readonly #availableListeners: (() => void)[] = []
   #legs = 0
@@ -207,6 +208,7 @@ export class NetworkConnector implements Connector {
       breaker: this.breaker.state,
       inFlight: this.#legs,
       credits: this.#credits.status,
+      anomalies: { ...this.#anomalies },
     }
   }
 
@@ -347,6 +349,8 @@ export class NetworkConnector implements Connector {
 
   #onAnomaly(anomaly: Anomaly): void {
     logAnomaly(this.#log, anomaly)
+    const { kind } = anomaly
+    if (kind === 'orphan' || kind === 'crossMatch' || kind === 'badSeal') this.#anomalies[kind]++
     if (anomaly.kind === 'badSeal' && this.#speech.badSeal()) this.#outOfStep()
   }
 

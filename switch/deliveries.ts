@@ -154,13 +154,13 @@ export class Deliveries {
 
   async #deliver({ connector, rules }: Line, obligation: Named): Promise<void> {
     const { observer, shell } = this.#ports
-    observer.reversal(connector.name, 'sent')
+    observer.reversal(connector.name, obligation.cause, 'sent')
     const outcome = await this.#send(connector, obligation)
     const isLastRefusal = obligation.refusals + 1 >= rules.refusalsMax
     if (obligation.kind === 'reconciliation')
       return this.#reconciled(connector, obligation, { outcome, isLastRefusal })
     const verdict = verdictOf(outcome, connector.rules, isLastRefusal)
-    observer.reversal(connector.name, verdict.kind)
+    observer.reversal(connector.name, obligation.cause, verdict.kind)
     if (verdict.kind === 'retry') return this.#postpone(connector, obligation, verdict)
     if (verdict.kind === 'parked')
       observer.alarm(`${nameOf[obligation.kind]} was refused and parked`, obligation.id)
@@ -190,7 +190,7 @@ export class Deliveries {
   ): Promise<void> {
     const { journal, observer } = this.#ports
     const verdict = verdictOf(outcome, connector.rules, isLastRefusal)
-    observer.reversal(connector.name, verdict.kind)
+    observer.reversal(connector.name, obligation.cause, verdict.kind)
     if (verdict.kind === 'retry' || outcome.kind !== 'answered')
       return this.#postpone(connector, claimed, verdict.kind === 'retry' ? verdict : unsent('unanswered'))
     const { described, responseCode } = outcome.answer

@@ -11,7 +11,8 @@ export interface Observer {
   late(destination: string, verdict: 'matched' | 'unmatched'): void
   /** Nobody knows whether a commit happened; `what` names the event. */
   commitUnknown(what: string): void
-  reversal(destination: string, verdict: 'sent' | 'acknowledged' | 'parked' | 'retry'): void
+  /** Of anything that is owed; `cause` is why. */
+  reversal(destination: string, cause: string, state: 'sent' | 'acknowledged' | 'parked' | 'retry'): void
   /** A business date of a destination began. */
   cutover(destination: string, date: string, cause: string): void
   /** A message was refused before it became a transaction. */

@@ -11,7 +11,8 @@ import { Deliveries } from './deliveries.ts'
 import { type ExchangedKeys, KeyExchanges } from './key-exchange.ts'
 import { storedRulesOf } from './lanes.ts'
 import { type LeasedLine, leaseOfNode, Leases, type LeaseTimes, usualLeaseTimes } from './leases.ts'
-import { type Metrics, switchMetrics } from './ports/metrics.ts'
+import { type Metrics, switchMetrics, watchedJournal } from './ports/metrics.ts'
+import { connectorMetrics, databaseMetrics, processMetrics } from './ports/metrics-status.ts'
 import type { Failpoints } from './ports/failpoints.ts'
 import { postgresDayBook } from './ports/postgres-days.ts'
 import { postgresKeyBook } from './ports/postgres-keys.ts'
@@ -149,9 +150,17 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
   const connectors = failpoints?.connectors(options.connectors) ?? options.connectors
   const rules = rulesOf(options, connectors, (what, subject) => metrics.observer.alarm(what, subject))
   const metrics = switchMetrics(
-    { inFlight: () => shell.inFlight, ledgerWaiting: () => ledger.status().waiting },
+    {
+      inFlight: () => shell.inFlight,
+      ledgerWaiting: () => ledger.status().waiting,
+      badSeals: () =>
+        [...connectors].map(([name, connector]) => [name, connector.status().anomalies.badSeal] as const),
+    },
     options.alarm,
   )
+  connectorMetrics(metrics.registry, connectors)
+  databaseMetrics(metrics.registry, pool)
+  const lag = processMetrics(metrics.registry)
   const { observer } = metrics
   const lanesOf = (destination: string): number => {
     const rules = connectors.get(destination)?.rules
@@ -160,7 +169,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
   const under = (): WritesUnder | undefined =>
     leases.token === undefined ? undefined : { lease: leaseOfNode(node), token: leases.token }
   const written = postgresJournal(ledger, pool, lanesOf, under)
-  const journal = failpoints?.journal(written) ?? written
+  const journal = watchedJournal(failpoints?.journal(written) ?? written, clock, metrics)
   const book = postgresDayBook(ledger, pool, {
     wallMs: () => clock.wallMs(),
     reconciledBy: (destination) => reconciledBy(connectors.get(destination)),
@@ -234,6 +243,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
       sweeper.stop()
       await Promise.all([...connectors.values()].map((connector) => connector.drain(until)))
       await leases.stop()
+      lag.stop()
       await Promise.all(sources.map((source) => source.close()))
     },
   }

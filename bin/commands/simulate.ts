@@ -3,7 +3,8 @@ import { Command } from 'commander'
 import { keyNamed, readKeyFile } from '../../simulators/keys.ts'
 import { type PackResult, readPack, runPack } from '../../simulators/terminals/pack.ts'
 import { Terminal } from '../../simulators/terminals/terminal.ts'
-import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+import { type Endpoints, readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+import { networkHand } from '../environment/packs.ts'
 
 /** `mafraq simulate run FILES`: scenarios against the running switch, each step's answer checked. */
 export function simulateCommand(): Command {
@@ -16,22 +17,33 @@ export function simulateCommand(): Command {
     .option('--junit <file>', 'also write the results as JUnit XML')
     .action(async (files: string[], options: { state?: string; junit?: string }) => {
       const packs = files.map((file) => ({ file, pack: readPack(readFileSync(file, 'utf8'), file) }))
-      const terminal = await openTerminal(stateFolderOf(options.state))
+      const endpoints = readEndpoints(stateFolderOf(options.state))
+      const terminal = await openTerminal(endpoints)
       const results: { file: string; results: PackResult[] }[] = []
-      for (const { file, pack } of packs) results.push({ file, results: await runPack(pack, terminal) })
+      let skipped = 0
+      for (const { file, pack } of packs) {
+        const network = pack.network === undefined ? undefined : endpoints.networks[pack.network]
+        if (pack.network !== undefined && network === undefined) {
+          process.stdout.write(`${file}\n  skipped: no network ${pack.network} runs here\n`)
+          skipped += pack.scenarios.length
+          continue
+        }
+        const hand = network && networkHand(network)
+        results.push({ file, results: await runPack(pack, terminal, hand) })
+      }
       terminal.close()
       for (const one of results) process.stdout.write(asText(one))
       const all = results.flatMap((one) => one.results)
       const failed = all.filter(({ failure }) => failure !== undefined).length
-      process.stdout.write(`RESULT ${failed === 0 ? 'ok' : `${failed} failed`}  scenarios ${all.length}\n`)
+      const counted = `scenarios ${all.length}${skipped === 0 ? '' : `  skipped ${skipped}`}`
+      process.stdout.write(`RESULT ${failed === 0 ? 'ok' : `${failed} failed`}  ${counted}\n`)
       if (options.junit !== undefined) writeFileSync(options.junit, asJUnit(results))
       if (failed > 0) process.exitCode = 1
     })
   return command
 }
 
-async function openTerminal(stateFolder: string): Promise<Terminal> {
-  const { keyFile, switch: node } = readEndpoints(stateFolder)
+async function openTerminal({ keyFile, switch: node }: Endpoints): Promise<Terminal> {
   const keys = await readKeyFile(keyFile)
   return Terminal.open({
     ...node.iso8583,

@@ -64,6 +64,12 @@ export class Certificates {
     }
   }
 
+  /** Until the first of them ends, in seconds; undefined: there are none. */
+  get expiresInSeconds(): number | undefined {
+    const ends = [...this.#held.values()].map(({ credentials }) => credentials.expiresAt)
+    return ends.length === 0 ? undefined : (Math.min(...ends) - this.#clock.wallMs()) / 1_000
+  }
+
   close(): void {
     for (const { watch } of this.#held.values()) watch.stop()
   }

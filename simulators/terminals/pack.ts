@@ -1,8 +1,16 @@
-import { cardNamed, testCards } from '../cards.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { cardNamed, loadCardsOf, type TestCard, testCards } from '../cards.ts'
 import { Place } from '../documents.ts'
 import { type Asked, type PurchaseOrder, responseCodeOf, type Terminal } from './terminal.ts'
 import { processingCodes } from './messages.ts'
 import type { Reply } from './channel.ts'
+
+/** A file of scenarios. */
+export interface Pack {
+  /** The network that they are about: it has to be there, and its cards are asked for. */
+  readonly network?: string
+  readonly scenarios: readonly PackScenario[]
+}
 
 /** A terminal's doings, one after the other, and what must be answered to each. */
 export interface PackScenario {
@@ -23,13 +31,30 @@ type Doing =
   | { readonly kind: 'reverseAgain' }
   /** The latest request once more, as 0201. */
   | { readonly kind: 'repeat' }
+  /** So much of the latest authorization was used. */
+  | { readonly kind: 'complete'; readonly amountMinor: bigint }
   | { readonly kind: 'echo' }
+  /** Something of the simulated network's, not of the terminal's. */
+  | { readonly kind: 'network'; readonly act: NetworkAct }
+
+const networkActs = ['reconnect', 'cutover'] as const
+/** The line is cut and made anew; the business date turns. */
+export type NetworkAct = (typeof networkActs)[number]
+
+/** The simulated network that a pack is about, as far as a pack has use for it. */
+export interface NetworkHand {
+  act(act: NetworkAct): Promise<unknown>
+  /** What it has counted, by name. */
+  counts(): Promise<Readonly<Record<string, unknown>>>
+}
 
 interface Expected {
   /** Any of these is right; `none` is no answer. */
   readonly responseCode: readonly string[]
   readonly present: readonly number[]
   readonly absent: readonly number[]
+  /** So many more of each, at least, on the network's side. */
+  readonly counted: Readonly<Record<string, number>>
 }
 
 export interface PackResult {
@@ -40,33 +65,60 @@ export interface PackResult {
 }
 
 /** Throws a `SimulatorError` with file, line and reason. */
-export function readPack(text: string, file: string): PackScenario[] {
+export function readPack(text: string, file: string): Pack {
   const whole = Place.read(text, file)
-  const { scenarios } = whole.fields(['about', 'scenarios'])
+  const { network, scenarios } = whole.fields(['about', 'network', 'scenarios'])
   if (scenarios === undefined) return whole.refuse('scenarios are needed')
-  return scenarios.items().map((place) => {
+  const cards = network === undefined ? [] : loadCardsOf(network.text())
+  if (network !== undefined && cards.length === 0)
+    return network.refuse('no network has test cards under this name')
+  const card = cards[0] ?? cardNamed('knet')
+  const read = scenarios.items().map((place) => {
     const { name, steps } = place.fields(['name', 'steps'])
     if (name === undefined || steps === undefined) return place.refuse('a scenario has a name and steps')
-    return { name: name.text(), steps: steps.items().map(readStep) }
+    return { name: name.text(), steps: steps.items().map((step) => readStep(step, card)) }
   })
+  return { ...(network && { network: network.text() }), scenarios: read }
 }
 
 const kinds = Object.keys(processingCodes) as (keyof typeof processingCodes)[]
 
-function readStep(place: Place): Step {
-  const said = place.fields(['ask', 'reverse', 'reverseAgain', 'repeat', 'echo', 'expect'])
-  const { ask, reverse, expect, ...plain } = said
-  const simple = (['reverseAgain', 'repeat', 'echo'] as const).filter((name) => plain[name] !== undefined)
-  const many = simple.length + Number(ask !== undefined) + Number(reverse !== undefined)
-  if (many !== 1) return place.refuse('a step does one thing: ask, reverse, reverseAgain, repeat or echo')
-  const does: Doing =
-    ask !== undefined ? readAsk(ask) : reverse !== undefined ? readReverse(reverse) : { kind: simple[0]! }
-  return { line: place.line, does, expect: readExpected(expect) }
+const doings = ['ask', 'reverse', 'reverseAgain', 'repeat', 'complete', 'echo', 'network'] as const
+
+function readStep(place: Place, card: TestCard): Step {
+  const { expect, ...said } = place.fields([...doings, 'expect'])
+  const named = doings.filter((name) => said[name] !== undefined)
+  if (named.length !== 1) return place.refuse(`a step does one thing: ${doings.join(', ')}`)
+  return {
+    line: place.line,
+    does: readDoing(named[0]!, said[named[0]!]!, card),
+    expect: readExpected(expect),
+  }
 }
 
-function readAsk(place: Place): Doing {
+function readDoing(kind: (typeof doings)[number], place: Place, card: TestCard): Doing {
+  switch (kind) {
+    case 'ask':
+      return readAsk(place, card)
+    case 'reverse':
+      return readReverse(place)
+    case 'complete': {
+      const { amountMinor } = place.fields(['amountMinor'])
+      if (amountMinor === undefined) return place.refuse('amountMinor is needed')
+      return { kind, amountMinor: BigInt(amountMinor.text(/^[0-9]+$/, 'minor units in digits')) }
+    }
+    case 'network':
+      return { kind, act: place.oneOf(networkActs) }
+    case 'reverseAgain':
+    case 'repeat':
+    case 'echo':
+      return { kind }
+  }
+}
+
+function readAsk(place: Place, usual: TestCard): Doing {
   const said = place.fields(['kind', 'card', 'amountMinor', 'pin', 'entry', 'seal', 'fields'])
-  const card = said.card?.text() ?? 'knet'
+  const card = said.card?.text() ?? usual.name
   if (!testCards.some(({ name }) => name === card)) said.card!.refuse(`no test card is called ${card}`)
   const fields = said.fields?.entries().map(([de, value]) => [Number(de), value.text()] as const)
   return {
@@ -91,7 +143,7 @@ function readReverse(place: Place): Doing {
 }
 
 function readExpected(place: Place | undefined): Expected {
-  const said = place?.fields(['responseCode', 'present', 'absent'])
+  const said = place?.fields(['responseCode', 'present', 'absent', 'counted'])
   const elements = (each: Place | undefined): number[] =>
     each?.oneOrMore().map((one) => one.number({ min: 2, max: 128 })) ?? []
   const code = /^([0-9A-Z]{2}|none)$/
@@ -101,43 +153,109 @@ function readExpected(place: Place | undefined): Expected {
     ],
     present: elements(said?.present),
     absent: elements(said?.absent),
+    counted: Object.fromEntries(
+      said?.counted?.entries().map(([name, each]) => [name, each.number({ min: 1, max: 1_000 })]) ?? [],
+    ),
   }
 }
 
 /** One after the other on one terminal; the first step that is answered otherwise ends its scenario. */
-export async function runPack(pack: readonly PackScenario[], terminal: Terminal): Promise<PackResult[]> {
+export async function runPack(
+  { scenarios }: Pack,
+  terminal: Terminal,
+  network?: NetworkHand,
+): Promise<PackResult[]> {
   const results: PackResult[] = []
-  for (const { name, steps } of pack) {
+  for (const { name, steps } of scenarios) {
     const startedMs = performance.now()
-    const failure = await runSteps(steps, terminal)
+    const failure = await runSteps(steps, terminal, network)
     const tookMs = performance.now() - startedMs
     results.push({ scenario: name, tookMs, ...(failure === undefined ? {} : { failure }) })
   }
   return results
 }
 
-async function runSteps(steps: readonly Step[], terminal: Terminal): Promise<string | undefined> {
-  let asked: Asked | undefined
-  let reversal: ReturnType<Terminal['reverse']>['message'] | undefined
+async function runSteps(
+  steps: readonly Step[],
+  terminal: Terminal,
+  network: NetworkHand | undefined,
+): Promise<string | undefined> {
+  const course = new Course(terminal)
   for (const { line, does, expect } of steps) {
-    let reply: Reply
-    if (does.kind === 'echo') reply = await terminal.echo()
-    else if (does.kind === 'ask') {
-      const { order } = does
-      asked = terminal.begin(order.pin === 'none' ? { ...order, pin: null } : order)
-      reply = await asked.reply
-    } else if (asked === undefined) return `line ${line}: nothing was asked before`
-    else if (does.kind === 'repeat') reply = await terminal.repeat(asked)
-    else {
-      const again = does.kind === 'reverseAgain' && reversal !== undefined ? { again: reversal } : {}
-      const reversing = terminal.reverse(asked, does.kind === 'reverse' ? does : again)
-      reversal = reversing.message
-      reply = await reversing.reply
+    if (does.kind === 'network') {
+      const wrong = await actOf(network, does.act, expect)
+      if (wrong !== undefined) return `line ${line}: ${wrong}`
+      continue
     }
-    const wrong = wrongIn(reply, expect)
+    const reply = await course.step(does)
+    const wrong = typeof reply === 'string' ? reply : wrongIn(reply, expect)
     if (wrong !== undefined) return `line ${line}: ${wrong}`
   }
   return undefined
+}
+
+/** What a scenario has asked so far, and what came of it: later steps are about it. */
+class Course {
+  readonly #terminal: Terminal
+  #asked: Asked | undefined
+  #authId: string | undefined
+  #reversal: ReturnType<Terminal['reverse']>['message'] | undefined
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal
+  }
+
+  /** The reply, or why there can be none. */
+  async step(does: Exclude<Doing, { kind: 'network' }>): Promise<Reply | string> {
+    if (does.kind === 'echo') return this.#terminal.echo()
+    if (does.kind === 'ask') return this.#ask(does.order)
+    const asked = this.#asked
+    if (asked === undefined) return 'nothing was asked before'
+    switch (does.kind) {
+      case 'repeat':
+        return this.#terminal.repeat(asked)
+      case 'complete': {
+        const named = this.#authId === undefined ? {} : { authId: this.#authId }
+        return this.#terminal.complete(asked, { amountMinor: does.amountMinor, ...named }).reply
+      }
+      case 'reverse':
+      case 'reverseAgain': {
+        const again = this.#reversal === undefined ? {} : { again: this.#reversal }
+        const reversing = this.#terminal.reverse(asked, does.kind === 'reverse' ? does : again)
+        this.#reversal = reversing.message
+        return reversing.reply
+      }
+    }
+  }
+
+  async #ask(order: PurchaseOrder): Promise<Reply> {
+    this.#asked = this.#terminal.begin(order.pin === 'none' ? { ...order, pin: null } : order)
+    const reply = await this.#asked.reply
+    this.#authId = reply.kind === 'answer' ? reply.message.fields[38] : undefined
+    return reply
+  }
+}
+
+const countedWithinMs = 30_000
+
+async function actOf(
+  network: NetworkHand | undefined,
+  act: NetworkAct,
+  { counted }: Expected,
+): Promise<string | undefined> {
+  if (network === undefined) return 'no network to do that'
+  const before = await network.counts()
+  await network.act(act)
+  const untilMs = performance.now() + countedWithinMs
+  for (;;) {
+    const now = await network.counts()
+    const missing = Object.entries(counted).find(
+      ([name, more]) => Number(now[name] ?? 0) - Number(before[name] ?? 0) < more,
+    )
+    if (missing === undefined) return undefined
+    if (performance.now() > untilMs) return `the network has not counted ${missing[1]} more ${missing[0]}`
+    await sleep(50)
+  }
 }
 
 function wrongIn(reply: Reply, { responseCode, present, absent }: Expected): string | undefined {

@@ -154,6 +154,7 @@ export class SimulatedNetwork {
       askNetwork: () => Promise.resolve(undefined),
       status: () => ({
         ...{ name, dialect: 'simulated', session: 'online', sessions: [], breaker: 'closed', inFlight: 0 },
+        anomalies: { orphan: 0, crossMatch: 0, badSeal: 0 },
         credits: { window: 1, borrowed: 0, waiting: 0 },
       }),
       drain: () => Promise.resolve(),

@@ -13,6 +13,37 @@ afterAll(() => world.close())
 
 const knet = cardNamed('knet')
 
+/** Every figure that dashboards and alarms may count on, with its labels. */
+const figures = [
+  { name: 'switch_txn_total', labels: ['source', 'destination', 'kind', 'outcome', 'rc'] },
+  { name: 'switch_txn_seconds', labels: ['kind', 'part'] },
+  { name: 'switch_legs_inflight', labels: ['destination'] },
+  { name: 'switch_credits', labels: ['destination', 'state'] },
+  { name: 'switch_session_state', labels: ['destination', 'session'] },
+  { name: 'switch_echo_seconds', labels: [] },
+  { name: 'switch_breaker_state', labels: ['destination'] },
+  { name: 'switch_late_total', labels: ['destination', 'kind'] },
+  { name: 'switch_orphan_total', labels: [] },
+  { name: 'switch_cross_match_total', labels: [] },
+  { name: 'switch_duplicate_total', labels: ['verdict'] },
+  { name: 'switch_reversal_total', labels: ['cause', 'state'] },
+  { name: 'switch_saf_depth', labels: ['destination'] },
+  { name: 'switch_saf_oldest_seconds', labels: ['destination'] },
+  { name: 'switch_saf_parked', labels: ['destination'] },
+  { name: 'switch_standin_total', labels: ['bin_group', 'verdict'] },
+  { name: 'switch_standin_exposure_minor', labels: ['currency'] },
+  { name: 'switch_mac_fail_total', labels: ['peer'] },
+  { name: 'switch_hsm_seconds', labels: ['op'] },
+  { name: 'switch_journal_commit_seconds', labels: [] },
+  { name: 'switch_ledger_imbalance_minor', labels: ['currency'] },
+  { name: 'switch_delivery_unproven', labels: [] },
+  { name: 'switch_recon_unmatched', labels: ['network'] },
+  { name: 'switch_eventloop_lag_seconds', labels: [] },
+  { name: 'switch_config_version', labels: [] },
+  { name: 'switch_key_age_seconds', labels: ['destination', 'type'] },
+  { name: 'switch_cert_expiry_seconds', labels: [] },
+]
+
 function code(reply: Reply): string | undefined {
   return reply.kind === 'answer' ? reply.message.fields[39] : reply.kind
 }
@@ -35,8 +66,17 @@ test('operators can ask how it stands, and nothing they read names a card, a ter
   })
   const metrics = await read('/metrics')
   expect(metrics.text).toContain(
-    'switch_txn_total{source="acq1",destination="knet",outcome="approved",rc="00"}',
+    'switch_txn_total{source="acq1",destination="knet",kind="purchase",outcome="approved",rc="00"}',
   )
+  for (const { name, labels } of figures) {
+    expect(metrics.text, name).toMatch(new RegExp(`^# TYPE ${name} `, 'm'))
+    const sample = new RegExp(`^${name}(_count)?\\{([^}]*)\\}`, 'm').exec(metrics.text)
+    const shown = sample?.[2]?.split(',').map((label) => label.slice(0, label.indexOf('=')))
+    if (shown !== undefined) expect(shown, name).toEqual(expect.arrayContaining(labels))
+  }
+  const imbalances = [...metrics.text.matchAll(/^switch_ledger_imbalance_minor\{.*\} (.*)$/gm)]
+  expect(imbalances.map(([, value]) => value)).toEqual(imbalances.map(() => '0'))
+  expect(imbalances.length).toBeGreaterThan(0)
   for (const secret of [knet.pan, purchase.rrn, purchase.terminalId])
     expect(metrics.text).not.toContain(secret)
 })
