@@ -190,7 +190,7 @@ export class Deliveries {
   ): Promise<void> {
     const { journal, observer } = this.#ports
     const verdict = verdictOf(outcome, connector.rules, isLastRefusal)
-    observer.reversal(connector.name, obligation.cause, verdict.kind)
+    observer.reversal(connector.name, 'reconciliation', verdict.kind)
     if (verdict.kind === 'retry' || outcome.kind !== 'answered')
       return this.#postpone(connector, claimed, verdict.kind === 'retry' ? verdict : unsent('unanswered'))
     const { described, responseCode } = outcome.answer
