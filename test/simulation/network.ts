@@ -11,6 +11,7 @@ import type {
 import { usualReconciliation } from '../../connectors/usual.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Random } from '../../kernel/random.ts'
+import { businessDateOf } from '../../switch/business-date.ts'
 import type { FaultRates } from './faults/faults.ts'
 import { SimulatedIssuer } from './issuer.ts'
 import type { Life } from './life.ts'
@@ -45,7 +46,7 @@ export class SimulatedNetwork {
   readonly issuer: SimulatedIssuer
   /** Whether its answers carry DE15. */
   readonly tellsDates: boolean
-  #date = '2026-11-22'
+  #date: string
   readonly #cutoverHandlers = new Map<Life, NetworkRequestHandler>()
   readonly #world: World
   readonly #random: Random
@@ -57,6 +58,7 @@ export class SimulatedNetwork {
   constructor(name: string, world: World, rates: () => FaultRates) {
     this.name = name
     this.#world = world
+    this.#date = businessDateOf(world.wallMs())
     this.#random = world.random(`network ${name}`)
     this.#rates = rates
     this.issuer = new SimulatedIssuer(world, world.random(`issuer ${name}`), rates, () => this.#date)

@@ -1,6 +1,6 @@
 import type { Connector } from '../../connectors/connector.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { BusinessDays, followCutovers } from '../../switch/business-days.ts'
+import { BusinessDays, followCutovers, switchItself } from '../../switch/business-days.ts'
 import { Deliveries } from '../../switch/deliveries.ts'
 import { JournalUnavailable } from '../../switch/journal.ts'
 import type { Observer } from '../../switch/observer.ts'
@@ -24,6 +24,9 @@ export interface NodeOptions {
   readonly networks: readonly SimulatedNetwork[]
   readonly bug: Bug | undefined
 }
+
+/** The switch's own date turns at midnight in Kuwait, by each node's clock. */
+const ownDate = new Map([[switchItself, { at: '00:00', timeZone: 'Asia/Kuwait' }]])
 
 /** One node of the switch, life after life. What dies with it is its memory; the database and its peers go on. */
 export class SimulatedNode {
@@ -89,7 +92,7 @@ export class SimulatedNode {
     const destinations = [...connectors.keys()]
     const book = database.days.book(life)
     // Networks turn when they say so; what is not resolved by then is given up sooner than in production.
-    const turning = { book, destinations, schedules: new Map<string, never>(), freezeAfterMs: 20_000 }
+    const turning = { book, destinations, schedules: ownDate, freezeAfterMs: 20_000 }
     const days = new BusinessDays({ clock, node: name, observer, ...turning })
     for (const connector of connectors.values()) followCutovers(connector, days)
     const own = new Map([...connectors].map(([each, connector]) => [each, connector.rules] as const))

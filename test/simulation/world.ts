@@ -8,6 +8,7 @@ import { drain } from './drain.ts'
  */
 export class World implements Clock {
   readonly #seed: number
+  readonly #epochMs: number
   readonly #heap: Event[] = []
   #sequence = 0
   #pending = 0
@@ -19,11 +20,13 @@ export class World implements Clock {
 
   constructor(seed: number, options: { readonly tell: boolean }) {
     this.#seed = seed
+    // The plain day for half of all histories.
+    this.#epochMs = epochs[seed % 2 === 1 ? 0 : 1 + (Math.floor(seed / 2) % (epochs.length - 1))]!
     this.#telling = options.tell
   }
 
   wallMs(): number {
-    return epochMs + this.#nowMs
+    return this.#epochMs + this.#nowMs
   }
 
   monotonicMs(): number {
@@ -125,8 +128,18 @@ export class World implements Clock {
   }
 }
 
-/** 2026-11-22T09:00:00Z: a day of no special kind. */
-const epochMs = Date.UTC(2026, 10, 22, 9)
+/** A day of no special kind, and moments that calendars get wrong; a history begins half a minute before one of those. */
+const epochs = [
+  Date.UTC(2026, 10, 22, 9),
+  // Midnight in Kuwait; the ends of a year in Kuwait and in UTC; into 29 February and out of it.
+  ...[
+    '2026-11-22T21:00:00Z',
+    '2026-12-31T21:00:00Z',
+    '2027-01-01T00:00:00Z',
+    '2028-02-28T21:00:00Z',
+    '2028-02-29T21:00:00Z',
+  ].map((moment) => Date.parse(moment) - 30_000),
+]
 
 interface Event {
   readonly at: number
