@@ -41,6 +41,7 @@ import {
   sealerOf,
   type SourceConfig,
   type SourceDoor,
+  watchDisk,
 } from '../switch/switch.ts'
 import { Certificates } from './environment/certificates.ts'
 import { editionOf, profilesOf, readRuleTexts } from './environment/rules.ts'
@@ -51,6 +52,8 @@ interface Configuration {
   readonly node: string
   readonly environment: string
   readonly database: { readonly writerUrl: string }
+  /** The disk that the books are on, where it is of this machine: with less than the reserve free nothing new is taken in. */
+  readonly disk?: { readonly folder: string; readonly reserveMb: number }
   /** A Redis for wake-ups between nodes and for what is due later; left out: the sweeper alone. */
   readonly queue?: { readonly redisUrl: string }
   readonly hsm: Omit<HsmOptions, 'processFile' | 'environment' | 'log'>
@@ -164,7 +167,23 @@ const connectors = new Map<string, NetworkConnector>(
 )
 const wakeups =
   config.queue === undefined ? undefined : openBullmqWakeups({ url: config.queue.redisUrl, clock, log })
+const disk =
+  config.disk &&
+  (await watchDisk({
+    folder: config.disk.folder,
+    reserveBytes: config.disk.reserveMb * 1024 * 1024,
+    onChange: (isKept, freeBytes) => {
+      const freeMb = Math.floor(freeBytes / 1024 / 1024)
+      if (isKept) log.info({ freeMb }, 'there is room on the disk again')
+      else
+        log.error(
+          { alarm: 'the disk is nearly full', freeMb },
+          'the disk is nearly full: nothing new is taken in',
+        )
+    },
+  }))
 const opened = await openSwitch({
+  ...(disk && { takesNew: () => disk.isKept }),
   wakeups,
   node: config.node,
   clock,
@@ -238,6 +257,7 @@ closeWithGrace({ delay: drainMs + 14_000, logger: false, skip: ['SIGHUP'] }, asy
   }
   front.retire()
   await opened.drain(drainMs)
+  disk?.stop()
   await wakeups?.close()
   await keeping.close()
   await ledger.close()

@@ -27,6 +27,8 @@ export interface AdvancePorts extends DispatchPorts {
   readonly node: string
   readonly journal: Journal
   readonly observer: Observer
+  /** False: what is new is refused, so that what was begun can be ended and undone. Left out: never. */
+  readonly takesNew?: () => boolean
   /** Called when an obligation of the destination became due. */
   readonly wake: (destination: string) => void
   /** Those in force now, for what nobody waits for; a request that is being served has its own. */

@@ -49,7 +49,8 @@ export class Shell {
     await this.#locked(inbound.sourceKey, async () => {
       const live = this.#live.get(inbound.sourceKey)
       if (live !== undefined) return this.#again(live, inbound, file.card, waiter)
-      if (!this.#ports.journal.available) return this.#shed(inbound, [waiter])
+      if (!this.#ports.journal.available || this.#ports.takesNew?.() === false)
+        return this.#shed(inbound, [waiter])
       await this.#begin(inbound, file, waiter, this.#refusals.of(inbound))
     })
   }

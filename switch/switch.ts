@@ -62,6 +62,8 @@ export interface SwitchOptions {
   readonly leaseTimes?: LeaseTimes
   /** Another node, or a later life of this one, has its place: nothing it does counts any more. */
   readonly onOusted: () => void
+  /** False: nothing new is taken in. Left out: everything is. */
+  readonly takesNew?: () => boolean
   /** For people, now. */
   readonly alarm: (what: string, subject: string) => void
   /** For the log: rules that came into force or were refused, and what they say otherwise than those before. */
@@ -100,6 +102,7 @@ export { FailpointError, failpointNames, Failpoints } from './ports/failpoints.t
 export { expiryRows, journalRows } from './ports/rows.ts'
 export { openBullmqWakeups } from './ports/bullmq-wakeups.ts'
 export { postgresStanBlocks } from './ports/stan-blocks.ts'
+export { type DiskReserve, watchDisk } from './ports/disk-reserve.ts'
 export { transactionFamily, transactionLife } from './life.ts'
 export {
   approveOperation,
@@ -191,6 +194,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     pinKeyOf: (destination) => options.pinKeys.get(destination) ?? '',
     openAccounts: (accounts) => ledger.openAccounts(accounts),
     days,
+    ...(options.takesNew && { takesNew: options.takesNew }),
     wake: (destination) => deliveries.wake(destination),
   })
   const deliveries = new Deliveries({

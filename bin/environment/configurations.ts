@@ -97,6 +97,7 @@ export function switchConfiguration(place: Place, node = 1): object {
     node: `node-${node}`,
     environment: 'development',
     database: { writerUrl: database.writerUrl, readerUrl: database.readerUrl },
+    ...(database.folder !== undefined && { disk: { folder: database.folder, reserveMb: 64 } }),
     ...(special.redisUrl !== undefined && { queue: { redisUrl: special.redisUrl } }),
     hsm: {
       ...hsm,

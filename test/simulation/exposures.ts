@@ -35,6 +35,10 @@ export class SimulatedExposures {
     )
   }
 
+  leftOf(transactionId: string): bigint | undefined {
+    return this.#all.get(transactionId)?.leftMinor
+  }
+
   write(transactionId: string, exposure: Exposure): void {
     if (exposure.kind === 'new')
       this.#all.set(transactionId, { transactionId, exposure, leftMinor: exposure.amountMinor })

@@ -169,6 +169,90 @@ test('F48: an answer that came while its node stood still past the deadline is l
   expect(scene.violations()).toEqual([])
 })
 
+test('F49: while the disk is nearly full nothing new is taken in, and what was begun is ended and undone', async () => {
+  let isKept = true
+  const scene = await stage({ around: { takesNew: () => isKept } })
+  const before = scene.buy()
+  await scene.pass(30)
+  isKept = false
+  const refusedOne = scene.buy()
+  await scene.pass(1_000)
+  // What was under way has its outcome; of what is new no row was written.
+  expect([codes(before), codes(refusedOne)]).toEqual([['00'], ['91']])
+  expect(scene.database.transactions.size).toBe(1)
+  expect(scene.networks[0]!.issuer.originalsOf.size).toBe(1)
+  scene.terminals.reverse(before)
+  await scene.pass(20_000)
+  expect(before.reversalAcknowledged).toBe(true)
+  expect(scene.booksOf(before)).toEqual({ ledger: 0n, issuer: 0n })
+  isKept = true
+  const after = scene.buy()
+  await scene.pass(1_000)
+  expect(codes(after)).toEqual(['00'])
+  expect(scene.violations()).toEqual([])
+})
+
+test('F50: three times the load there is room for is refused at once, held in no memory, and over when it is over', async () => {
+  // So many commits a tenth of a second, as a writer whose queue is full would have it.
+  const room = { left: 0 }
+  const scene = await stage({
+    around: commits('request', (commit) => (room.left-- > 0 ? commit() : refused())),
+  })
+  const tick = (): void => {
+    room.left = 10
+    scene.world.afterUnnoticed(100, tick)
+  }
+  tick()
+  const asked: Told[] = []
+  let mostInFlight = 0
+  for (let tenth = 0; tenth < 50; tenth++) {
+    for (let one = 0; one < 30; one++) asked.push(scene.buy())
+    await scene.pass(100)
+    mostInFlight = Math.max(mostInFlight, scene.nodes[0]!.inFlight)
+  }
+  await scene.pass(200)
+  const answers = asked.map((told) => codes(told)[0])
+  expect(new Set(answers)).toEqual(new Set(['00', '91']))
+  expect(answers.filter((code) => code === '00')).toHaveLength(500)
+  // No more is held than what there is room for at a time, and soon nothing.
+  expect(mostInFlight).toBeLessThanOrEqual(20)
+  expect(scene.nodes[0]!.inFlight).toBe(0)
+  const after = Array.from({ length: 10 }, () => scene.buy())
+  await scene.pass(500)
+  expect(after.map(codes)).toEqual(after.map(() => ['00']))
+  await scene.pass(30_000)
+  expect(scene.violations()).toEqual([])
+})
+
+test('F37: an advice that an issuer refuses leaves the approval and the exposure as they are, for people to see', async () => {
+  const around: Bug = {
+    connector: (connector): Connector => ({
+      ...connector,
+      availability: () => 'available',
+      send: (prepared, deadline) =>
+        prepared.leg.mti === '0200'
+          ? Promise.resolve<LegOutcome>({ kind: 'notSent', reason: 'offline' })
+          : connector.send(prepared, deadline).then((outcome) => refusedAdvice(outcome)),
+    }),
+  }
+  const scene = await stage({ around, standIn: true })
+  // The second has no PIN, so that somebody may stand in for its issuer.
+  const [, told] = [scene.buy(), scene.buy()]
+  await scene.pass(20_000)
+  const [stored] = [...scene.database.transactions.values()].filter(
+    ({ transaction }) => transaction.sourceKey === told.sourceKey,
+  )
+  expect(stored!.transaction).toMatchObject({ state: 'approved', advice: 'parked' })
+  expect([...scene.database.obligations.values()]).toMatchObject([{ kind: 'advice', state: 'parked' }])
+  expect(scene.database.exposures.leftOf(stored!.transaction.id)).toBe(told.amountMinor)
+})
+
+function refusedAdvice(outcome: LegOutcome): LegOutcome {
+  return outcome.kind === 'answered'
+    ? { ...outcome, answer: { ...outcome.answer, responseCode: '12' } }
+    : outcome
+}
+
 /** Of the events of this kind, the first so many commits go another way. */
 function commits(
   kind: string,

@@ -53,6 +53,11 @@ export class SimulatedNode {
     return this.#door
   }
 
+  /** How many requests it is serving. */
+  get inFlight(): number {
+    return this.#shell?.inFlight ?? 0
+  }
+
   /** Nobody is being served. */
   get atRest(): boolean {
     return (this.#shell?.inFlight ?? 0) === 0
@@ -111,6 +116,7 @@ export class SimulatedNode {
       pinKeyOf: (destination) => `zpk.${destination}.out`,
       openAccounts: (accounts) => connection.openAccounts(accounts),
       days: bug?.days?.(days) ?? days,
+      ...(bug?.takesNew && { takesNew: bug.takesNew }),
       wake: (destination) => deliveries.wake(destination),
     })
     this.#shell = shell

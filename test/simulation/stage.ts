@@ -21,11 +21,21 @@ export interface Stage extends Scene {
 }
 
 export async function stage(
-  options: { readonly around?: Bug; readonly size?: Partial<HistorySize> } = {},
+  options: {
+    readonly around?: Bug
+    readonly size?: Partial<HistorySize>
+    /** Issuers may be stood in for. */
+    readonly standIn?: boolean
+  } = {},
 ): Promise<Stage> {
   const world = new World(1, { tell: true })
   const size = { purchases: 0, nodes: 1, networks: 1, ...options.size }
-  const scene = sceneOf({ world, rates: () => noFaults, size, bug: options.around })
+  const scene = sceneOf({
+    world,
+    rates: () => ({ ...noFaults, standIn: options.standIn === true ? 1 : 0 }),
+    size,
+    bug: options.around,
+  })
   for (const node of scene.nodes) node.start()
   await world.run(100)
   return {

@@ -217,6 +217,10 @@ export class SimulatedTerminals {
     told.lines++
   }
 
+  reverse(told: Told): void {
+    this.#reverse(told)
+  }
+
   #reverse(told: Told): void {
     if (told.reversalAcknowledged) return
     told.reversalAsked = true

@@ -20,6 +20,8 @@ export interface Bug {
   readonly matchKey?: (identity: LegIdentity) => string
   /** What sources come in by. */
   readonly door?: (door: Door) => Door
+  /** Whether what is new is taken in. */
+  readonly takesNew?: () => boolean
   /** What it takes for the business dates. */
   readonly days?: (days: BusinessDays) => Pick<BusinessDays, 'today' | 'postingDays' | 'isClosed'>
   /** The rules that what comes in is decided by. */
