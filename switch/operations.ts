@@ -123,13 +123,13 @@ export interface Exposed {
   readonly advice: string
 }
 
-/** Approvals in issuers' places that the issuer has not acknowledged: what we stand to lose. */
+/** Approvals in issuers' places that the issuer has not acknowledged: what we stand to lose until people have settled it. */
 export async function listExposures(pool: DatabasePool, limit: number): Promise<Exposed[]> {
   const { rows } = await pool.query<Exposed>(
     `SELECT e.transaction_id AS "transactionId", e.rule, t.rrn, t.card_mask AS "cardMask", e.currency,
         e.amount_minor AS "amountMinor", e.at, t.advice
        FROM switch.exposure e JOIN switch.transaction t ON t.id = e.transaction_id
-      WHERE e.amount_minor > 0 AND t.advice <> 'acknowledged' ORDER BY e.at LIMIT $1`,
+      WHERE e.amount_minor > 0 AND t.advice NOT IN ('acknowledged', 'closed') ORDER BY e.at LIMIT $1`,
     [limit],
   )
   return rows

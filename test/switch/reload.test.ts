@@ -44,7 +44,7 @@ async function bought(): Promise<{ readonly code: string | undefined; readonly r
   const terminal = await world.terminal()
   let { answer, purchase } = await terminal.purchase({ card, amountMinor: 7_000n })
   // A machine that stood still meanwhile is met with silence, and its terminal buys again.
-  for (let tries = 0; answer === undefined && tries < 2; tries++)
+  for (let tries = 0; responseCodeOf(answer) === undefined && tries < 2; tries++)
     ({ answer, purchase } = await terminal.purchase({ card, amountMinor: 7_000n }))
   const life = await world.life(purchase.rrn)
   return { code: responseCodeOf(answer), rules: life.rules }
