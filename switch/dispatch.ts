@@ -9,7 +9,7 @@ import type { CardOnFile } from './admission.ts'
 import type { InboundRequest } from './arrivals.ts'
 import { type BusinessDays, switchItself } from './business-days.ts'
 import { requestLeg } from './outbound.ts'
-import { accountsOf } from './transaction/postings.ts'
+import { accountsOf, exposureAccountsOf } from './transaction/postings.ts'
 import { type Outcome, readCode, toldOf } from './results.ts'
 import type { Routed } from './routing.ts'
 import { type DestinationTerms, readingOf } from './rules/rules.ts'
@@ -231,11 +231,19 @@ export class Dispatch {
    * What is done where the destination can't be asked or does not answer, or where something before the issuer answered
    * that it couldn't ask it: never where the issuer did.
    */
-  instead(inbound: InboundRequest, card: StoredCard, leg: Leg, outcome: LegEnd): StandIn | undefined {
+  async instead(
+    inbound: InboundRequest,
+    card: StoredCard,
+    leg: Leg,
+    outcome: LegEnd,
+  ): Promise<StandIn | undefined> {
     const terms = inbound.rules.destinations.get(leg.destination)
     if (terms === undefined || !isOutOfReachAfter(outcome, terms)) return undefined
     const rule = this.#rule(inbound, card)
-    return rule === undefined ? undefined : standInOf(rule, terms.standIn, this.#ports.random)
+    if (rule === undefined) return undefined
+    const accounts = exposureAccountsOf(leg.destination, inbound.request.currency)
+    if (!(await this.ensureOpen(accounts))) return undefined
+    return standInOf(rule, terms.standIn, this.#ports.random)
   }
 
   #rule(inbound: InboundRequest, { token }: StoredCard): StandInRule | undefined {

@@ -71,7 +71,7 @@ async function purchases(client: DatabaseClient): Promise<Map<string, Booked[]>>
          sum(e.amount)::bigint AS net
        FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
          LEFT JOIN ledger.posting held ON held.id = p.hold_id
-       WHERE a.path ~ '^(net|adjustment|authorized):' GROUP BY 1)
+       WHERE a.path ~ '^(net|adjustment|authorized|standin):' GROUP BY 1)
      SELECT t.rrn, t.terminal_id AS terminal, t.state, t.kind, t.reversal, t.advice,
        (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms, coalesce(net.net, 0) AS net
      FROM switch.transaction t LEFT JOIN net ON net.transaction_id = t.id::text

@@ -1,4 +1,5 @@
 import assert from 'node:assert'
+import type { CurrencyCode } from '../../kernel/money.ts'
 import type { AccountSpec, Command, Leg as Side } from '../../ledger/ledger.ts'
 import { effectiveOn, type PostingDays } from '../business-date.ts'
 import type { HoldNow } from '../journal.ts'
@@ -60,7 +61,12 @@ export function unpost(
     case 'none':
       return []
     case 'post':
-      if (actualMinor !== undefined || businessDate !== days.today || !isOpen(businessDate, days))
+      if (
+        isElsewhere(transaction) ||
+        actualMinor !== undefined ||
+        businessDate !== days.today ||
+        !isOpen(businessDate, days)
+      )
         return [giveBack(transaction, 'reversal', { leftMinor: 0n, at, days })]
       return [{ kind: 'reverse', id: `${id}:reversal`, reverses: `${id}:${kind}`, effectiveAt }]
     case 'hold': {
@@ -242,6 +248,7 @@ export function postingReferences(id: string, version: number): readonly string[
     'undo-completion',
     'undo-capture',
     'reversal',
+    takenOver,
     ...numbered,
   ].map((name) => `${id}:${name}`)
 }
@@ -307,7 +314,50 @@ function placesOf(
   const request = requestOf(transaction)
   assert(leg !== undefined)
   const isFrozen = !isOpen(date, days)
-  return places({ ...request, destination: leg.destination, businessDate: date, isFrozen })
+  const { destination } = leg
+  const placed = places({ ...request, destination, businessDate: date, isFrozen })
+  return isOnOurAccount(transaction)
+    ? { ...placed, network: exposureAccount(destination, request.currency) }
+    : placed
+}
+
+/** Approved in the issuer's place, and the issuer has not said yet that it knows (§4.19): nobody but us answers for it. */
+function isOnOurAccount({ advice, standIn }: Transaction): boolean {
+  return standIn !== undefined && advice !== 'acknowledged'
+}
+
+/** It is not where it was first posted any more. */
+function isElsewhere({ advice, standIn }: Transaction): boolean {
+  return standIn !== undefined && advice === 'acknowledged'
+}
+
+/** The issuer answers from now on for what is left of an approval in its place: today's (B3). */
+export function takeOver(
+  transaction: Transaction,
+  { at, days }: { readonly at: number; readonly days: PostingDays },
+): Command[] {
+  const amountMinor = outstandingOf(transaction)
+  const { destination } = legOf(transaction)
+  const { currency, rrn, terminalId } = requestOf(transaction)
+  return [
+    {
+      kind: 'post',
+      id: `${transaction.id}:${takenOver}`,
+      legs: [
+        { account: networkAccount(destination, days.today, currency), side: 'debit', amountMinor, currency },
+        { account: exposureAccount(destination, currency), side: 'credit', amountMinor, currency },
+      ],
+      effectiveAt: effectiveOn(days.today, at),
+      meta: { transaction: transaction.id, rrn, terminal: terminalId },
+    },
+  ]
+}
+
+const takenOver = 'taken-over'
+
+/** What must be open before anything is approved in an issuer's place. */
+export function exposureAccountsOf(destination: string, currency: CurrencyCode): readonly AccountSpec[] {
+  return [{ path: exposureAccount(destination, currency), currency, normalSide: 'debit', limit: 'none' }]
 }
 
 interface Placed extends Pick<CardRequest, 'kind' | 'merchantId' | 'currency' | 'cashMinor'> {
@@ -402,6 +452,11 @@ function adjustmentAccount(destination: string, businessDate: string, currency: 
 /** What a network has authorized and nobody has taken yet. */
 function authorizedAccount(destination: string, currency: string): string {
   return `authorized:${destination}:${currency}`
+}
+
+/** What was approved in the place of a network's issuers and they have not acknowledged. */
+function exposureAccount(destination: string, currency: string): string {
+  return `standin:${destination}:${currency}`
 }
 
 function merchantAccount(merchantId: string, currency: string): string {

@@ -4,9 +4,9 @@ import { completeAuthorization, forcePost } from './complete.ts'
 import type { Effect, Profile, Step, TransactionEvent } from './events.ts'
 import { movesMoney } from './kinds.ts'
 import { codes, endLeg, lose } from './leg-end.ts'
-import { kindOfStored, unpost } from './postings.ts'
+import { kindOfStored, takeOver, unpost } from './postings.ts'
 import { toldOf } from '../results.ts'
-import { undoingOf } from './owed.ts'
+import { isStandIn, undoingOf } from './owed.ts'
 import { parentChange } from './parent.ts'
 import { givenBack } from './stand-in.ts'
 import { journalEvent, known, settle, unitOf } from './settle.ts'
@@ -71,12 +71,16 @@ function moved(before: Transaction | undefined, event: TransactionEvent, profile
         leg: { state: 'maybeSent' },
       })
     case 'obligationAnswered':
-      return closeOwed(known(before), event)
+      return closeOwed(known(before), event, profile)
   }
 }
 
 /** The destination's word on what it was owed. An advice that it refuses changes nothing of what was approved (P6). */
-function closeOwed(before: Transaction, event: TransactionEvent & { kind: 'obligationAnswered' }): Step {
+function closeOwed(
+  before: Transaction,
+  event: TransactionEvent & { kind: 'obligationAnswered' },
+  { days }: Profile,
+): Step {
   const { owed, verdict, obligationId: id, fence, responseCode } = event
   const isTaken = verdict === 'acknowledged'
   const extra = { cause: owed, obligation: { kind: verdict, id, fence, responseCode } }
@@ -95,7 +99,9 @@ function closeOwed(before: Transaction, event: TransactionEvent & { kind: 'oblig
         event,
         isTaken ? 'adviceAcknowledged' : 'adviceParked',
         { advice: verdict },
-        extra,
+        isTaken && isStandIn(before) && before.state === 'approved'
+          ? { ...extra, commands: takeOver(before, { at: event.at, days }) }
+          : extra,
       )
   }
 }

@@ -17,12 +17,14 @@ export class SimulatedBooks {
   /** The entries of each transaction on accounts of a network, by their posting. */
   readonly entries = new Map<string, NetworkEntry[]>()
   readonly #balanceOf = new Map<string, bigint>()
+  readonly #exposed = new Map<string, bigint>()
 
   open(accounts: readonly AccountSpec[]): void {
     for (const { path, currency, normalSide, limit } of accounts) {
       if (this.#books.accounts.has(path) || isOfClosedDate(this.#books.periods, path)) continue
       const id = BigInt(this.#books.accounts.size + 1)
-      if (/^(net|adjustment|authorized|holder:[^:]+:from)/.test(path)) this.#networkAccounts.set(id, path)
+      if (/^(net|adjustment|authorized|standin|holder:[^:]+:from)/.test(path))
+        this.#networkAccounts.set(id, path)
       this.#books.accounts.set(path, newAccount({ id, path, currency, normalSide, limit }))
     }
   }
@@ -43,6 +45,8 @@ export class SimulatedBooks {
         if (path === undefined) continue
         this.#note(transaction, posting.reference, path)
         this.#balanceOf.set(transaction, (this.#balanceOf.get(transaction) ?? 0n) + entry.amount)
+        if (path.startsWith('standin:'))
+          this.#exposed.set(transaction, (this.#exposed.get(transaction) ?? 0n) + entry.amount)
       }
     }
     return 'taken'
@@ -96,6 +100,11 @@ export class SimulatedBooks {
   /** What the network owes us for a transaction by the books: its amount, less than nothing, or nothing. */
   net(transactionId: string): bigint {
     return this.#balanceOf.get(transactionId) ?? 0n
+  }
+
+  /** What of a transaction is on our own account: approved in its issuer's place, and not acknowledged. */
+  exposed(transactionId: string): bigint {
+    return this.#exposed.get(transactionId) ?? 0n
   }
 
   /** Debits less credits over all accounts: zero, or the books are wrong. */
