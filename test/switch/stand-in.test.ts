@@ -214,4 +214,60 @@ describe('an approval in an issuer place', () => {
     expect(part.unit.owe).toMatchObject([{ adviceId, actualMinor: 2_000n }])
     expect(part.unit.exposure).toEqual({ kind: 'change', amountMinor: 2_000n })
   })
+
+  test('P1: is given where something before the issuer says that it could not ask it', () => {
+    const answer = { mti: '0210', responseCode: '91', described: '' }
+    const away = { kind: 'legEnded', outcome: { kind: 'answered', answer, sent: '' }, ...when } as const
+    expect(step(intent(), away, profile).transaction).toMatchObject({ state: 'declined' })
+    const { transaction, unit } = step(intent(), { ...away, instead }, profile)
+    expect(transaction).toMatchObject({ state: 'approved', reversal: 'none', standIn: '888888 KWD' })
+    expect(unit.owe.map(({ kind }) => kind)).toEqual(['advice'])
+    // It is ours, though a leg was answered: its undoing is that of the advice.
+    expect(step(transaction, cancelling(0n), profile).unit.owe).toMatchObject([
+      { kind: 'reversal', adviceId },
+    ])
+  })
+
+  test('P5: is told alone to a network that nets it with what it may have itself', () => {
+    const nets = { ...silent, instead: { ...instead, settles: 'adviceOnly' } } as const
+    const { transaction, unit } = step(intent(), nets, profile)
+    expect([transaction.reversal, unit.owe.map(({ kind }) => kind)]).toEqual(['none', ['advice']])
+  })
+
+  const accountsOf = (unit: { readonly commands: readonly object[] }): string[] =>
+    (
+      unit.commands as readonly {
+        readonly legs?: readonly { account: string; side: string; amountMinor: bigint }[]
+      }[]
+    )
+      .flatMap(({ legs }) => legs ?? [])
+      .map(({ account, side, amountMinor }) => `${side} ${account} ${amountMinor}`)
+
+  test('is on our own account until the issuer acknowledges it, and then on the network’s of that day', () => {
+    const approved = step(intent(), unsent, profile)
+    expect(accountsOf(approved.unit)[0]).toBe('debit standin:knet:KWD 12500')
+    const acknowledged: TransactionEvent = {
+      kind: 'obligationAnswered',
+      owed: 'advice',
+      verdict: 'acknowledged',
+      ...{ obligationId: adviceId, fence: 1n, responseCode: '00', ...when },
+    }
+    const tomorrow = { ...profile, days: { today: '2026-11-23', open: ['2026-11-22', '2026-11-23'] } }
+    const known = step(approved.transaction, acknowledged, tomorrow)
+    expect(accountsOf(known.unit)).toEqual([
+      'debit net:knet:2026-11-23:KWD 12500',
+      'credit standin:knet:KWD 12500',
+    ])
+    expect(accountsOf(step(known.transaction, cancelling(0n), tomorrow).unit)).toContain(
+      'credit net:knet:2026-11-23:KWD 12500',
+    )
+    // What was undone before is not the issuer's to answer for.
+    const part = step(approved.transaction, cancelling(2_000n), profile)
+    expect(accountsOf(part.unit)).toContain('credit standin:knet:KWD 10500')
+    expect(accountsOf(step(part.transaction, acknowledged, profile).unit)).toContain(
+      'credit standin:knet:KWD 2000',
+    )
+    const undone = step(approved.transaction, cancelling(0n), profile).transaction
+    expect(step(undone, acknowledged, profile).unit.commands).toEqual([])
+  })
 })

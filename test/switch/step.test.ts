@@ -1079,3 +1079,31 @@ describe('a leg that did not leave', () => {
     expect(unit.owe).toMatchObject([{ destination: 'visa', legId: other.id }])
   })
 })
+
+describe('what a destination says becomes an outcome, and that what the source is told', () => {
+  test('a code that nobody knows is a decline, 05', () => {
+    const { transaction, unit } = after(intent(), answered('ZZ'))
+    expect([transaction.state, transaction.answer?.responseCode]).toEqual(['declined', '05'])
+    expect([transaction.leg?.responseCode, unit.event.cause]).toEqual(['ZZ', 'ZZ doNotHonour'])
+  })
+
+  test('a code that approves elsewhere, and is not on the list of this destination, is declined and undone', () => {
+    const { transaction, unit } = after(intent(), answered('08'))
+    expect([transaction.state, transaction.answer?.responseCode]).toEqual(['unknown', '05'])
+    expect(unit.owe).toMatchObject([{ kind: 'reversal', cause: 'badAnswer' }])
+  })
+
+  test('a host of 1993 is understood by a terminal of 1987', () => {
+    const of1993 = { ...profile, edition: '1993', approvals: ['000'], partialApprovals: ['002'] } as const
+    expect(step(intent(), answered('116'), of1993).transaction.answer?.responseCode).toBe('51')
+    expect(step(intent(), answered('000'), of1993).transaction).toMatchObject({
+      state: 'approved',
+      answer: { responseCode: '00' },
+    })
+  })
+
+  test('a source is told as it wants to be', () => {
+    const own = { ...profile, told: { insufficientFunds: '61' } } as const
+    expect(step(intent(), answered('51'), own).transaction.answer?.responseCode).toBe('61')
+  })
+})
