@@ -21,11 +21,11 @@ export function say(text) {
 }
 
 /** Installs what is missing, so that `nodeFor` and the project's code have what they need. Ends the process if it cannot. */
-export async function prepare({ apt }) {
+export async function prepare({ apt, tests = false }) {
   checkNode()
   checkMemory()
   const npm = await checkMachine()
-  installPackages(apt)
+  installPackages(apt, tests)
   installDependencies(npm)
 }
 
@@ -130,19 +130,24 @@ function canListen() {
 
 // ---- What comes from Debian
 
-function installPackages(allowed) {
-  const packages = missingPackages()
+function installPackages(allowed, tests) {
+  const packages = [...missingPackages(), ...(tests ? missingForTests() : [])]
   if (packages.length === 0 || !allowed || process.getuid?.() !== 0 || !isDebian()) return
   const lists = '/var/lib/apt/lists'
   const known = existsSync(lists) && readdirSync(lists).some((name) => name.includes('_Packages'))
   if (!known) aptGet(['update'])
   const groups = [
     packages.filter((name) => name === 'softhsm2'),
-    packages.filter((name) => name !== 'softhsm2'),
+    packages.filter((name) => name !== 'softhsm2' && name !== redisPackage),
+    packages.filter((name) => name === redisPackage),
   ]
   for (const group of groups.filter((names) => names.length > 0)) {
     const install = ['install', '-y', '--no-install-recommends', ...group]
-    const why = group.includes('softhsm2') ? 'the HSM' : 'they compile its binding'
+    const why = group.includes('softhsm2')
+      ? 'the HSM'
+      : group.includes(redisPackage)
+        ? 'the queue in tests'
+        : 'they compile its binding'
     // A list that is old names versions that the mirror no longer has.
     const done = aptGet(install) || (known && aptGet(['update']) && aptGet(install))
     say(done ? `apt-get install ${group.join(' ')} (${why})` : `apt-get install ${group.join(' ')} failed`)
@@ -166,6 +171,13 @@ function missingPackages() {
     for (const [program, name] of Object.entries(compilers)) if (!onPath(program)) packages.push(name)
   }
   return packages
+}
+
+/** The program of a Redis server, without a service that would be started. */
+const redisPackage = 'redis-tools'
+
+function missingForTests() {
+  return onPath('redis-server') || onPath('redis-check-rdb') ? [] : [redisPackage]
 }
 
 function hasBinding() {

@@ -50,8 +50,8 @@ async function main(args: readonly string[]): Promise<number> {
   let system: System | undefined
   let proof: Proof | undefined
   try {
-    const databaseUrl = process.env['DATABASE_URL']
-    system = await startSystem({ stateFolder, databaseUrl, supervise: !options.once, say })
+    const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = process.env
+    system = await startSystem({ stateFolder, databaseUrl, redisUrl, supervise: !options.once, say })
     proof = await use(system, options, ended)
   } catch (error) {
     process.stderr.write(`mafraq: ${error instanceof Error ? error.message : 'could not start'}\n`)

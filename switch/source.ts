@@ -61,6 +61,7 @@ export interface Source {
 
 /** Requests of one link under way at once; the next is refused before any work is done on it. */
 const inFlightMax = 64
+const badSealsToAlarm = 3
 /** Elements of a request that its answer repeats. The card number is not among them. */
 const echoed = [3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49] as const
 
@@ -68,7 +69,7 @@ export async function openSource(options: SourceOptions): Promise<Source> {
   const desk = new Desk(options)
   const { host, port, frame, clock, door } = options
   const server: LinkServer = await listenLinks({ host, port, frame, clock, ...door }, (link) => {
-    const line = { link, inFlight: 0 }
+    const line = { link, inFlight: 0, badSeals: 0 }
     return { onMessage: (body) => desk.receive(line, body), onClose: () => undefined }
   })
   return {
@@ -90,6 +91,8 @@ export async function openSource(options: SourceOptions): Promise<Source> {
 interface Line {
   readonly link: Link
   inFlight: number
+  /** In a row. */
+  badSeals: number
 }
 
 class Desk {
@@ -160,8 +163,12 @@ class Desk {
     if (admission === 'unknown') return observer.refused(name, 'unsealable')
     if (admission === 'unsealed') {
       observer.refused(name, 'seal')
+      // Not one bad message, but another key (X3); a source is told so by its answers, and by people.
+      if (++line.badSeals === badSealsToAlarm)
+        observer.alarm('seals of a source are wrong again and again', name)
       return void (await this.#refuse(line.link, message, 'security'))
     }
+    line.badSeals = 0
     const waiter = this.#waiter(line.link, message)
     switch (arrival.kind) {
       case 'request':

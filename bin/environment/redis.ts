@@ -19,7 +19,7 @@ export interface Redis {
 
 /** Why there can be none here; undefined: there can. */
 export function redisMissing(): string | undefined {
-  return programPath() === undefined ? 'there is no redis-server: apt-get install redis-server' : undefined
+  return programPath() === undefined ? 'there is no redis-server: apt-get install redis-tools' : undefined
 }
 
 /** Throws when it does not answer within ten seconds. `folder` gets its log. */
@@ -58,7 +58,7 @@ export async function startRedis(folder: string): Promise<Redis> {
       ]
       // BullMQ asks for this policy: a queue whose entries vanish is none.
       words.push('--maxmemory', '64mb', '--maxmemory-policy', 'noeviction')
-      child = spawn(program, words.map(String), { stdio: ['ignore', log, log] })
+      child = spawn(program, words.map(String), { argv0: 'redis-server', stdio: ['ignore', log, log] })
       child.on('error', () => undefined)
       for (let tries = 0; !(await answers(port)); tries++) {
         if (tries > 200) throw new Error('redis-server does not answer, see redis.log')
@@ -70,9 +70,12 @@ export async function startRedis(folder: string): Promise<Redis> {
   return redis
 }
 
+/** Debian's redis-tools has the same program under another name, and starts no service where it is installed. */
 function programPath(): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter)
-  return folders.map((folder) => join(folder, 'redis-server')).find((path) => existsSync(path))
+  return ['redis-server', 'redis-check-rdb']
+    .flatMap((name) => folders.map((folder) => join(folder, name)))
+    .find((path) => existsSync(path))
 }
 
 function answers(port: number): Promise<boolean> {

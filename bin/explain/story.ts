@@ -120,7 +120,9 @@ function linesOf(life: Life, event: LifeEvent): string[] {
   const around = {
     source: life.source,
     destination:
-      life.legs.at(-1)?.['destination'] ?? (life.obligations[0]?.['destination'] as string | undefined) ?? 'nobody',
+      life.legs.at(-1)?.['destination'] ??
+      (life.obligations[0]?.['destination'] as string | undefined) ??
+      'nobody',
     responseCode: life.responseCode ?? 'no code',
   }
   const sentence = sentenceOf(told, around) ?? `${event.kind} ${event.cause}`

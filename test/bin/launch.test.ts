@@ -56,6 +56,8 @@ test('the first run installs what Debian has, then what npm has, then hands over
   expect(made.filter((call) => call !== 'apt-get update')).toEqual([
     'apt-get install -y --no-install-recommends softhsm2',
     'apt-get install -y --no-install-recommends g++ make python3',
+    // Of the tests alone.
+    'apt-get install -y --no-install-recommends redis-tools',
     'npm ci --no-audit --no-fund --loglevel=error',
   ])
   expect(lines.at(-1)).toBe('ran test/ledger')

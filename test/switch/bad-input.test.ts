@@ -121,6 +121,25 @@ test('F06 a missing seal is refused, and nothing is processed', async () => {
   expect(await transactions()).toBe(before)
 })
 
+test('X3: three wrong seals in a row on a line are told to people, once; each is refused like the first', async () => {
+  const told = async (): Promise<string[]> => {
+    const { host, port } = world.system.endpoints.switch.http
+    const text = await (await fetch(`http://${host}:${port}/metrics`)).text()
+    return text.split('\n').filter((line) => line.includes('wrong again and again'))
+  }
+  const terminal = await world.terminal()
+  for (let count = 1; count <= 4; count++) {
+    expect(await told()).toHaveLength(count > 3 ? 1 : 0)
+    const { answer } = await terminal.purchase({
+      card: cardNamed('knet'),
+      amountMinor: 1_000n,
+      seal: 'wrong',
+    })
+    expect(code(answer)).toBe('63')
+  }
+  expect(await told()).toEqual([expect.stringMatching(/ 1$/)])
+})
+
 test('F09: a malformed PIN block is refused before anything is sent to the network', async () => {
   const terminal = await world.terminal()
   const { answer, purchase } = await terminal.purchase({
