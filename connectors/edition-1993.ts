@@ -17,7 +17,7 @@ export const edition1993: Wording = {
 }
 
 /** Elements that mean something else in 1993, or nothing. */
-const replaced = new Set([12, 13, 18, 22, 25, 39, 90, 95])
+const replaced = new Set([12, 13, 18, 22, 25, 28, 39, 71, 72, 90, 95])
 
 type Fields = MessageBody['fields']
 

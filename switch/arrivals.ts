@@ -259,19 +259,38 @@ function amountOf(message: Message, kind: Kind): bigint {
 function partsOf(
   message: Message,
   { kind, amountMinor, currency }: Pick<CardRequest, 'kind' | 'amountMinor' | 'currency'>,
-): Pick<CardRequest, 'cashMinor' | 'fromAccount' | 'toAccount'> {
+): Pick<CardRequest, 'cashMinor' | 'feeMinor' | 'fromAccount' | 'toAccount'> {
+  const fee = feeOf(message, { kind, amountMinor })
   if (kind === 'cashback') {
     const numeric = currencies[currency].numeric
     const cashMinor = amountOfType(message.text(54) ?? '', { type: cashType, numeric })
     if (cashMinor === undefined) throw new Refused('30', 54)
-    if (cashMinor === 0n || cashMinor >= amountMinor) throw new Refused('13', 54)
-    return { cashMinor }
+    if (cashMinor === 0n || cashMinor + (fee.feeMinor ?? 0n) >= amountMinor) throw new Refused('13', 54)
+    return { cashMinor, ...fee }
   }
-  if (kind !== 'transfer') return {}
+  if (kind !== 'transfer') return fee
   const [fromAccount, toAccount] = [accountOf(message, 102), accountOf(message, 103)]
   if (fromAccount === toAccount) throw new Refused('12', 103)
   return { fromAccount, toAccount }
 }
+
+/** DE28, which is a part of DE4. What would be given to the cardholder with it is no fee. */
+function feeOf(
+  message: Message,
+  { kind, amountMinor }: Pick<CardRequest, 'kind' | 'amountMinor'>,
+): Pick<CardRequest, 'feeMinor'> {
+  if (!message.has(28)) return {}
+  const value = message.get(28)
+  if (typeof value !== 'object' || value instanceof Uint8Array) throw new Refused('30', 28)
+  const { sign, amount } = value
+  if (typeof amount !== 'bigint') throw new Refused('30', 28)
+  if (amount === 0n) return {}
+  if (!takesFee.includes(kind)) throw new Refused('12', 28)
+  if (sign !== 'D' || amount >= amountMinor) throw new Refused('13', 28)
+  return { feeMinor: amount }
+}
+
+const takesFee: readonly Kind[] = ['purchase', 'cashback', 'withdrawal']
 
 /** The name of an account, which the books will say. What could be a card number is none. */
 function accountOf(message: Message, de: number): string {

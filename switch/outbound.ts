@@ -100,6 +100,7 @@ function reversalLeg(
     fields: present({
       ...common(request, pan),
       ...elementsOf(leg.trace),
+      28: feeOf(request),
       // What is undone is what was approved.
       4: claimed.transaction.approvedMinor ?? request.amountMinor,
       38: leg.authId,
@@ -183,9 +184,15 @@ function asked(request: CardRequest): Readonly<Record<number, FieldValue | undef
       cashMinor === undefined
         ? undefined
         : additionalAmount({ type: cashType, numeric, amountMinor: cashMinor }),
+    28: feeOf(request),
     102: fromAccount,
     103: toAccount,
   }
+}
+
+/** DE28: the cardholder is charged it (D), and it is in DE4. */
+function feeOf({ feeMinor }: CardRequest): FieldValue | undefined {
+  return feeMinor === undefined ? undefined : { sign: 'D', amount: feeMinor }
 }
 
 function common(request: CardRequest, pan: string): Readonly<Record<number, FieldValue | undefined>> {

@@ -190,6 +190,7 @@ const accounts: Readonly<Record<string, string>> = {
   authorized: 'what the network has authorized and nobody has taken',
   merchant: 'what is owed to the merchant',
   cashback: 'cash from a merchant’s till',
+  fees: 'what was charged for the transaction',
   holder: "a cardholder's account",
 }
 

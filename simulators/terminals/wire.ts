@@ -37,6 +37,7 @@ const elements: Readonly<Partial<Record<number, Element>>> = {
   18: digits(4),
   22: digits(3),
   25: digits(2),
+  28: text(9),
   32: { holds: 'digits', length: 11, lengthDigits: 2 },
   33: { holds: 'digits', length: 11, lengthDigits: 2 },
   35: { holds: 'track', length: 37, lengthDigits: 2 },

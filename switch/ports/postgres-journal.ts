@@ -281,16 +281,18 @@ function transactionOf(row: Row): Transaction {
 }
 
 function requestOf(row: Row): CardRequest {
-  type Kept = Omit<CardRequest, 'kind' | 'amountMinor' | 'currency' | 'cashMinor'> & {
+  type Kept = Omit<CardRequest, 'kind' | 'amountMinor' | 'currency' | 'cashMinor' | 'feeMinor'> & {
     readonly cashMinor?: string
+    readonly feeMinor?: string
   }
-  const { cashMinor, ...elements } = row['request'] as Kept
+  const { cashMinor, feeMinor, ...elements } = row['request'] as Kept
   return {
     ...elements,
     kind: text(row['kind']) as Kind,
     amountMinor: row['amount_minor'] as bigint,
     currency: text(row['currency']) as CurrencyCode,
     ...(cashMinor === undefined ? {} : { cashMinor: BigInt(cashMinor) }),
+    ...(feeMinor === undefined ? {} : { feeMinor: BigInt(feeMinor) }),
   }
 }
 

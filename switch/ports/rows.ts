@@ -422,8 +422,9 @@ export function rowsOf(
 
 function newTransaction(transaction: Transaction): UnitRow {
   const { request, card } = transaction
-  const { kind, amountMinor, currency, cashMinor, ...elements } = request ?? {}
+  const { kind, amountMinor, currency, cashMinor, feeMinor, ...elements } = request ?? {}
   const cash = cashMinor === undefined ? {} : { cashMinor: cashMinor.toString() }
+  const fee = feeMinor === undefined ? {} : { feeMinor: feeMinor.toString() }
   return {
     kind: 'switch.transaction.new',
     values: [
@@ -446,7 +447,7 @@ function newTransaction(transaction: Transaction): UnitRow {
       transaction.rules ?? null,
       amountMinor ?? null,
       currency ?? null,
-      request === undefined ? null : JSON.stringify({ ...elements, ...cash }),
+      request === undefined ? null : JSON.stringify({ ...elements, ...cash, ...fee }),
       transaction.completedMinor ?? null,
       transaction.flag ?? null,
       transaction.answer?.responseCode ?? null,

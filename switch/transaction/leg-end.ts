@@ -90,7 +90,8 @@ function endPartly(
     return lose(before, event, { cause: 'wrongAmount', answer: tellingOf(profile, 'system'), leg })
   }
   // Cash that was promised can't be handed out in part.
-  const isTaken = profile.takesPartialApprovals && (request.cashMinor ?? 0n) <= approvedMinor
+  const isTaken =
+    profile.takesPartialApprovals && (request.cashMinor ?? 0n) + (request.feeMinor ?? 0n) <= approvedMinor
   if (!isTaken) {
     return lose(before, event, {
       cause: 'partialApproval',

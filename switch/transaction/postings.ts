@@ -291,10 +291,13 @@ function legsOf(transaction: Transaction, amountMinor: bigint, on: OnDate): Side
   const { currency } = request
   const places = placesOf(transaction, on)
   const cashMinor = request.cashMinor === undefined ? 0n : least(request.cashMinor, amountMinor)
+  // What is charged for it is charged for a part of it too.
+  const feeMinor = least(request.feeMinor ?? 0n, amountMinor - cashMinor)
   // The cash has been handed out: of a smaller amount it comes first, and the goods are the rest.
   const parts = [
-    { account: places.counter, amountMinor: amountMinor - cashMinor },
+    { account: places.counter, amountMinor: amountMinor - cashMinor - feeMinor },
     { account: cashAccount(request), amountMinor: cashMinor },
+    { account: feeAccount(request), amountMinor: feeMinor },
   ].filter((part) => part.amountMinor > 0n)
   const whole = { account: places.network, amountMinor }
   const isPaid = kinds[request.kind].cardholder === 'isPaid'
@@ -360,7 +363,7 @@ export function exposureAccountsOf(destination: string, currency: CurrencyCode):
   return [{ path: exposureAccount(destination, currency), currency, normalSide: 'debit', limit: 'none' }]
 }
 
-interface Placed extends Pick<CardRequest, 'kind' | 'merchantId' | 'currency' | 'cashMinor'> {
+interface Placed extends Pick<CardRequest, 'kind' | 'merchantId' | 'currency' | 'cashMinor' | 'feeMinor'> {
   readonly fromAccount?: string
   readonly toAccount?: string
   readonly destination: string
@@ -427,6 +430,7 @@ export function accountsOf(placed: Placed): readonly AccountSpec[] {
     open(network, networkSide),
     open(counter, 'credit'),
     ...(placed.cashMinor === undefined ? [] : [open(cashAccount(placed), 'credit')]),
+    ...(placed.feeMinor === undefined ? [] : [open(feeAccount(placed), 'credit')]),
   ]
 }
 
@@ -466,6 +470,11 @@ function merchantAccount(merchantId: string, currency: string): string {
 /** What merchants handed out of their tills. */
 function cashAccount({ merchantId, currency }: Pick<CardRequest, 'merchantId' | 'currency'>): string {
   return `cashback:${merchantId.trim()}:${currency}`
+}
+
+/** What merchants and operators of machines charge for transactions: a line of its own (§4.13). */
+function feeAccount({ merchantId, currency }: Pick<CardRequest, 'merchantId' | 'currency'>): string {
+  return `fees:${merchantId.trim()}:${currency}`
 }
 
 /** A cardholder's account at a network, by the name the parties use for it. */

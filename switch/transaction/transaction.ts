@@ -127,6 +127,8 @@ export interface CardRequest {
   readonly original?: Original
   /** Of a purchase with cash, the part that is cash (DE54). */
   readonly cashMinor?: bigint
+  /** Of the amount, what the terminal's side charges for the transaction (DE28). */
+  readonly feeMinor?: bigint
   /** DE102 and DE103: accounts of the cardholder by the names that the parties use, never card numbers. */
   readonly fromAccount?: string
   readonly toAccount?: string

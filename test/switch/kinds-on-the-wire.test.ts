@@ -326,6 +326,34 @@ describe('of every kind', () => {
     expect((await entries(id)).slice(3)).toEqual(['merchant debit 20000', 'net credit 20000'])
   })
 
+  test('what is charged for cash is a line of its own, and goes back with it', async () => {
+    const terminal = await world.terminal()
+    const charged = {
+      card: knet,
+      amountMinor: 20_250n,
+      kind: 'withdrawal',
+      fields: { 28: 'D00000250' },
+    } as const
+    const asked = await terminal.purchase(charged)
+    expect(code(asked.answer)).toBe('00')
+    const life = await world.life(asked.purchase.rrn)
+    expect(await entries(life.id)).toEqual(['net debit 20250', 'merchant credit 20000', 'fees credit 250'])
+    // The machine gave out a half: what is charged stays.
+    expect(code(await terminal.reverse(asked, { actualMinor: 10_250n }).reply)).toBe('00')
+    expect((await entries(life.id)).slice(3).sort()).toEqual(['merchant debit 10000', 'net credit 10000'])
+    expect(code(await terminal.reverse(asked).reply)).toBe('00')
+    await world.lifeUntil(asked.purchase.rrn, ({ reversal }) => reversal === 'acknowledged')
+    expect((await entries(life.id)).slice(5).sort()).toEqual([
+      'fees debit 250',
+      'merchant debit 10000',
+      'net credit 10250',
+    ])
+    const given = await terminal.purchase({ ...charged, fields: { 28: 'C00000250' } })
+    const tooMuch = await terminal.purchase({ ...charged, amountMinor: 250n })
+    const free = await terminal.purchase({ ...charged, kind: 'refund', pin: null })
+    expect([given, tooMuch, free].map(({ answer }) => code(answer))).toEqual(['13', '13', '12'])
+  })
+
   test('a card that is good is 85, with nothing in the books and nothing to reverse', async () => {
     const terminal = await world.terminal()
     const asked = await terminal.purchase({ card: knet, amountMinor: 0n, kind: 'verification', pin: null })

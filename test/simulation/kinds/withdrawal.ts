@@ -7,4 +7,5 @@ export const withdrawal: SimulatedKind = {
   weight: 1,
   amountMinor: someAmount,
   taken: 1n,
+  extra: () => ({ feeMinor: 250n }),
 }
