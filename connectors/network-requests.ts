@@ -3,6 +3,7 @@ import type { Message } from '../iso8583/iso8583.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { NetworkReply, NetworkRequestHandler, NetworkRequestKind } from './connector.ts'
 import { codeElementOf, type Log, type SessionProfile } from './network.ts'
+import { monthAndDayOf } from './outcomes.ts'
 
 export interface NetworkRequestsOptions {
   readonly profile: SessionProfile
@@ -63,7 +64,7 @@ export class NetworkRequests {
     const { clock, describe, log, profile } = this.#options
     const { malfunction } = profile.refusals ?? refusals
     const code = message.text(codeElementOf(profile)) ?? ''
-    const date = message.text(15)
+    const date = monthAndDayOf(message)
     const described = describe(message)
     return new Promise((resolve) => {
       const timer = clock.after(profile.answerMs, () => {

@@ -11,7 +11,7 @@ export function answerOf(message: Message, rules: DestinationRules, described: s
   const amountMinor = message.amount(4)
   const currencyNumeric = message.text(49)
   const additionalAmounts = message.text(54)
-  const settlementDate = message.text(15)
+  const settlementDate = monthAndDayOf(message)
   const settlementCode = message.mti[1] === '5' ? message.text(66) : undefined
   return {
     mti: message.mti,
@@ -86,4 +86,9 @@ export function logAnomaly(log: Log, anomaly: Anomaly): void {
   if (kind === 'crossMatch') log.error({ ...details, de: anomaly.de }, 'anomaly')
   else if (kind === 'contradictory') log.error(details, 'anomaly')
   else log.warn(details, 'anomaly')
+}
+
+/** DE15 as MMDD: later editions put the year before it. */
+export function monthAndDayOf(message: Message): string | undefined {
+  return message.text(15)?.slice(-4)
 }

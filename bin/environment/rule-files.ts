@@ -46,5 +46,7 @@ function madeFor(
     'result-codes.yaml': { destinations: {}, sources: {} },
     'stand-in.yaml': { destinations: {}, ranges: [] },
   }
-  return Object.fromEntries(Object.entries(files).map(([name, file]) => [name, stringify(file)]))
+  return Object.fromEntries(
+    Object.entries(files).map(([name, file]) => [name, stringify(file, { aliasDuplicateObjects: false })]),
+  )
 }

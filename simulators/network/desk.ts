@@ -126,8 +126,20 @@ export class Desk {
     const offer = keys.offer(part)
     if (exchange === undefined || offer === undefined) return undefined
     const fields = { ...this.#fresh(), ...keyFields(exchange, offer, wrongKcv) }
+    const responseCode = await this.#told(fields)
+    if (responseCode === undefined) return undefined
+    if (agreed.includes(responseCode)) keys.taken(part)
+    else if (!later.includes(responseCode)) {
+      counts.keysRefused++
+      keys.refused(part)
+    }
+    return responseCode
+  }
+
+  /** Says an 0800 of our own. Resolves to DE39 of its answer; undefined: there was none. */
+  async #told(fields: Fields & { readonly 11: string }): Promise<string | undefined> {
     const answered = new Promise<string | undefined>((resolve) => {
-      const timer = setTimeout(() => resolve(undefined), keyAnswerMs)
+      const timer = setTimeout(() => resolve(undefined), managementAnswerMs)
       timer.unref()
       this.#awaited.set(fields[11], (responseCode) => {
         clearTimeout(timer)
@@ -137,12 +149,6 @@ export class Desk {
     await this.#say({ mti: '0800', fields }, undefined)
     const responseCode = await answered
     this.#awaited.delete(fields[11])
-    if (responseCode === undefined) return undefined
-    if (agreed.includes(responseCode)) keys.taken(part)
-    else if (!later.includes(responseCode)) {
-      counts.keysRefused++
-      keys.refused(part)
-    }
     return responseCode
   }
 
@@ -422,13 +428,9 @@ export class Desk {
   }
 
   /** Tells the peer that the next business date begins. */
-  async cutover(monthAndDay: string): Promise<void> {
-    if (!this.#signedOn) return
-    this.#managementStan++
-    const stan = this.#managementStan.toString().padStart(6, '0')
-    const transmittedAt = new Date().toISOString().slice(5, 19).replace(/[-:T]/g, '')
-    const fields = { 7: transmittedAt, 11: stan, 15: monthAndDay, 70: managementCodes.cutover }
-    await this.#say({ mti: '0800', fields }, undefined)
+  async cutover(monthAndDay: string): Promise<string | undefined> {
+    if (!this.#signedOn) return undefined
+    return this.#told({ ...this.#fresh(), 15: monthAndDay, 70: managementCodes.cutover })
   }
 
   /** A repeat is not answered before the line of its original is on disk, which may be being written right now. */
@@ -486,7 +488,7 @@ const managementCodes = { signOn: '001', signOff: '002', cutover: '201', echo: '
 const agreed: readonly string[] = ['00', '800', '000']
 /** Malfunction: not now. */
 const later: readonly string[] = ['96', '909']
-const keyAnswerMs = 15_000
+const managementAnswerMs = 15_000
 const keyTriesMax = 5
 
 function keyFields(

@@ -1,4 +1,5 @@
 import type { FieldValue, Message, MessageBody } from '../../iso8583/iso8583.ts'
+import { nearestYear } from '../../kernel/calendar.ts'
 
 /**
  * How a network's desk understands what is said to it, and says what it answers: the desk thinks in the types and
@@ -79,11 +80,12 @@ export const messagesOf1993: Hearing = {
     }
   },
   say({ mti, fields }, to) {
-    const { 39: code, 70: management, ...rest } = fields
+    const { 15: date, 39: code, 70: management, ...rest } = fields
     const isReversal = mti[1] === '4'
     const said = {
       ...repeated(to, mti[1] === '8' ? [7, 11, 24] : echo1993),
       ...rest,
+      ...(typeof date === 'string' && { 15: dated(date) }),
       ...(typeof code === 'string' && { 39: actionCode(code, isReversal, mti[1] === '8') }),
       ...(typeof management === 'string' && to === undefined && { 24: codeOf1993(management) }),
     }
@@ -180,4 +182,9 @@ function partsOf(value: FieldValue | undefined): Readonly<Record<string, FieldVa
 
 function textOrNone(value: FieldValue | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined
+}
+
+/** DE15 has its year in 1993: the one that puts the date nearest to today. */
+function dated(monthAndDay: string): string {
+  return `${nearestYear(monthAndDay, Date.now()).slice(2)}${monthAndDay}`
 }

@@ -114,11 +114,12 @@ export async function openNetwork(
     'POST /day': async ({ body: { cutover, misbookMinor } }) => {
       if (typeof misbookMinor === 'string' && /^\d{1,12}$/.test(misbookMinor))
         dates.misbook('414', BigInt(misbookMinor))
+      let responseCode: string | undefined
       if (typeof cutover === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(cutover)) {
         dates.begin(cutover)
-        for (const desk of desks) await desk.cutover(cutover.slice(5, 7) + cutover.slice(8))
+        for (const desk of desks) responseCode = await desk.cutover(cutover.slice(5, 7) + cutover.slice(8))
       }
-      return { date: dates.date, ...counts.totals }
+      return { date: dates.date, ...counts.totals, responseCode: responseCode ?? null }
     },
     'GET /rules': () => Promise.resolve({ rules: rules.list() }),
     /** In the place of those that held; they count from nothing. */

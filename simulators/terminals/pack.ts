@@ -37,13 +37,14 @@ type Doing =
   /** Something of the simulated network's, not of the terminal's. */
   | { readonly kind: 'network'; readonly act: NetworkAct }
 
-const networkActs = ['reconnect', 'cutover'] as const
-/** The line is cut and made anew; the business date turns. */
+const networkActs = ['reconnect', 'cutover', 'newMacKey', 'newPinKey'] as const
+/** The line is cut and made anew; the business date turns; the network sends a key. */
 export type NetworkAct = (typeof networkActs)[number]
 
 /** The simulated network that a pack is about, as far as a pack has use for it. */
 export interface NetworkHand {
-  act(act: NetworkAct): Promise<unknown>
+  /** Resolves to DE39 of the switch's answer, where it is asked something. */
+  act(act: NetworkAct): Promise<string | undefined>
   /** What it has counted, by name. */
   counts(): Promise<Readonly<Record<string, unknown>>>
 }
@@ -146,11 +147,11 @@ function readExpected(place: Place | undefined): Expected {
   const said = place?.fields(['responseCode', 'present', 'absent', 'counted'])
   const elements = (each: Place | undefined): number[] =>
     each?.oneOrMore().map((one) => one.number({ min: 2, max: 128 })) ?? []
-  const code = /^([0-9A-Z]{2}|none)$/
+  const code = /^([0-9A-Z]{2,3}|none)$/
   return {
-    responseCode: said?.responseCode?.oneOrMore().map((one) => one.text(code, 'a code of two, or none')) ?? [
-      '00',
-    ],
+    responseCode: said?.responseCode
+      ?.oneOrMore()
+      .map((one) => one.text(code, 'a code of two or three, or none')) ?? ['00'],
     present: elements(said?.present),
     absent: elements(said?.absent),
     counted: Object.fromEntries(
@@ -241,11 +242,13 @@ const countedWithinMs = 30_000
 async function actOf(
   network: NetworkHand | undefined,
   act: NetworkAct,
-  { counted }: Expected,
+  { counted, responseCode }: Expected,
 ): Promise<string | undefined> {
   if (network === undefined) return 'no network to do that'
   const before = await network.counts()
-  await network.act(act)
+  const code = await network.act(act)
+  if (act !== 'reconnect' && !responseCode.includes(code ?? 'none'))
+    return `answered ${code ?? 'none'}, expected ${responseCode.join(' or ')}`
   const untilMs = performance.now() + countedWithinMs
   for (;;) {
     const now = await network.counts()

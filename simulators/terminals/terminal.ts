@@ -12,6 +12,7 @@ import {
   repeatOf,
   reversalRequest,
 } from './messages.ts'
+import type { LineTls } from './line.ts'
 import { Numbering } from './numbering.ts'
 import type { BitmapForm, WireMessage } from './wire.ts'
 
@@ -24,6 +25,7 @@ export interface TerminalOptions {
   readonly timeoutMs?: number
   readonly bitmap?: BitmapForm
   readonly random?: Random
+  readonly tls?: LineTls
 }
 
 export interface TerminalKeys {
@@ -96,6 +98,7 @@ export class Terminal {
     this.channel = new Channel({
       host: options.host,
       port: options.port,
+      ...(options.tls && { tls: options.tls }),
       bitmap: options.bitmap ?? terminalBitmap,
       macKey: options.keys.mac,
       random: options.random ?? systemRandom,

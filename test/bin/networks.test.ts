@@ -1,38 +1,58 @@
 import { rmSync } from 'node:fs'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runReconcile } from '../../bin/commands/reconcile.ts'
 import { ask } from '../../bin/environment/control.ts'
-import { startSystem } from '../../bin/environment/system.ts'
+import { startSystem, type System } from '../../bin/environment/system.ts'
+import { openPackTerminal, packFiles, tryPack } from '../support/packs.ts'
 import { enterableFolder } from '../support/server.ts'
 
+/** Four networks at once, each in its dialect, under TLS, as are the terminals; one of them connects to us. */
 const stateFolder = enterableFolder()
-afterAll(() => rmSync(stateFolder, { recursive: true, force: true }))
+const networks = ['knet', 'visa', 'mastercard', 'issuer-host']
+let system: System
+
+beforeAll(async () => {
+  const timeouts = { networkMs: 1_500, sourceMs: 4_000, terminalMs: 6_000 }
+  system = await startSystem({ stateFolder, networks, timeouts, tls: true, serves: ['visa'] })
+}, 180_000)
+afterAll(async () => {
+  await system.close()
+  rmSync(stateFolder, { recursive: true, force: true })
+}, 60_000)
 
 interface NetworkStatus {
-  readonly dialect: string
   readonly approved: number
   readonly badSeals: number
   readonly pinBlockErrors: number
 }
 
-test('four networks at once, each in its dialect and under TLS, one of which connects to us: each gets its own cards, and the books agree', async () => {
-  const networks = ['knet', 'visa', 'mastercard', 'issuer-host']
-  const system = await startSystem({ stateFolder, networks, tls: true, serves: ['visa'] })
-  try {
-    await system.startTerminals({ rate: 40, seconds: 4 })
-    await new Promise((resolve) => setTimeout(resolve, 4_500))
-    const stopped = await system.stopTerminals(30_000)
-    expect(stopped.result).toBe('settled')
-    expect(await system.settle(30_000)).toBe(true)
-    const { lines } = await runReconcile({ stateFolder, final: true, settleMs: 10_000 })
-    expect(lines.at(-1), lines.join('\n')).toBe('RESULT ok')
-    for (const name of networks) {
-      const { control } = system.endpoints.networks[name]!
-      const status = await ask<NetworkStatus>(control, 'GET', '/status')
-      expect(status, name).toMatchObject({ badSeals: 0, pinBlockErrors: 0 })
-      expect(status.approved, name).toBeGreaterThan(5)
-    }
-  } finally {
-    await system.close()
+test('each network gets its own cards, and the books agree', async () => {
+  await system.startTerminals({ rate: 40, seconds: 4 })
+  await new Promise((resolve) => setTimeout(resolve, 4_500))
+  const stopped = await system.stopTerminals(60_000)
+  expect(stopped.result).toBe('settled')
+  expect(await system.settle(60_000)).toBe(true)
+  const { lines } = await runReconcile({ stateFolder, final: true, settleMs: 10_000 })
+  expect(lines.at(-1), lines.join('\n')).toBe('RESULT ok')
+  for (const name of networks) {
+    const { control } = system.endpoints.networks[name]!
+    const status = await ask<NetworkStatus>(control, 'GET', '/status', 30_000)
+    expect(status, name).toMatchObject({ badSeals: 0, pinBlockErrors: 0 })
+    expect(status.approved, name).toBeGreaterThan(5)
   }
-}, 120_000)
+}, 240_000)
+
+test.each(packFiles())(
+  'the pack %s passes, and finds a network that gives a wrong reason',
+  async (file) => {
+    const terminal = await openPackTerminal(system)
+    try {
+      const { failures, foundWrong } = await tryPack(file, terminal, system)
+      expect(failures).toEqual([])
+      expect(foundWrong).toBe(1)
+    } finally {
+      terminal.close()
+    }
+  },
+  240_000,
+)

@@ -17,6 +17,8 @@ const ratePerNetwork = 20
 const quietMs = 800
 const faultMs = 1_600
 const healedMs = 500
+/** A machine that does something else for a while is no finding. */
+const patienceMs = 120_000
 /** Longer than an unfinished frame is waited for, and what is owed is tried again a few times. */
 const restMs = 30_000
 /** Shorter than in production, in the same order, so that what a fault leaves open is settled within seconds. */
@@ -123,16 +125,18 @@ async function under(
   price: Price,
 ): Promise<{ line: string; wrong?: string }> {
   const proxy = system.endpoints.proxies![line]!.control
-  const tell = (path: string, what: object): Promise<ProxyStatus> => ask(proxy, 'POST', path, 5_000, what)
+  const tell = (path: string, what: object): Promise<ProxyStatus> =>
+    ask(proxy, 'POST', path, patienceMs, what)
   const startedAt = performance.now()
   const before = await system.terminals()
-  const window = (): Promise<LatencyWindow> => ask(system.endpoints.terminals.control, 'POST', '/window')
-  await ask(system.endpoints.terminals.control, 'POST', '/start')
+  const window = (): Promise<LatencyWindow> =>
+    ask(system.endpoints.terminals.control, 'POST', '/window', patienceMs)
+  await ask(system.endpoints.terminals.control, 'POST', '/start', patienceMs)
   await sleep(300)
   await window()
   await sleep(quietMs)
   const quiet = await window()
-  const counted = { ...(await ask<ProxyStatus>(proxy, 'GET', '/status'))[direction] }
+  const counted = { ...(await ask<ProxyStatus>(proxy, 'GET', '/status', patienceMs))[direction] }
   await tell('/faults', {
     ...(fault.door === undefined ? {} : { door: fault.door }),
     [direction]: fault.faults ?? {},
