@@ -122,7 +122,8 @@ export class KeyExchanges {
     // A repeat of one that is in use is acknowledged, and that is all.
     if (received.state === 'active') return 'accepted'
     await hsm.advanceKey(received, 'arriving', graceSeconds)
-    if (received.state === 'pending') await this.#record(line, 'taken', 'sent by the network', received)
+    const why = received.state === 'pending' ? 'sent by the network' : 'sent again'
+    await this.#record(line, 'taken', why, received)
     // Every process of every node reads within a second which keys are honoured: only then may the network seal with it.
     await sleep(clock, othersFollowMs)
     return { answered: () => void this.#finish(line, received) }

@@ -12,14 +12,14 @@ import { openPool } from '../../kernel/database.ts'
 import { keyExchangeHistory } from '../../switch/switch.ts'
 import type { Goal } from './goal.ts'
 
-const networks = ['knet', 'visa', 'mastercard'] as const
+const networks = ['knet', 'visa', 'mastercard', 'issuer-host'] as const
 const names = ['switch', 'terminals', ...networks]
 /** Purchases a second: every line is TLS, and everything shares two cores. */
 const rate = 40
 const mafraq = join(import.meta.dirname, '../../bin/mafraq.ts')
 
 /**
- * `npm run trust:smoke -- keys`: while purchases run over mutual TLS to three networks, each network sends a new key for
+ * `npm run trust:smoke -- keys`: while purchases run over mutual TLS to four networks, each network sends a new key for
  * seals and one for PINs, is then asked for both, and the switch's certificate is replaced twice. Nothing fails.
  */
 export const keys: Goal = async ({ stateFolder, say }) => {
