@@ -199,7 +199,7 @@ const opened = await openSwitch({
     ),
   ),
   sources: config.sources.map(sourceOf),
-  ruleTexts: async () => readRuleTexts(config.rules),
+  ruleTexts: () => Promise.resolve().then(() => readRuleTexts(config.rules)),
   editions: new Map([...networks].map(([name, profile]) => [name, editionOf(profile)])),
   cutovers: new Map(
     config.destinations.flatMap(({ name, cutover }) => (cutover === undefined ? [] : [[name, cutover]])),

@@ -127,7 +127,12 @@ export function switchConfiguration(place: Place, node = 1): object {
       },
     ],
     destinations: networks.map((name) => destinationOf(place, name, timeouts)),
-    rules: ruleFolderOf(place, timeouts),
+    rules: ruleFolderOf({
+      ...{ stateFolder, networks },
+      timeouts: special.timeouts,
+      usual: usualTimeouts,
+      rules: special.rules,
+    }),
   }
 }
 

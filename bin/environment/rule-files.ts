@@ -1,9 +1,26 @@
 import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import type { RuleTexts } from '../../switch/switch.ts'
-import type { Place, Timeouts } from './configurations.ts'
 import { readRuleTexts, writeRuleTexts } from './rules.ts'
 import { simulatedNetwork } from './simulated-networks.ts'
+
+/** Who waits how long, in milliseconds. */
+interface Waits {
+  readonly networkMs: number
+  readonly sourceMs: number
+  readonly terminalMs: number
+  readonly retryAfterMs?: readonly number[]
+}
+
+interface WantedRules {
+  readonly stateFolder: string
+  readonly networks: readonly string[]
+  /** Where they are not `usual`. */
+  readonly timeouts: Waits | undefined
+  readonly usual: Waits
+  /** Files in the place of others. */
+  readonly rules: RuleTexts | undefined
+}
 
 const projectRules = resolve(import.meta.dirname, '../../rules')
 
@@ -11,20 +28,19 @@ const projectRules = resolve(import.meta.dirname, '../../rules')
  * Where the rules of a system on this machine are: the project's own as they stand, unless it has other networks or
  * timeouts than those; then files of its own, in its state folder.
  */
-export function ruleFolderOf({ endpoints, stateFolder, special }: Place, timeouts: Timeouts): string {
-  const networks = Object.keys(endpoints.networks)
+export function ruleFolderOf({ networks, rules, stateFolder, timeouts, usual }: WantedRules): string {
   const isUsual = networks.length === 1 && networks[0] === 'knet'
-  const made = isUsual && special.timeouts === undefined ? undefined : madeFor(networks, timeouts)
-  if (made === undefined && special.rules === undefined) return projectRules
+  const made = isUsual && timeouts === undefined ? undefined : madeFor(networks, timeouts ?? usual)
+  if (made === undefined && rules === undefined) return projectRules
   const folder = join(stateFolder, 'config', 'rules')
-  writeRuleTexts(folder, { ...readRuleTexts(projectRules), ...made, ...special.rules })
+  writeRuleTexts(folder, { ...readRuleTexts(projectRules), ...made, ...rules })
   return folder
 }
 
 /** Cards go to the network that has their range, all networks take as long, and nobody stands in. */
 function madeFor(
   networks: readonly string[],
-  { networkMs, sourceMs, terminalMs, retryAfterMs }: Timeouts,
+  { networkMs, sourceMs, terminalMs, retryAfterMs }: Waits,
 ): RuleTexts {
   const each = (valueOf: (name: string) => object): object =>
     Object.fromEntries(networks.map((name) => [name, valueOf(name)]))

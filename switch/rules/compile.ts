@@ -1,4 +1,4 @@
-import { isApproval, isOutOfReach, outcomes, type Told } from '../results.ts'
+import { isApproval, isOutOfReach, outcomes } from '../results.ts'
 import { type Route, RouteError, type RouteStrategy, routingTable } from '../routing.ts'
 import type { RuleFileName, WrittenRules } from './files.ts'
 import { type DestinationTerms, type KnownToRules, noStandIn, type Rules } from './rules.ts'
@@ -86,7 +86,7 @@ function sourceOf(
       ...limit,
       amountMinorMax: BigInt(limit.amountMinorMax),
     })),
-    ...(told === undefined ? {} : { told: told as Told }),
+    ...(told === undefined ? {} : { told }),
   }
 }
 

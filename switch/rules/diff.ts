@@ -58,5 +58,5 @@ function nameOf(item: unknown): string {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
+  return typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value)
 }

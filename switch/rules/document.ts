@@ -34,7 +34,7 @@ export function readDocument(text: string): ReadDocument {
   }
   let written: unknown
   try {
-    written = document.toJS({ maxAliasCount: 0 })
+    written = document.toJS({ maxAliasCount: 0 }) as unknown
   } catch {
     return { kind: 'unreadable', line: 1, reason: 'aliases are not taken here' }
   }
@@ -45,7 +45,7 @@ export function readDocument(text: string): ReadDocument {
       const parts = path.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part))
       for (let length = parts.length; length > 0; length--) {
         const node = at(document, parts.slice(0, length))
-        if (node?.range != null) return lineAt(node.range[0])
+        if (node?.range) return lineAt(node.range[0])
       }
       return 1
     },
@@ -53,6 +53,6 @@ export function readDocument(text: string): ReadDocument {
 }
 
 function at(document: ReturnType<typeof parseDocument>, path: readonly (string | number)[]) {
-  const node = document.getIn(path, true) ?? document.getIn(path.map(String), true)
+  const node: unknown = document.getIn(path, true) ?? document.getIn(path.map(String), true)
   return isNode(node) ? node : undefined
 }

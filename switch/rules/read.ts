@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { sha256Of } from '../../kernel/digest.ts'
 import { hasForm, mistakesOf } from '../../kernel/form.ts'
 import { readDocument, type RuleDocument } from './document.ts'
 import { type RuleFileName, ruleFileNames, ruleForms, type RuleTexts, type WrittenRules } from './files.ts'
@@ -81,7 +81,7 @@ function hashOf(written: WrittenRules): string {
       ? Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
       : value,
   )
-  return createHash('sha256').update(inOrder).digest('hex')
+  return sha256Of(inOrder)
 }
 
 /** `stand-in.yaml:12: ranges.0.bin: 4 to 11 digits are needed` */

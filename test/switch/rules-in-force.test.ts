@@ -43,7 +43,7 @@ interface Node {
   readonly alarms: string[]
   readonly adopted: Rules[]
   /** What its folder has from now on. */
-  write(changed: RuleTexts): void
+  readonly write: (changed: RuleTexts) => void
 }
 
 async function node(name: string, book: RuleBook = postgresRuleBook(pool)): Promise<Node> {

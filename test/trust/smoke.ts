@@ -10,6 +10,7 @@ import { queue } from './queue.ts'
 import { restart } from './restart.ts'
 import { rotate } from './rotate.ts'
 import { saf } from './saf.ts'
+import { standIn } from './stand-in.ts'
 import { runNamed } from './runner.ts'
 
 /** `npm run trust:smoke -- NAME`: a drill in its short form. */
@@ -27,4 +28,5 @@ await runNamed({
   restart,
   rotate,
   saf,
+  'stand-in': standIn,
 })
