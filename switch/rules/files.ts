@@ -14,7 +14,7 @@ const text = (form: RegExp, wanted: string) =>
 const oneOf = <Name extends string>(names: readonly Name[]) =>
   Type.Refine(
     Type.Unsafe<Name>({ type: 'string' }),
-    (value) => names.includes(value as Name),
+    (value) => names.includes(value),
     () => `one of ${names.join(', ')} is needed`,
   )
 const whole = (min: number, max: number) =>
