@@ -83,7 +83,8 @@ interface Configuration {
     readonly keys: { readonly pin: string; readonly mac: string }
     /** Files in PEM. Needs `peers`. */
     readonly tls?: TlsFiles & Pick<ServerTls, 'tls12'>
-    readonly peers?: readonly Peer[]
+    /** `acquirerIds`: what DE32 may say where it is there; anything unless stated. */
+    readonly peers?: readonly (Peer & { readonly acquirerIds?: readonly string[] })[]
     readonly plaintext?: PlaintextConsent
     readonly connectionsMax?: number
     /** New connections of one address: 20 a second unless told, which is few where all terminals come from one. */
@@ -372,5 +373,10 @@ function sourceOf(source: Configuration['sources'][number]): SourceConfig {
     codec: compile(spec),
     frame: frames[frame],
     door: doorOf(source),
+    acquirers: new Map(
+      (source.peers ?? []).flatMap(({ name: peer, acquirerIds }) =>
+        acquirerIds === undefined ? [] : [[peer, acquirerIds]],
+      ),
+    ),
   }
 }

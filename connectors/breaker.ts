@@ -168,6 +168,14 @@ export class Breaker {
     if (this.#state !== 'open') this.#open('offline', 0)
   }
 
+  /**
+   * A connection, a handshake or a sign-on that failed, of a destination with other sessions: as bad as a request that
+   * failed (CB1). Where there are no others the breaker is open already; and a ramp asks for answers, not for sessions.
+   */
+  failed(): void {
+    if (this.#state === 'closed') this.#record('failure')
+  }
+
   /** How the echo that `onProbe` asked for went. */
   probed(answered: boolean): void {
     if (this.#state !== 'halfOpen') return

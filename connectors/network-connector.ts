@@ -297,7 +297,16 @@ export class NetworkConnector implements Connector {
       this.#announce()
     }
     const { random } = options
-    const ports = { multiplexer: this.#multiplexer, management, clock, random, log: this.#log, onState }
+    const onFailed = (): void => this.breaker.failed()
+    const ports = {
+      multiplexer: this.#multiplexer,
+      management,
+      clock,
+      random,
+      log: this.#log,
+      onState,
+      onFailed,
+    }
     const open = (): Line => openLine(this.#network, options, ports)
     if (options.leased !== true) return open()
     this.#leased = new LeasedLine({ clock, open, onState })

@@ -25,6 +25,8 @@ export interface SessionOptions {
   readonly random: Random
   readonly log: Log
   readonly onState: () => void
+  /** It could not be connected, secured or signed on. */
+  readonly onFailed?: () => void
 }
 
 /** An alarm after so many refusals in a row. */
@@ -128,6 +130,7 @@ export class Session {
       this.#echoTimer?.cancel()
       if (this.#isEnding()) return
       this.#become('down')
+      if (ended !== 'lost') this.#options.onFailed?.()
       const waitMs = this.#patience.after(ended)
       this.#options.log.warn({ ended, waitMs: Math.round(waitMs) }, 'session down')
       if (waitMs > 0) await this.#wait(waitMs)

@@ -16,7 +16,10 @@ export interface Observer {
   /** A business date of a destination began. */
   cutover(destination: string, date: string, cause: string): void
   /** A message was refused before it became a transaction. */
-  refused(source: string, why: 'format' | 'seal' | 'unsealable' | 'unsupported' | 'overload' | 'stale'): void
+  refused(
+    source: string,
+    why: 'format' | 'seal' | 'acquirer' | 'unsealable' | 'unsupported' | 'overload' | 'stale',
+  ): void
   /** For people, now. */
   alarm(what: string, subject: string): void
 }

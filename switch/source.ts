@@ -39,6 +39,8 @@ export interface SourceOptions {
   readonly codec: Codec
   readonly frame: FrameFormat
   readonly door?: SourceDoor
+  /** By participant: the acquirers (DE32) that it may speak for. Who is not in it may speak for any. */
+  readonly acquirers?: ReadonlyMap<string, readonly string[]>
   readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise' | 'generateMac'>
   readonly shell: Pick<Shell, 'request' | 'reversal' | 'completion'>
   readonly clock: Clock
@@ -122,6 +124,7 @@ class Desk {
       if (!(error instanceof IsoCodecError)) throw error
       return void this.#unreadable(line, error)
     }
+    if (!this.#speaksFor(line.link, message)) return void this.#impostor(line, message)
     if (message.mti[1] === '8') return void this.#network(line, message)
     // An answer to nothing we asked: sources are asked nothing.
     if (isResponse(message.mti)) return this.#options.observer.refused(this.#options.name, 'unsupported')
@@ -185,6 +188,21 @@ class Desk {
           meanings['1987'][arrival.responseCode] ?? 'formatError',
         ))
     }
+  }
+
+  /** Whether the acquirer in the message is one of the participant whose certificate the link has shown. */
+  #speaksFor({ peerName }: Link, message: Message): boolean {
+    const own = peerName === undefined ? undefined : this.#options.acquirers?.get(peerName)
+    const claimed = message.text(32)
+    return own === undefined || claimed === undefined || own.includes(claimed)
+  }
+
+  /** Refused before its seal is looked at: whoever it is, it speaks in another's name. */
+  async #impostor({ link }: Line, message: Message): Promise<void> {
+    const { name, observer } = this.#options
+    observer.refused(name, 'acquirer')
+    observer.alarm('an acquirer id that is not the peer’s', link.peerName ?? '')
+    if (!isResponse(message.mti)) await this.#refuse(link, message, 'security')
   }
 
   /** Sign-on, sign-off and echo: we are there. */

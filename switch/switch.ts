@@ -82,6 +82,8 @@ export interface SourceConfig {
   readonly codec: Codec
   readonly frame: FrameFormat
   readonly door?: SourceDoor
+  /** By participant: the acquirers (DE32) that it may speak for. */
+  readonly acquirers?: ReadonlyMap<string, readonly string[]>
 }
 
 export interface Switch {

@@ -8,7 +8,7 @@ export function cardsCommand(): Command {
     .description('the test cards and the amounts that trigger outcomes')
     .option('--json', 'one JSON object')
     .action(({ json }: { json?: boolean }) => {
-      process.stdout.write(json === true ? `${asJson()}\n` : asText())
+      process.stdout.write(json === true ? `${asJson()}\n` : cardsAsText())
     })
 }
 
@@ -21,7 +21,8 @@ function asJson(): string {
   return JSON.stringify({ cards, amounts: amountOutcomes })
 }
 
-function asText(): string {
+/** What the command prints, and what docs/cards.md shows. */
+export function cardsAsText(): string {
   const single = testCards.filter((card) => !loadCards.includes(card))
   const [first, last] = [loadCards[0]!, loadCards.at(-1)!]
   return [

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { guard } from './guard.ts'
 
 const binFolder = resolve(dirname(fileURLToPath(import.meta.url)), '..')
-const readyWithinMs = 30_000
+const readyWithinMs = 90_000
 // Longer than the switch takes to see what is in flight to its end.
 const stopWithinMs = 45_000
 

@@ -116,7 +116,14 @@ export function switchConfiguration(place: Place, node = 1): object {
         ...iso8583,
         ...(special.tls === true && {
           tls: certificatesOf(stateFolder).files('switch'),
-          peers: [{ name: 'terminals', dnsName: dnsNameOf('terminals'), connectionsMax: 1_000 }],
+          peers: [
+            {
+              name: 'terminals',
+              dnsName: dnsNameOf('terminals'),
+              connectionsMax: 1_000,
+              acquirerIds: ['41400099'],
+            },
+          ],
         }),
         dialect: 'iso87-ascii-hex',
         frame: 'binary2',

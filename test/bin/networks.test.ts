@@ -3,6 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runReconcile } from '../../bin/commands/reconcile.ts'
 import { ask } from '../../bin/environment/control.ts'
 import { startSystem, type System } from '../../bin/environment/system.ts'
+import { cardNamed } from '../../simulators/cards.ts'
+import { responseCodeOf } from '../../simulators/terminals/terminal.ts'
 import { openPackTerminal, packFiles, tryPack } from '../support/packs.ts'
 import { enterableFolder } from '../support/server.ts'
 
@@ -56,3 +58,23 @@ test.each(packFiles())(
   },
   240_000,
 )
+
+test('an acquirer that is not the one of the certificate is refused, nothing is done, and people hear of it', async () => {
+  const terminal = await openPackTerminal(system)
+  const buy = async (acquirer: string | undefined) => {
+    const fields = acquirer === undefined ? {} : { 32: acquirer }
+    return terminal.purchase({ card: cardNamed('knet'), amountMinor: 6_100n, fields })
+  }
+  try {
+    expect(responseCodeOf((await buy(undefined)).answer)).toBe('00')
+    expect(responseCodeOf((await buy('41400099')).answer)).toBe('00')
+    const wrong = await buy('41400098')
+    expect(responseCodeOf(wrong.answer)).toBe('63')
+    const { host, port } = system.endpoints.switch.http
+    const metrics = await (await fetch(`http://${host}:${port}/metrics`)).text()
+    expect(metrics).toContain('switch_refused_total{source="acq1",why="acquirer"} 1')
+    expect(metrics).toContain('switch_alarm_total{what="an acquirer id that is not the peer’s"} 1')
+  } finally {
+    terminal.close()
+  }
+}, 120_000)

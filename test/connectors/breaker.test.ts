@@ -99,6 +99,20 @@ describe('closed', () => {
     expect(breaker.state).toBe('closed')
   })
 
+  test('CB1: sessions that can be neither connected nor signed on count beside requests that fail', () => {
+    const { breaker, legs, changes } = world()
+    legs(12, 'success')
+    legs(9, 'failure')
+    expect(breaker.state).toBe('closed')
+    for (let n = 0; n < 2; n++) breaker.failed()
+    expect(breaker.state).toBe('closed')
+    breaker.failed()
+    expect(breaker.state).toBe('open')
+    // Open as it is, it takes no further notice of them.
+    for (let n = 0; n < 50; n++) breaker.failed()
+    expect(changes.map(({ cause }) => cause)).toEqual(['failures'])
+  })
+
   test('a permit counts once', () => {
     const { breaker, legs } = world()
     legs(18, 'failure')
