@@ -19,7 +19,7 @@ export interface LeaseStore {
   /** False: another has it now. */
   renew(held: { readonly name: string; readonly token: bigint; readonly forMs: number }): Promise<boolean>
   release(held: { readonly name: string; readonly token: bigint }): Promise<void>
-  /** Nodes whose lease has been over for so long, and whose place nobody has taken. */
+  /** Nodes whose lease has been over for so long: nobody is in their place, or whoever took it is gone as well. */
   deadNodes(over: { readonly graceMs: number }): Promise<readonly string[]>
 }
 
@@ -64,6 +64,8 @@ export interface LeasePorts {
 export class Leases {
   readonly #ports: LeasePorts
   readonly #lines = new Map<LeasedLine, bigint>()
+  /** Places of dead nodes, while what they left is being taken up. */
+  readonly #followed = new Map<string, bigint>()
   #token: bigint | undefined
   #timer: Timer | undefined
   #stopped = false
@@ -111,6 +113,7 @@ export class Leases {
     await this.#unlessAway(() => this.#renewNode())
     if (this.#stopped) return
     for (const line of this.#ports.lines) await this.#unlessAway(() => this.#hold(line))
+    await this.#unlessAway(() => this.#renewFollowed())
     await this.#unlessAway(() => this.#followDead())
   }
 
@@ -142,19 +145,35 @@ export class Leases {
     line.grant(until)
   }
 
+  async #renewFollowed(): Promise<void> {
+    const { store, times } = this.#ports
+    for (const [dead, token] of this.#followed)
+      await store.renew({ name: leaseOfNode(dead), token, forMs: times.expiryMs })
+  }
+
   /** Whoever takes a dead node's place keeps it from writing, and then takes up what it left. */
   async #followDead(): Promise<void> {
-    const { clock, node, observer, store, takeUp, times } = this.#ports
-    const { graceMs } = times
+    const { clock, node, store, times } = this.#ports
+    const { expiryMs: forMs, graceMs } = times
     // Where we could not renew, others could not either: they are given the time to.
     if (clock.monotonicMs() - this.#awayAtMs < times.expiryMs) return
     for (const dead of await store.deadNodes({ graceMs })) {
-      if (dead === node) continue
-      const wanted = { name: leaseOfNode(dead), holder: node, forMs: restMs, graceMs, anyway: false }
-      if ((await store.take(wanted)) === undefined) continue
-      observer.alarm('a node is gone, and another takes up what it left', dead)
-      await takeUp(dead)
+      if (dead === node || this.#followed.has(dead)) continue
+      const name = leaseOfNode(dead)
+      const token = await store.take({ name, holder: node, forMs, graceMs, anyway: false })
+      if (token === undefined) continue
+      this.#followed.set(dead, token)
+      // It may be very much, and our own leases want renewing meanwhile.
+      void this.#unlessAway(() => this.#follow(dead, token)).finally(() => this.#followed.delete(dead))
     }
+  }
+
+  /** Its place is held for good only when all is taken up: whatever cuts that short, somebody follows again. */
+  async #follow(dead: string, token: bigint): Promise<void> {
+    const { observer, store, takeUp } = this.#ports
+    observer.alarm('a node is gone, and another takes up what it left', dead)
+    await takeUp(dead)
+    if (!this.#stopped) await store.renew({ name: leaseOfNode(dead), token, forMs: restMs })
   }
 
   async #unlessAway(work: () => Promise<unknown>): Promise<void> {

@@ -41,8 +41,8 @@ export function postgresLeases(pool: DatabasePool): LeaseStore {
     },
     async deadNodes({ graceMs }) {
       const rows = await ask<{ node: string }>(
-        `SELECT holder AS node FROM switch.lease
-          WHERE name = 'node:' || holder AND expires_at < clock_timestamp() - $1 * interval '1 ms'`,
+        `SELECT substr(name, length('node:') + 1) AS node FROM switch.lease
+          WHERE name LIKE 'node:%' AND expires_at < clock_timestamp() - $1 * interval '1 ms'`,
         [graceMs],
       )
       return rows.map(({ node }) => node)

@@ -97,7 +97,13 @@ function nodes() {
   const held = new Map<string, { holder: string; token: bigint; expiresAt: number }>()
   const alarms: string[] = []
   const node = (name: string) => {
-    const state = { away: false, ousted: false, until: Number.NEGATIVE_INFINITY, takenUp: [] as string[] }
+    const state = {
+      away: false,
+      ousted: false,
+      until: Number.NEGATIVE_INFINITY,
+      takenUp: [] as string[],
+      takesUp: (): Promise<void> => Promise.resolve(),
+    }
     const reach = () => (state.away ? Promise.reject(new JournalUnavailable()) : Promise.resolve())
     const memory: LeaseStore = {
       async take({ name: lease, holder, forMs, graceMs, anyway }) {
@@ -124,10 +130,10 @@ function nodes() {
       async deadNodes({ graceMs }) {
         await reach()
         return [...held]
-          .filter(([lease, { holder, expiresAt }]) => {
-            return lease === `node:${holder}` && expiresAt + graceMs < clock.monotonicMs()
+          .filter(([lease, { expiresAt }]) => {
+            return lease.startsWith('node:') && expiresAt + graceMs < clock.monotonicMs()
           })
-          .map(([, { holder }]) => holder)
+          .map(([lease]) => lease.slice('node:'.length))
       },
     }
     const leases = new Leases({
@@ -137,7 +143,10 @@ function nodes() {
       lines: [{ name: 'visa', grant: (until) => void (state.until = until) }],
       times: usualLeaseTimes,
       observer: { alarm: (what, subject) => void alarms.push(`${what}: ${subject}`) },
-      takeUp: (dead) => Promise.resolve(void state.takenUp.push(dead)),
+      async takeUp(dead) {
+        await state.takesUp()
+        state.takenUp.push(dead)
+      },
       onOusted: () => void (state.ousted = true),
     })
     return { leases, state, holds: () => state.until > clock.monotonicMs() }
@@ -208,4 +217,26 @@ test('a node that ends in order gives its line away at once, and nobody takes up
   expect(two.holds()).toBe(true)
   await clock.pass(60_000, 500)
   expect(two.state.takenUp).toEqual([])
+})
+
+test('what a dead node left is taken up by somebody, also when that takes long or is cut short, and nobody is ousted over it', async () => {
+  const { clock, node } = nodes()
+  const [one, two, three] = [node('one'), node('two'), node('three')]
+  for (const { leases } of [one, two, three]) {
+    await leases.open()
+    leases.start()
+    await clock.pass(10, 5)
+  }
+  const long = Promise.withResolvers<undefined>()
+  two.state.takesUp = three.state.takesUp = () => long.promise
+  one.state.away = true
+  await clock.pass(60_000, 100)
+  expect([two.state.ousted, three.state.ousted]).toEqual([false, false])
+  expect([two.holds(), three.holds()].filter(Boolean)).toHaveLength(1)
+  two.state.takesUp = three.state.takesUp = () => Promise.resolve()
+  long.reject(new JournalUnavailable())
+  await clock.pass(30_000, 100)
+  expect([...two.state.takenUp, ...three.state.takenUp]).toEqual(['one'])
+  await clock.pass(60_000, 500)
+  expect([...two.state.takenUp, ...three.state.takenUp]).toEqual(['one'])
 })
