@@ -1,13 +1,13 @@
 import type {
   Connector,
   LegAnswer,
+  LegIdentity,
   OutboundLeg,
   ReconciliationRules,
   TotalName,
 } from '../connectors/connector.ts'
 import type { FieldValue } from '../iso8583/iso8583.ts'
 import { currencies, type CurrencyCode } from '../kernel/money.ts'
-import type { NamedReconciliation } from './journal.ts'
 import { type Kind, kinds } from './transaction/kinds.ts'
 
 /** What a business date came to with one network in one currency, counted from the journal (§4.15, C1). */
@@ -67,7 +67,15 @@ export function netOf(totals: Totals): bigint {
 
 /** The totals as their network is told them: DE15 and DE50 say which, DE97 what is left between the two. */
 export function reconciliationLeg(
-  { attempts, identity, reconciliation }: NamedReconciliation,
+  {
+    attempts,
+    identity,
+    reconciliation,
+  }: {
+    readonly attempts: number
+    readonly identity: LegIdentity
+    readonly reconciliation: Reconciliation
+  },
   rules: ReconciliationRules,
 ): OutboundLeg {
   const { currency, date, totals } = reconciliation

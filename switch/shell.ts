@@ -322,7 +322,7 @@ export class Shell {
       ? this.#advance.stored(original, event, asked)
       : this.#advance.advance(live, event, asked))
     // A copy of it was faster.
-    if (advanced.kind === 'exists') await this.#retell(inbound.sourceKey, waiter)
+    if (advanced.kind === 'exists') await this.#retell(inbound, waiter)
   }
 
   /** Of no authorization that we know: its source's rules say whether it is taken all the same. */
@@ -366,7 +366,7 @@ export class Shell {
     } as const
     this.#ports.observer.alarm('a completion of no known authorization was posted', arrival.id)
     const advanced = await this.#advance.stored(undefined, event, { waiter })
-    if (advanced.kind === 'exists') await this.#retell(sourceKey, waiter)
+    if (advanced.kind === 'exists') await this.#retell(inbound, waiter)
   }
 
   #completionOf(inbound: InboundCompletion): CompletionRequest {
@@ -381,9 +381,13 @@ export class Shell {
     }
   }
 
-  async #retell(sourceKey: string, waiter: Waiter): Promise<void> {
+  async #retell({ source, sourceKey }: InboundCompletion, waiter: Waiter): Promise<void> {
     const stored = await this.#ports.journal.sourceAct(sourceKey)
-    if (stored !== undefined) void tell([waiter], stored.answer)
+    if (stored !== undefined) return void tell([waiter], stored.answer)
+    // Its own reversal came first.
+    const first = await this.#ports.journal.transactionByKey(sourceKey)
+    const responseCode = toldOf(source.told, 'invalidTransaction')
+    if (first?.state === 'tombstone') void tell([waiter], { responseCode })
   }
 
   #cancelUnknown(reversal: InboundReversal): TransactionEvent {

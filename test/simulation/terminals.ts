@@ -208,7 +208,9 @@ export class SimulatedTerminals {
       })
       const isShut = this.#lines[told.line]!.door === undefined
       if (isShut && this.#lines.length > 1) return this.#turnToAnother(told)
-      void this.#lines[told.line]!.door?.request(this.#purchase(told, amountMinor, repeat), waiter)
+      const { door } = this.#lines[told.line]!
+      if (told.kind.kind === 'completion') void door?.completion(this.#forced(told, amountMinor), waiter)
+      else void door?.request(this.#purchase(told, amountMinor, repeat), waiter)
     })
   }
 
@@ -257,7 +259,7 @@ export class SimulatedTerminals {
       this.#world.after(1 + this.#random.below(20), () => {
         const waiter = this.#waiter((answer) => {
           // Of what was taken, let go or refunded in between there is no part any more.
-          const mayBeTaken = told.kind.mti === '0100' || told.children.length > 0
+          const mayBeTaken = told.kind.mti !== '0200' || told.children.length > 0
           const ends = mayBeTaken ? ['00', '12', '21'] : ['00', '21']
           if (ends.includes(answer.responseCode)) part.answer ??= answer.responseCode
         })
@@ -364,6 +366,12 @@ export class SimulatedTerminals {
       receivedMonotonicMs: 0,
       described: '0200',
     }
+  }
+
+  /** A completion of nothing: a transaction of its own. */
+  #forced(told: Told, amountMinor: bigint): InboundCompletion {
+    const { repeat: _repeat, receivedMonotonicMs: _at, ...asked } = this.#purchase(told, amountMinor, false)
+    return { ...asked, kind: 'completion', isPart: false, originalKey: undefined }
   }
 
   #completion(told: Told, { amountMinor, byAuthId, isPart, number }: Completion): InboundCompletion {

@@ -2,6 +2,7 @@ import type { Random } from '../../../kernel/random.ts'
 import { authorization } from './authorization.ts'
 import { balance } from './balance.ts'
 import { cashback } from './cashback.ts'
+import { completion } from './completion.ts'
 import { deposit } from './deposit.ts'
 import type { SimulatedKind } from './kind.ts'
 import { preauthorization } from './preauthorization.ts'
@@ -23,6 +24,7 @@ const simulatedKinds: readonly SimulatedKind[] = [
   verification,
   authorization,
   preauthorization,
+  completion,
 ]
 
 const tickets = simulatedKinds.flatMap((kind) => Array<SimulatedKind>(kind.weight).fill(kind))
