@@ -87,9 +87,9 @@ describe('what a terminal sees', () => {
       '12',
     ],
     [
-      'a raise of an authorization that it names',
+      'a raise of an authorization that nobody knows',
       { card: knet, amountMinor: 1_000n, kind: 'authorization', fields: { 38: 'A00001' } },
-      '12',
+      '25',
     ],
     ['a currency nobody knows', { card: knet, amountMinor: 1_000n, currency: '999' }, '12'],
   ] as const)('%s', async (_what, order, expected) => {
