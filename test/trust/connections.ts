@@ -30,14 +30,14 @@ export const connections: Goal = async ({ stateFolder, say }) => {
     Number(execFileSync('/bin/sh', ['-c', 'ulimit -Hn']).toString()) || Number.POSITIVE_INFINITY
   const possible = Math.min(wanted, fileLimit - otherFiles - slowOnes)
   const system = await startSystem({ stateFolder, connectionsMax: wanted * 2 })
-  const crowd = await startCrowd(system, stateFolder)
+  const crowd = await startCrowd(system.endpoints.switch.iso8583, stateFolder, 'crowd')
   try {
     await system.startTerminals({ rate, mix: { approve: 1 } })
     await sleep(4_000)
     const pid = (await system.pid('switch'))!
     const beforeKb = residentKb(pid)
     const opened = await crowd.ask<CrowdStatus>(`/open?count=${possible}`)
-    say(`held ${opened.held} of ${wanted}${possible < wanted ? `: file limit ${fileLimit}` : ''}`)
+    say(`held ${opened.held} of ${wanted}, file limit ${fileLimit}`)
     const { echoes } = opened
     say(`echoes: ${echoes.answered} of ${echoes.asked} answered, the slowest after ${echoes.maxMs} ms`)
     await sleep(2_000)
@@ -62,7 +62,7 @@ export const connections: Goal = async ({ stateFolder, say }) => {
     return {
       ok: wrong.length === 0,
       figures:
-        `held ${held.held} of ${wanted}${possible < wanted ? ` (file limit ${fileLimit})` : ''}  echoes ${echoes.answered}` +
+        `held ${held.held} of ${wanted} (file limit ${fileLimit})  echoes ${echoes.answered}` +
         `  KB a connection ${perConnection.toFixed(1)}  purchases ${stopped.sent}  approved ${stopped.approved}`,
       lines: [
         `p99 without slow connections ${shown(alone)} ms, with ${slowOnes} of them ${shown(among)} ms: ` +
@@ -78,6 +78,59 @@ export const connections: Goal = async ({ stateFolder, say }) => {
   }
 }
 
+const nodesWanted = 3
+const wantedOfNode = 17_000
+
+/**
+ * `npm run trust:full -- connections`: 51,000 idle connections over three switch processes on one database, an echo from each
+ * when it opens and once more later, and purchases beside them on all three.
+ */
+export const manyConnections: Goal = async ({ stateFolder, say }) => {
+  const fileLimit =
+    Number(execFileSync('/bin/sh', ['-c', 'ulimit -Hn']).toString()) || Number.POSITIVE_INFINITY
+  const possible = Math.min(wantedOfNode, fileLimit - otherFiles)
+  const system = await startSystem({ stateFolder, nodes: nodesWanted, connectionsMax: wantedOfNode * 2 })
+  const { switch: first, nodes = {} } = system.endpoints
+  const crowds: CrowdProcess[] = []
+  try {
+    for (const [index, { iso8583 }] of [first, ...Object.values(nodes)].entries())
+      crowds.push(await startCrowd(iso8583, stateFolder, `crowd-${index + 1}`))
+    await system.startTerminals({ rate, mix: { approve: 1 } })
+    const all = (path: string): Promise<CrowdStatus[]> =>
+      Promise.all(crowds.map((crowd) => crowd.ask<CrowdStatus>(path)))
+    // One process after the other: it is the holding that is tried, not the opening.
+    for (const crowd of crowds) {
+      const { held } = await crowd.ask<CrowdStatus>(`/open?count=${possible}`)
+      say(`one process holds ${held}`)
+    }
+    await p99During(system)
+    const p99 = await p99During(system)
+    const echoed = await all('/echo')
+    const sum = (valueOf: (status: CrowdStatus) => number): number =>
+      echoed.reduce((total, status) => total + valueOf(status), 0)
+    const [held, answered] = [sum((one) => one.held), sum(({ echoes }) => echoes.answered)]
+    const stopped = await system.stopTerminals(30_000)
+    await system.settle(30_000)
+    const { ok: agreed, lines } = await runReconcile({ stateFolder, final: true, settleMs: 30_000 })
+    const wanted = possible * nodesWanted
+    const wrong = [
+      held === wanted ? '' : `${wanted - held} connections were lost`,
+      answered === 2 * wanted ? '' : `echoes unanswered: ${2 * wanted - answered}`,
+      agreed ? '' : lines.at(-1)!.replace('RESULT ', ''),
+    ].filter((what) => what !== '')
+    return {
+      ok: wrong.length === 0,
+      figures:
+        `held ${held} of ${wantedOfNode * nodesWanted} on ${nodesWanted} processes (file limit ${fileLimit})  echoes ${answered}` +
+        `  purchases ${stopped.sent}  approved ${stopped.approved}  p99 beside them ${p99.toFixed(0)} ms`,
+      lines: [...lines.slice(0, -1), `RESULT ${wrong.length === 0 ? 'ok' : wrong.join(', ')}`],
+    }
+  } finally {
+    for (const crowd of crowds) await crowd.stop()
+    await system.close()
+  }
+}
+
 /** In turn without and with the slow ones, in one run: p99 of every round. */
 async function measure(
   system: System,
@@ -86,6 +139,8 @@ async function measure(
 ): Promise<{ alone: number[]; among: number[]; slow: CrowdStatus['slow'] }> {
   const [alone, among]: [number[], number[]] = [[], []]
   let { slow } = await crowd.ask<CrowdStatus>('/slow?count=0')
+  // The first seconds behind so many connections are nobody's p99.
+  await p99During(system)
   for (let round = 0; round < rounds; round++) {
     alone.push(await p99During(system))
     slow = (await crowd.ask<CrowdStatus>(`/slow?count=${slowOnes}`)).slow
@@ -111,10 +166,10 @@ interface CrowdProcess {
 }
 
 /** In a process of its own: its connections are files too. */
-async function startCrowd({ endpoints }: System, stateFolder: string): Promise<CrowdProcess> {
+async function startCrowd(to: Address, stateFolder: string, name: string): Promise<CrowdProcess> {
   const control: Address = { host: '127.0.0.1', port: await freePort() }
-  const config = { ...endpoints.switch.iso8583, control }
-  const child = new Child({ name: 'crowd', program: 'simulator-crowd.ts', stateFolder, config })
+  const config = { ...to, control }
+  const child = new Child({ name, program: 'simulator-crowd.ts', stateFolder, config })
   await child.start()
   return { ask: (path) => ask(control, 'POST', path, 120_000), stop: () => child.stop() }
 }

@@ -27,8 +27,14 @@ const timeouts = {
   breaker: { openMs: 500, openMsMax: 1_000, rampStepMs: 500 },
   retryAfterMs: [400, 800, 1_600],
 }
-/** What networks and lines do wrong by themselves is left out: here it is the proxy that does wrong. */
-const mix = { ...defaultMix, silent: 0, lateApproval: 0, lateDecline: 0, requestLost: 0 }
+/**
+ * What networks do wrong by themselves is left out: here it is the proxy that does wrong. An approval and a decline for one
+ * request above all: the first stands, people are told of the second, and which of them is first is the proxy's to say.
+ */
+const mix = {
+  ...defaultMix,
+  ...{ silent: 0, lateApproval: 0, lateDecline: 0, requestLost: 0, differingAnswer: 0 },
+}
 
 interface Trial {
   /** Which line: a network by its name, or the terminals' lines to the switch. */
