@@ -86,6 +86,12 @@ export async function listenLinks(
   }
 }
 
+/**
+ * Connections that wait to be accepted; the system may allow fewer. Node's own 511 are too few when thousands of terminals come
+ * back at once: the system forgets what has no room here, and the terminal believes that it is connected.
+ */
+const backlog = 4_096
+
 /** Twice the time after which a peer that keeps its line warm says something. */
 const suspectMs = 60_000
 
@@ -191,7 +197,7 @@ function turnAway(socket: Socket): void {
 function listening(server: Server, { host, port }: ListenOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(new LinkError({ kind: 'listen', code: codeOf(error) })))
-    server.listen({ host, port }, () => {
+    server.listen({ host, port, backlog }, () => {
       const address = server.address()
       if (address === null || typeof address === 'string') throw new Error('a TCP server has a port')
       // What fails from here on is one connection's accept, not the listener.
