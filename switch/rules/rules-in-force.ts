@@ -84,7 +84,7 @@ export class RulesInForce {
     const done = this.#turn.then(() =>
       this.#reload(request).catch((error: unknown) => this.#unrecorded(error)),
     )
-    this.#turn = done
+    this.#turn = done.catch(() => undefined)
     return done
   }
 

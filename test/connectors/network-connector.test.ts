@@ -28,6 +28,7 @@ describe('a leg', () => {
     })
     expect(connector.status()).toEqual({
       name: 'knet',
+      anomalies: { badSeal: 0, crossMatch: 0, orphan: 0 },
       dialect: 'knet-placeholder',
       session: 'online',
       sessions: [{ state: 'online', peer: `127.0.0.1:${peer.port}`, inFlight: 0 }],
