@@ -107,6 +107,11 @@ export class Desk {
     else await this.#answer(message, { 39: '12' })
   }
 
+  /** The peer is gone: it answers nothing any more. */
+  closed(): void {
+    for (const answer of this.#awaited.values()) answer(undefined)
+  }
+
   disconnect(why: string): void {
     this.#link.close(why)
   }

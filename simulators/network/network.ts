@@ -77,7 +77,10 @@ export async function openNetwork(
     return {
       // A book that cannot be written ends the process: the rejection is nobody's to handle.
       onMessage: (body) => void desk.receive(body),
-      onClose: () => void desks.delete(desk),
+      onClose: () => {
+        desks.delete(desk)
+        desk.closed()
+      },
     }
   })
   const status = (): object => ({
