@@ -12,7 +12,7 @@ import type { Goal } from './goal.ts'
 import { type FaultCounts, fewLineFaults, type LineFault, lineFaults } from './net-faults.ts'
 
 /** Purchases a second for each network. */
-const ratePerNetwork = 20
+const ratePerNetwork = 15
 /** Before a fault: how the healthy ones fare without it. */
 const quietMs = 800
 const faultMs = 1_600
