@@ -25,8 +25,7 @@ export const lineFaults: readonly LineFault[] = [
   {
     name: 'frames doubled, turned about, late and lost',
     faults: { frames: { duplicate: 0.15, reorder: 0.15, delay: 0.1, delayMs: 2_500, drop: 0.1 } },
-    seen: ({ duplicated, reordered, delayed, dropped }) =>
-      duplicated! > 0 && reordered! > 0 && delayed! + dropped! > 0,
+    seen: ({ duplicated, reordered, delayed, dropped }) => duplicated! + reordered! + delayed! + dropped! > 2,
   },
   { name: 'turned bits', faults: { flip: { everyBytes: 1_500 } }, seen: ({ flipped }) => flipped! > 0 },
   {
