@@ -4,6 +4,7 @@ import type { Random } from '../../kernel/random.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { SimulatedKind } from './kinds/kind.ts'
 import { kindOfRequest } from './kinds/kinds.ts'
+import { preauthorization } from './kinds/preauthorization.ts'
 import type { World } from './world.ts'
 
 const approvals = ['00', '10', '85']
@@ -97,7 +98,8 @@ export class SimulatedIssuer {
       const kind = kindOfRequest({
         mti: '0200',
         processingCode: leg.fields[3] as string,
-        conditionCode: leg.fields[25] as string,
+        // A completion of a pre-authorization that nobody knows says that it was one; it takes as a purchase does.
+        conditionCode: leg.fields[25] === preauthorization.conditionCode ? '00' : (leg.fields[25] as string),
         amountMinor,
       })
       const held = { rrn, kind, amountMinor, leftMinor: amountMinor, responseCode: '00', reversed: false }
