@@ -30,6 +30,7 @@ export async function load(
   ).filter(({ kind }) => kind.guard !== undefined)
   const asked: [StatementName, unknown[]][] = [
     ['lockShard', [shard]],
+    ['periods', [shard]],
     ['knownUnits', [tasks.map(({ unit }) => unit.key)]],
   ]
   const ask = (name: StatementName, names: ReadonlySet<string>): void => {
@@ -116,8 +117,7 @@ export function readBooks(rowsOf: (name: StatementName) => Row[]): BooksAtHead {
   const [shard] = rowsOf('lockShard')
   if (shard === undefined) throw new DatabaseError('other', { message: 'the books have no such shard' })
   books.lastPosting = shard['last_posting'] as bigint
-  const periods = (shard['periods'] ?? {}) as Readonly<Record<string, string>>
-  for (const [scope, through] of Object.entries(periods)) books.periods.set(scope, through)
+  for (const row of rowsOf('periods')) books.periods.set(row['scope'] as string, row['through'] as string)
   for (const row of rowsOf('knownUnits')) {
     const { key, fingerprint, refusal } = row as { key: string; fingerprint: string; refusal: string | null }
     books.units.set(key, { fingerprint, refusal: refusal ?? undefined })

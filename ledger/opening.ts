@@ -30,11 +30,12 @@ export async function openAccountsBatch(
   const results = await session.trip([
     'BEGIN',
     statement('lockShard', [shard]),
+    statement('periods', [shard]),
     statement('accounts', [paths]),
   ])
   const { head, books } = readBooks((name) => {
-    if (name === 'lockShard') return results[1]!.rows
-    return name === 'accounts' ? results[2]!.rows : []
+    const index = ['lockShard', 'periods', 'accounts'].indexOf(name)
+    return index === -1 ? [] : results[index + 1]!.rows
   })
   const different = wanted.filter((terms) => {
     const account = books.accounts.get(terms.path)

@@ -30,9 +30,11 @@ export const statements = {
   lockShard: `
     SELECT head_seq, head_hash, last_posting, last_account,
            (extract(epoch FROM recorded_at) * 1000)::bigint AS recorded_ms,
-           (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms,
-           (SELECT json_object_agg(scope, through) FROM ledger.period WHERE shard = $1) AS periods
+           (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms
       FROM ledger.shard WHERE shard = $1 FOR UPDATE`,
+
+  // Not in the statement that locks: all but the locked row is there as it was before the wait for the lock.
+  periods: `SELECT scope, through FROM ledger.period WHERE shard = $1`,
 
   // The same lock, for who already knows what is there: fails unless the head is still in its place.
   lockHead: `

@@ -108,7 +108,7 @@ test('one at a time or in batches of any size, the writer answers and its books 
       expect(outcomes).toEqual(wanted.map((unit) => model.commit(unit)))
       expect(await stateOf(prefix)).toEqual(stateOfModel(model))
     }),
-    { numRuns: runs },
+    { numRuns: runs, endOnFailure: true },
   )
 })
 
@@ -141,7 +141,7 @@ test('two writers at once leave what one after the other would have, in the orde
       expect(outcomes).toEqual(wanted.map((unit) => model.commit(unit)))
       expect(await stateOf(prefix)).toEqual(stateOfModel(model))
     }),
-    { numRuns: runs },
+    { numRuns: runs, endOnFailure: true },
   )
 })
 
