@@ -153,7 +153,7 @@ export class Shell {
       verdict,
       detail: { message: inbound.described },
     } as const
-    await this.#begun(live, event, await this.#advance.advance(live, event))
+    await this.#begun(live, await this.#advance.advance(live, event))
   }
 
   /** What a request names, where it names anything. `refusal`: it can't be about that. */
@@ -175,11 +175,7 @@ export class Shell {
   }
 
   /** What is left to do for a request whose commit 1 is not simply there. */
-  async #begun(
-    live: Live,
-    { verdict }: TransactionEvent & { kind: 'request' },
-    advanced: Advanced,
-  ): Promise<void> {
+  async #begun(live: Live, advanced: Advanced): Promise<void> {
     switch (advanced.kind) {
       case 'done':
         return
@@ -189,8 +185,9 @@ export class Shell {
         this.#live.forget(live)
         return this.#shed(live.inbound, live.waiters)
       case 'unknown': {
-        const said = toldOf(live.inbound.source.told, unrecorded)
-        const code = verdict.kind === 'refuse' ? verdict.responseCode : said
+        // A refusal may have become one on the way, and is what a commit that shows up after all would say.
+        const { answer } = advanced.result.transaction
+        const code = answer?.responseCode ?? toldOf(live.inbound.source.told, unrecorded)
         return this.#lookBack(live, code, advanced.result)
       }
     }
