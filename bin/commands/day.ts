@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { type DatabasePool, openPool } from '../../kernel/database.ts'
 import { type CurrencyCode, formatMoney } from '../../kernel/money.ts'
 import {
   beginByOperator,
@@ -10,7 +9,8 @@ import {
   reconciliationItems,
   type ReconciliationOnRecord,
 } from '../../switch/switch.ts'
-import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+
+import { withJournal } from './journal.ts'
 
 interface Where {
   readonly state?: string
@@ -29,7 +29,7 @@ export function dayCommand(): Command {
   placed(command.command('show'))
     .description('every business date: when it began, by whose word, and whether its totals are frozen')
     .action((where: Where) =>
-      within(where, 'readerUrl', async (pool) => {
+      withJournal({ state: where.state, role: 'readerUrl', as: 'day' }, async (pool) => {
         const days = await businessDayHistory(pool)
         const told = await reconciliationHistory(pool)
         const of = (day: DayOnRecord): ReconciliationOnRecord[] =>
@@ -47,7 +47,7 @@ export function dayCommand(): Command {
     .argument('<date>', 'YYYY-MM-DD')
     .option('--approvals <codes>', 'what its answers say when it has done what it was asked', '00,10')
     .action((destination: string, date: string, where: Where & { approvals: string }) =>
-      within(where, 'readerUrl', async (pool) => {
+      withJournal({ state: where.state, role: 'readerUrl', as: 'day' }, async (pool) => {
         const approvals = where.approvals.split(',')
         const items = await reconciliationItems(pool, { destination, date, approvals })
         const all = items.map((item) => ({ ...item, minor: item.minor.toString() }))
@@ -62,7 +62,7 @@ export function dayCommand(): Command {
     .requiredOption('--who <name>', 'who asks for it, for the record')
     .requiredOption('--why <reason>', 'why, for the record')
     .action((destination: string, options: Cutover) =>
-      within(options, 'writerUrl', async (pool) => {
+      withJournal({ state: options.state, role: 'writerUrl', as: 'day' }, async (pool) => {
         const { date, who, why } = options
         const asked = { destination, who, why, ...(date === undefined ? {} : { date }) }
         const outcome = await beginByOperator(pool, asked)
@@ -78,20 +78,6 @@ function placed(command: Command): Command {
   return command
     .option('--state <folder>', 'the state folder of the running system')
     .option('--json', 'one JSON object')
-}
-
-async function within(
-  { state }: Where,
-  role: 'readerUrl' | 'writerUrl',
-  work: (pool: DatabasePool) => Promise<void>,
-): Promise<void> {
-  const databaseUrl = readEndpoints(stateFolderOf(state)).database[role]
-  const pool = openPool({ databaseUrl, applicationName: 'mafraq-day', connectionsMax: 1 })
-  try {
-    await work(pool)
-  } finally {
-    await pool.end()
-  }
 }
 
 function balanceLine({ balance, currency, totals }: ReconciliationOnRecord): string {

@@ -18,9 +18,10 @@ import { isAlgorithm, keyBytes, labelOf } from '../../hsm/key.ts'
 import type { Algorithm, KeyName } from '../../hsm/key.ts'
 import { otherToken } from '../../hsm/other-token.ts'
 import { openPkcs11Token } from '../../hsm/pkcs11/token.ts'
-import { type DatabasePool, openClient, openPool } from '../../kernel/database.ts'
+import { openClient } from '../../kernel/database.ts'
 import { keyExchangeHistory, wantKeyExchange } from '../../switch/switch.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+import { withJournal } from './journal.ts'
 
 const toolFile = join(import.meta.dirname, '..', 'hsm-keys.ts')
 
@@ -80,7 +81,7 @@ function exchanges(keys: Command): void {
   place(keys.command('exchanges').description('what became of the key exchanges with networks'))
     .option('--last <n>', 'how many', '50')
     .action((options: Placed & { readonly last: string }) =>
-      withJournal(options, 'readerUrl', async (pool) => {
+      withJournal({ state: options.state, role: 'readerUrl', as: 'keys' }, async (pool) => {
         const history = await keyExchangeHistory(pool, Number(options.last))
         if (options.json === true) return void console.log(JSON.stringify(history))
         for (const { at, destination, event, key, kcv, why, who } of history) {
@@ -98,7 +99,7 @@ function exchanges(keys: Command): void {
     .requiredOption('--who <name>', 'who asks for it, for the record')
     .requiredOption('--why <reason>', 'why, for the record')
     .action((destination: string, options: Placed & { readonly who: string; readonly why: string }) =>
-      withJournal(options, 'writerUrl', async (pool) => {
+      withJournal({ state: options.state, role: 'writerUrl', as: 'keys' }, async (pool) => {
         const { networks } = readEndpoints(stateFolderOf(options.state))
         if (!Object.hasOwn(networks, destination)) {
           console.error(
@@ -116,20 +117,6 @@ function exchanges(keys: Command): void {
 interface Placed {
   readonly state?: string
   readonly json?: boolean
-}
-
-async function withJournal(
-  { state }: Placed,
-  role: 'readerUrl' | 'writerUrl',
-  work: (pool: DatabasePool) => Promise<void>,
-): Promise<void> {
-  const databaseUrl = readEndpoints(stateFolderOf(state)).database[role]
-  const pool = openPool({ databaseUrl, applicationName: 'mafraq-keys', connectionsMax: 1 })
-  try {
-    await work(pool)
-  } finally {
-    await pool.end()
-  }
 }
 
 function people(command: Command): Command {

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
-import { type DatabasePool, openPool } from '../../kernel/database.ts'
+import type { DatabasePool } from '../../kernel/database.ts'
 import {
   askRuleReload,
   diffRules,
@@ -16,7 +16,8 @@ import {
   ruleTextsOf,
   versionText,
 } from '../../switch/switch.ts'
-import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+import { stateFolderOf } from '../environment/endpoints.ts'
+import { withJournal } from './journal.ts'
 import { knownToRules, readRuleTexts, ruledConfiguration, writeRuleTexts } from '../environment/rules.ts'
 
 interface Where {
@@ -62,7 +63,7 @@ export function rulesCommand(): Command {
   placed(command.command('show'))
     .description('which rules each node goes by, since when, and by whose word')
     .action((where: Where) =>
-      within(where, 'readerUrl', async (pool) => {
+      withJournal({ state: where.state, role: 'readerUrl', as: 'rules' }, async (pool) => {
         const changes = await rulesByNode(pool)
         say(where, changes, changes.map(lineOf))
       }),
@@ -71,7 +72,7 @@ export function rulesCommand(): Command {
     .description('every change of the rules and every attempt at one, the newest first')
     .option('--limit <n>', 'how many', '50')
     .action((where: Where & { readonly limit: string }) =>
-      within(where, 'readerUrl', async (pool) => {
+      withJournal({ state: where.state, role: 'readerUrl', as: 'rules' }, async (pool) => {
         const changes = await ruleHistory(pool, Number(where.limit))
         say(
           where,
@@ -85,7 +86,7 @@ export function rulesCommand(): Command {
     .argument('[folder]', "the running switch's own unless told")
     .option('--from <number>', 'the number of a set, in the place of the one in force')
     .action((folder: string | undefined, where: Where & { readonly from?: string }) =>
-      within(where, 'readerUrl', async (pool) => {
+      withJournal({ state: where.state, role: 'readerUrl', as: 'rules' }, async (pool) => {
         const number = where.from ?? String((await rulesByNode(pool))[0]?.number ?? '')
         const before = await setOf(pool, number, where)
         const after = await readFolder(folder, where)
@@ -101,12 +102,14 @@ export function rulesCommand(): Command {
     )
   asked(command.command('reload'))
     .description('have every node read its rules again: all of them come into force, or none')
-    .action((options: Asked) => within(options, 'writerUrl', (pool) => reload(pool, options)))
+    .action((options: Asked) =>
+      withJournal({ state: options.state, role: 'writerUrl', as: 'rules' }, (pool) => reload(pool, options)),
+    )
   asked(command.command('rollback'))
     .description('put an earlier set back: its files into the folder, and then in force')
     .argument('<number>', 'which set; `mafraq rules history` has them')
     .action((number: string, options: Asked) =>
-      within(options, 'writerUrl', async (pool) => {
+      withJournal({ state: options.state, role: 'writerUrl', as: 'rules' }, async (pool) => {
         const texts = await textsOf(pool, number)
         const known = await knownToRules(ruledConfiguration(stateFolderOf(options.state)))
         const read = readRules(texts, known)
@@ -173,20 +176,6 @@ async function setOf(pool: DatabasePool, number: string, where: Where): Promise<
   const read = await readFolderOf(await textsOf(pool, number), where)
   if (read.kind === 'sound') return read
   throw new Error(`number ${number} is not sound for the sources and destinations there are now`)
-}
-
-async function within(
-  { state }: Where,
-  role: 'readerUrl' | 'writerUrl',
-  work: (pool: DatabasePool) => Promise<void>,
-): Promise<void> {
-  const databaseUrl = readEndpoints(stateFolderOf(state)).database[role]
-  const pool = openPool({ databaseUrl, applicationName: 'mafraq-rules', connectionsMax: 1 })
-  try {
-    await work(pool)
-  } finally {
-    await pool.end()
-  }
 }
 
 function say({ json }: Where, value: unknown, lines: readonly string[]): void {

@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
-import { type DatabasePool, openPool } from '../../kernel/database.ts'
+import type { DatabasePool } from '../../kernel/database.ts'
 import { type CurrencyCode, formatMoney } from '../../kernel/money.ts'
 import {
   type Act,
@@ -14,7 +14,7 @@ import {
   type Waiting,
   type Wanted,
 } from '../../switch/switch.ts'
-import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+import { withJournal } from './journal.ts'
 
 /**
  * `mafraq saf`: what is owed and waits for people. One asks, another approves. Who somebody is they say themselves
@@ -29,14 +29,16 @@ export function safCommand(): Command {
     .option('--limit <count>', 'at most so many', count, 100)
     .action(async ({ state, json, ...options }: ListOptions) => {
       const wanted: Wanted = options.due === true ? 'due' : options.late === true ? 'late' : 'parked'
-      const rows = await withPool(state, 'reader', (pool) => listWaiting(pool, wanted, options.limit))
+      const rows = await withJournal({ state: state, role: 'readerUrl', as: 'saf' }, (pool) =>
+        listWaiting(pool, wanted, options.limit),
+      )
       say(json, rows, () => (rows.length === 0 ? `nothing is ${wanted}\n` : rows.map(asText).join('')))
     })
   common(saf.command('show'))
     .description('one of them, and what people did with it')
     .argument('<id>', 'its id, or the first eight characters')
     .action(async (id: string, { state, json }: Common) => {
-      const found = await withPool(state, 'reader', async (pool) => {
+      const found = await withJournal({ state: state, role: 'readerUrl', as: 'saf' }, async (pool) => {
         const one = await found1(pool, id)
         return { ...one, operations: await operationsOn(pool, one.id) }
       })
@@ -58,7 +60,7 @@ export function safCommand(): Command {
       .requiredOption('--reason <text>', 'why')
       .option('--as <name>', 'who asks', userInfo().username)
       .action(async (id: string, { state, json, reason, as: who }: ActOptions) => {
-        const answer = await withPool(state, 'writer', async (pool) => {
+        const answer = await withJournal({ state: state, role: 'writerUrl', as: 'saf' }, async (pool) => {
           const { id: obligationId } = await found1(pool, id)
           return askOperation(pool, { obligationId, act, who, why: reason })
         })
@@ -78,7 +80,7 @@ export function safCommand(): Command {
     .option('--as <name>', 'who approves', userInfo().username)
     .action(async (operation: string, { state, json, reason, as: who }: ActOptions) => {
       if (!/^\d{1,18}$/.test(operation)) fail('an operation is a number')
-      const outcome = await withPool(state, 'writer', (pool) =>
+      const outcome = await withJournal({ state: state, role: 'writerUrl', as: 'saf' }, (pool) =>
         approveOperation(pool, { operation, who, why: reason }),
       )
       if (outcome !== 'done') fail(refusals[outcome])
@@ -93,7 +95,9 @@ export function unprovenCommand(): Command {
     .description('approvals of which nobody knows whether their source has them')
     .option('--limit <count>', 'at most so many', count, 100)
     .action(async ({ state, json, limit }: ListOptions) => {
-      const rows = await withPool(state, 'reader', (pool) => listUnproven(pool, limit))
+      const rows = await withJournal({ state: state, role: 'readerUrl', as: 'saf' }, (pool) =>
+        listUnproven(pool, limit),
+      )
       say(json, rows, () =>
         rows.length === 0
           ? 'every approval is known to have arrived\n'
@@ -113,7 +117,9 @@ export function exposuresCommand(): Command {
     .description("approvals in issuers' places that the issuer has not acknowledged")
     .option('--limit <count>', 'at most so many', count, 100)
     .action(async ({ state, json, limit }: ListOptions) => {
-      const rows = await withPool(state, 'reader', (pool) => listExposures(pool, limit))
+      const rows = await withJournal({ state: state, role: 'readerUrl', as: 'saf' }, (pool) =>
+        listExposures(pool, limit),
+      )
       say(json, rows, () =>
         rows.length === 0
           ? "nothing is at risk: every approval in an issuer's place is acknowledged\n"
@@ -159,21 +165,6 @@ function common(command: Command): Command {
   return command
     .option('--state <folder>', 'the state folder of the running system')
     .option('--json', 'one JSON value')
-}
-
-async function withPool<T>(
-  state: string | undefined,
-  account: 'reader' | 'writer',
-  work: (pool: DatabasePool) => Promise<T>,
-): Promise<T> {
-  const { database } = readEndpoints(stateFolderOf(state))
-  const databaseUrl = account === 'reader' ? database.readerUrl : database.writerUrl
-  const pool = openPool({ databaseUrl, applicationName: 'mafraq-saf', connectionsMax: 1 })
-  try {
-    return await work(pool)
-  } finally {
-    await pool.end()
-  }
 }
 
 async function found1(pool: DatabasePool, id: string): Promise<Waiting> {
