@@ -15,6 +15,19 @@ export type SessionState =
   | 'draining'
   | 'closed'
 
+/** From the best to the worst: a line of several sessions is as the best of them. */
+export const sessionStates: readonly SessionState[] = [
+  'online',
+  'suspect',
+  'signedOff',
+  'signingOn',
+  'connecting',
+  'standby',
+  'draining',
+  'down',
+  'closed',
+]
+
 /** How requests get to a destination and answers back, whatever connections that takes. */
 export interface Line {
   readonly state: SessionState

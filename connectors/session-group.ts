@@ -1,7 +1,7 @@
 import type { ExchangeOutcome, Link, Message } from '../iso8583/iso8583.ts'
 import type { NetworkQuestion, SessionStatus } from './connector.ts'
 import type { Door } from './doors.ts'
-import type { Line, SessionState } from './line.ts'
+import { type Line, type SessionState, sessionStates } from './line.ts'
 import { Session, type SessionOptions } from './session.ts'
 
 export interface SessionGroupOptions extends Omit<SessionOptions, 'door'> {
@@ -9,19 +9,6 @@ export interface SessionGroupOptions extends Omit<SessionOptions, 'door'> {
   /** Connections held at once. */
   readonly sessions: number
 }
-
-/** From the best to the worst: what a group with several sessions is. */
-const states: readonly SessionState[] = [
-  'online',
-  'suspect',
-  'signedOff',
-  'signingOn',
-  'connecting',
-  'standby',
-  'draining',
-  'down',
-  'closed',
-]
 
 /** Several sessions with one destination; each request goes over the one that has least in flight. */
 export class SessionGroup implements Line {
@@ -35,7 +22,7 @@ export class SessionGroup implements Line {
   }
 
   get state(): SessionState {
-    return states.find((state) => this.#members.some((session) => session.state === state)) ?? 'down'
+    return sessionStates.find((state) => this.#members.some((session) => session.state === state)) ?? 'down'
   }
 
   get sessions(): readonly SessionStatus[] {

@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Gauge, type Registry } from 'prom-client'
-import type { Connector, ConnectorStatus } from '../../connectors/connector.ts'
+import { type Connector, type ConnectorStatus, sessionStates } from '../../connectors/connector.ts'
 import type { DatabasePool } from '../../kernel/database.ts'
 
 /** One figure with its labels. */
@@ -9,18 +9,7 @@ interface Value {
   readonly value: number
 }
 
-/** How sessions and breakers stand, as numbers: what dashboards draw is how far from good order. */
-const sessionStates = [
-  'online',
-  'suspect',
-  'signedOff',
-  'signingOn',
-  'connecting',
-  'standby',
-  'draining',
-  'down',
-  'closed',
-]
+/** How breakers stand, as numbers: what dashboards draw is how far from good order. Sessions are told so too. */
 const breakerStates = ['closed', 'rampWide', 'rampNarrow', 'halfOpen', 'open']
 
 /** What connectors say of themselves, read when somebody asks. */
@@ -66,7 +55,7 @@ export function connectorMetrics(registry: Registry, connectors: ReadonlyMap<str
     'switch_session_state',
     sessionStates.map((state, index) => `${index} ${state}`).join(', '),
     ['destination', 'session'],
-    perSession(({ state }) => sessionStates.indexOf(state)),
+    perSession(({ state }) => (sessionStates as readonly string[]).indexOf(state)),
   )
   gauge(
     'switch_echo_seconds',
