@@ -2,7 +2,7 @@ import type { FieldValue, Message } from '../iso8583/iso8583.ts'
 import type { ConnectorKeys } from './key-exchange.ts'
 
 export { type ConnectorKeys, type KeyExchangeRules, keyOf } from './key-exchange.ts'
-export { sessionStates } from './line.ts'
+export { sessionStates } from './session-state.ts'
 export { elementsOf } from './trace.ts'
 
 /**

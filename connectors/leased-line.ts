@@ -1,7 +1,8 @@
 import type { ExchangeOutcome, Message } from '../iso8583/iso8583.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
 import type { NetworkQuestion, SessionStatus } from './connector.ts'
-import type { Line, SessionState } from './line.ts'
+import type { Line } from './line.ts'
+import type { SessionState } from './session-state.ts'
 
 /**
  * A line that may be open only while somebody says so: to a network that allows one session, for which several nodes

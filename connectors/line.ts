@@ -1,32 +1,6 @@
 import type { ExchangeOutcome, Message } from '../iso8583/iso8583.ts'
 import type { NetworkQuestion, SessionStatus } from './connector.ts'
-
-export type SessionState =
-  | 'down'
-  | 'connecting'
-  | 'signingOn'
-  | 'online'
-  /** An echo was not answered: nothing new is sent until one is. */
-  | 'suspect'
-  /** The peer signed off: nothing new is sent until it signs on again. */
-  | 'signedOff'
-  /** Another node holds the line. */
-  | 'standby'
-  | 'draining'
-  | 'closed'
-
-/** From the best to the worst: a line of several sessions is as the best of them. */
-export const sessionStates: readonly SessionState[] = [
-  'online',
-  'suspect',
-  'signedOff',
-  'signingOn',
-  'connecting',
-  'standby',
-  'draining',
-  'down',
-  'closed',
-]
+import type { SessionState } from './session-state.ts'
 
 /** How requests get to a destination and answers back, whatever connections that takes. */
 export interface Line {

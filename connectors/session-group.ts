@@ -1,7 +1,8 @@
 import type { ExchangeOutcome, Link, Message } from '../iso8583/iso8583.ts'
 import type { NetworkQuestion, SessionStatus } from './connector.ts'
 import type { Door } from './doors.ts'
-import { type Line, type SessionState, sessionStates } from './line.ts'
+import type { Line } from './line.ts'
+import { type SessionState, sessionStates } from './session-state.ts'
 import { Session, type SessionOptions } from './session.ts'
 
 export interface SessionGroupOptions extends Omit<SessionOptions, 'door'> {
