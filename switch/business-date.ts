@@ -86,21 +86,32 @@ export function settlementDateOf(
   return Math.abs(daysBetween(businessDate, date)) > aheadDaysMax ? businessDate : date
 }
 
-/** The calendar and the clock of a zone, by the rules that the runtime has for it. */
-function localTime(timeZone: string, wallMs: number): { readonly date: string; readonly minutes: number } {
-  let format = formats.get(timeZone)
-  if (format === undefined) {
-    format = new Intl.DateTimeFormat('en-GB', {
-      timeZone,
-      year: 'numeric',
-      month: '2-digit',
-      day: '2-digit',
-      hour: '2-digit',
-      minute: '2-digit',
-      hourCycle: 'h23',
-    })
-    formats.set(timeZone, format)
+interface LocalTime {
+  readonly date: string
+  readonly minutes: number
+}
+
+/**
+ * The calendar and the clock of a zone, by the rules that the runtime has for it. They are asked for every second, and are
+ * the same for a minute.
+ */
+function localTime(timeZone: string, wallMs: number): LocalTime {
+  let zone = zones.get(timeZone)
+  if (zone === undefined) {
+    zone = { format: formatOf(timeZone), read: new Map() }
+    zones.set(timeZone, zone)
   }
+  const minute = Math.floor(wallMs / 60_000)
+  let time = zone.read.get(minute)
+  if (time === undefined) {
+    time = readTime(zone.format, wallMs)
+    if (zone.read.size >= minutesKeptMax) zone.read.clear()
+    zone.read.set(minute, time)
+  }
+  return time
+}
+
+function readTime(format: Intl.DateTimeFormat, wallMs: number): LocalTime {
   const parts = new Map(format.formatToParts(wallMs).map(({ type, value }) => [type, value]))
   const part = (name: Intl.DateTimeFormatPartTypes): string => parts.get(name) ?? ''
   return {
@@ -109,7 +120,19 @@ function localTime(timeZone: string, wallMs: number): { readonly date: string; r
   }
 }
 
-const formats = new Map<string, Intl.DateTimeFormat>()
+function formatOf(timeZone: string): Intl.DateTimeFormat {
+  const whole = { year: 'numeric', month: '2-digit', day: '2-digit' } as const
+  return new Intl.DateTimeFormat('en-GB', {
+    ...{ timeZone, ...whole, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' },
+  })
+}
+
+/** By their names: what reads them, and the last minutes that were read. */
+const zones = new Map<
+  string,
+  { readonly format: Intl.DateTimeFormat; readonly read: Map<number, LocalTime> }
+>()
+const minutesKeptMax = 64
 
 function minutesOf(hoursAndMinutes: string): number {
   return Number(hoursAndMinutes.slice(0, 2)) * 60 + Number(hoursAndMinutes.slice(3, 5))

@@ -147,11 +147,12 @@ export class BusinessDays {
     await this.follow()
     for (const destination of this.#ports.schedules.keys()) {
       const date = this.#calendarDate(destination)
+      if (date <= this.today(destination)) continue
       await this.#locks.run(destination, async () => {
         if (date > this.today(destination)) await this.#begin(destination, date, 'schedule')
       })
     }
-    for (const days of this.#days.values()) await this.#freezeInOrder(days.slice(0, -1))
+    for (const days of this.#days.values()) if (days.length > 1) await this.#freezeInOrder(days.slice(0, -1))
   }
 
   async #nextDay(destination: string, described: string): Promise<'begun' | 'ignored' | 'refused'> {

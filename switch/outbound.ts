@@ -19,10 +19,7 @@ export function requestLeg(inbound: {
   return {
     mti: request.mti,
     identity: { stan: leg.stan, transmittedAt: leg.transmittedAt },
-    fields: present({
-      ...common(request, secrets.pan),
-      ...asked(request),
-      ...naming(request.original),
+    fields: present(common(request, secrets.pan), asked(request), naming(request.original), {
       14: secrets.expiry,
       35: secrets.track2,
       52: pinBlock,
@@ -62,9 +59,7 @@ function adviceLeg(claimed: NamedObligation, pan: string): OutboundLeg {
   return {
     mti: told(advice.mti, claimed.attempts),
     identity: claimed.identity,
-    fields: present({
-      ...common(request, pan),
-      ...elementsOf(leg?.trace),
+    fields: present(common(request, pan), elementsOf(leg?.trace), {
       4: advice.amountMinor,
       38: advice.authId ?? leg?.authId,
       39: advice.responseCode,
@@ -97,9 +92,7 @@ function reversalLeg(
   return {
     mti: told(rules.reversalMti, claimed.attempts),
     identity: claimed.identity,
-    fields: present({
-      ...common(request, pan),
-      ...elementsOf(leg.trace),
+    fields: present(common(request, pan), elementsOf(leg.trace), {
       28: feeOf(request),
       // What is undone is what was approved.
       4: claimed.transaction.approvedMinor ?? request.amountMinor,
@@ -212,11 +205,16 @@ function common(request: CardRequest, pan: string): Readonly<Record<number, Fiel
   }
 }
 
-function present(
-  fields: Readonly<Record<number, FieldValue | undefined>>,
-): Readonly<Record<number, FieldValue>> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Record<
-    number,
-    FieldValue
-  >
+type Fields = Readonly<Record<number, FieldValue | undefined>>
+
+/** What is there of each; of what two of them say, what the later one does. */
+function present(...parts: readonly Fields[]): Readonly<Record<number, FieldValue>> {
+  const fields: Record<number, FieldValue> = {}
+  for (const part of parts) {
+    for (const de in part) {
+      const value = part[de]
+      if (value !== undefined) fields[de] = value
+    }
+  }
+  return fields
 }

@@ -403,10 +403,15 @@ function isOpen(date: string, { today, open }: PostingDays): boolean {
 
 /** Those accounts of a unit's entries that belong to a business date, and may be the first of it to be needed. */
 export function datedAccountsOf(commands: readonly Command[]): readonly AccountSpec[] {
-  const legs = commands.flatMap((command) => (command.kind === 'post' ? command.legs : []))
-  return legs
-    .filter(({ account }) => /^(net|adjustment):/.test(account))
-    .map(({ account, currency }) => ({ path: account, currency, normalSide: 'debit', limit: 'none' }))
+  const dated: AccountSpec[] = []
+  for (const command of commands) {
+    if (command.kind !== 'post') continue
+    for (const { account, currency } of command.legs) {
+      if (account.startsWith('net:') || account.startsWith('adjustment:'))
+        dated.push({ path: account, currency, normalSide: 'debit', limit: 'none' })
+    }
+  }
+  return dated
 }
 
 /** By the event that made it: the same amount can't be given back twice under one name. */

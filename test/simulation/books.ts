@@ -31,8 +31,16 @@ export class SimulatedBooks {
 
   /** Whether the books took the commands, now or before; `closed`: they are for a date that takes none. */
   post(key: string, commands: readonly Command[]): 'taken' | 'closed' | 'refused' {
+    return this.#decide(key, commands, fingerprintOf({ key, commands, rows: [] }))
+  }
+
+  /** Under a name that was never given before and never will be: what it says needs no fingerprint. */
+  postOnce(key: string, commands: readonly Command[]): 'taken' | 'closed' | 'refused' {
+    return this.#decide(key, commands, '')
+  }
+
+  #decide(key: string, commands: readonly Command[], fingerprint: string): 'taken' | 'closed' | 'refused' {
     const unit = { key, commands, rows: [] }
-    const fingerprint = fingerprintOf(unit)
     const decision = decide(this.#books, unit, fingerprint)
     apply(this.#books, unit, fingerprint, decision)
     if (decision.kind === 'replay') return decision.refusal === undefined ? 'taken' : 'refused'

@@ -31,6 +31,9 @@ export interface CommittedEvent extends JournalEvent {
   readonly committedAtMs: number
 }
 
+/** One for all: thousands are thrown, and nobody looks at where. */
+const away = new JournalUnavailable()
+
 interface StoredTransaction {
   transaction: Transaction
   approvableUntil: number
@@ -92,7 +95,7 @@ export class SimulatedDatabase {
       new Promise((resolve, reject) => {
         const fails = this.#random.fraction() < this.#rates().journalAway
         this.#world.afterUnnoticed(1 + this.#random.below(3), () => {
-          if (fails || this.#isAway) return life.enter(() => reject(new JournalUnavailable()))
+          if (fails || this.#isAway) return life.enter(() => reject(away))
           // What was asked for is done, whoever hears of it.
           const found = look()
           life.enter(() => resolve(found))
@@ -279,7 +282,7 @@ export class SimulatedDatabase {
   }
 
   #post(key: string, unit: JournalUnit): CommitRefusal | undefined {
-    const posted = this.books.post(key, unit.commands)
+    const posted = this.books.postOnce(key, unit.commands)
     if (posted === 'taken') return undefined
     return posted === 'closed' ? 'closed' : 'books'
   }
@@ -424,10 +427,12 @@ export class SimulatedDatabase {
   }
 
   #select(limit: number, wanted: (stored: StoredTransaction) => boolean): Transaction[] {
-    return [...this.transactions.values()]
-      .filter(wanted)
-      .slice(0, limit)
-      .map(({ transaction }) => this.#read(transaction.id)!)
+    const found: Transaction[] = []
+    for (const stored of this.transactions.values()) {
+      if (found.length === limit) break
+      if (wanted(stored)) found.push(this.#read(stored.transaction.id)!)
+    }
+    return found
   }
 
   /** An obligation that its claimant still holds. */
@@ -438,7 +443,7 @@ export class SimulatedDatabase {
 
   #claim(query: ClaimQuery): Claimed[] {
     const now = this.#world.monotonicMs()
-    return claimable([...this.obligations.values()], query, now).map((obligation) => {
+    return claimable(this.obligations.values(), query, now).map((obligation) => {
       obligation.attempts++
       obligation.fence++
       obligation.leaseUntil = now + query.leaseMs

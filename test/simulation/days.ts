@@ -15,6 +15,8 @@ import type { FaultRates } from './faults/faults.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
 
+const away = new JournalUnavailable()
+
 interface StoredDay {
   readonly destination: string
   readonly date: string
@@ -80,9 +82,9 @@ export class SimulatedDays {
     return new Promise((resolve, reject) => {
       const [lost, unheard] = [this.#random.fraction() < lostRate, this.#random.fraction() < unheardRate]
       this.#world.after(1 + this.#random.below(4), () => {
-        if (lost) return life.enter(() => reject(new JournalUnavailable()))
+        if (lost) return life.enter(() => reject(away))
         const result = act()
-        life.enter(() => (unheard ? reject(new JournalUnavailable()) : resolve(result)))
+        life.enter(() => (unheard ? reject(away) : resolve(result)))
       })
     })
   }
@@ -99,32 +101,29 @@ export class SimulatedDays {
   }
 
   #open(): BusinessDay[] {
-    return this.all
-      .filter(
-        ({ destination, date, frozenAt }) => frozenAt === undefined || this.#isCurrent(destination, date),
-      )
-      .map(({ beganAt, frozenAt, ...day }) => ({
-        ...day,
-        frozen: frozenAt !== undefined,
-        beganMsAgo: this.#world.monotonicMs() - beganAt,
-      }))
+    const now = this.#world.monotonicMs()
+    const open: BusinessDay[] = []
+    for (const { beganAt, cause, date, destination, frozenAt } of this.all) {
+      const frozen = frozenAt !== undefined
+      if (frozen && !this.#isCurrent(destination, date)) continue
+      open.push({ destination, date, cause, frozen, beganMsAgo: now - beganAt })
+    }
+    return open
   }
 
   #unresolved(destination: string, date: string): number {
     const { obligations, transactions } = this.#database
-    const open = [...transactions.values()].filter(
-      ({ transaction: { state, businessDate, leg } }) =>
-        (state === 'intent' || state === 'reversing') &&
-        businessDate === date &&
-        leg?.destination === destination,
-    )
-    const due = [...obligations.values()].filter(
-      (one) =>
-        one.state === 'due' &&
-        one.destination === destination &&
-        transactions.get(one.transactionId)?.transaction.businessDate === date,
-    )
-    return open.length + due.length
+    let count = 0
+    for (const { transaction } of transactions.values()) {
+      const { businessDate, leg, state } = transaction
+      const isOpen = state === 'intent' || state === 'reversing'
+      if (isOpen && businessDate === date && leg?.destination === destination) count++
+    }
+    for (const one of obligations.values()) {
+      if (one.state !== 'due' || one.destination !== destination) continue
+      if (transactions.get(one.transactionId)?.transaction.businessDate === date) count++
+    }
+    return count
   }
 
   #freeze(destination: string, date: string, stragglers: number, wallMs: number): boolean {

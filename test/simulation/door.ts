@@ -56,12 +56,18 @@ export function doorOf(
 
 /** As the rules have it at each moment that it is looked at: which changes nothing, unless they change themselves. */
 function sourceIn(rules: Rules): SourceRules {
+  const known = sources.get(rules)
+  if (known !== undefined) return known
   const source = rules.sources.get('acq')
   assert(source !== undefined)
-  return {
+  const looking = {
     ...source,
     get told() {
       return rules.sources.get('acq')?.told
     },
   } as SourceRules
+  sources.set(rules, looking)
+  return looking
 }
+
+const sources = new WeakMap<Rules, SourceRules>()

@@ -23,11 +23,19 @@ export interface StoredObligation extends Omit<Obligation, 'cause'> {
 
 /** What may be delivered now, of all that was ever owed, in the order in which it became owed. */
 export function claimable(
-  all: readonly StoredObligation[],
+  all: Iterable<StoredObligation>,
   { destination, lanes, order, limit }: ClaimQuery,
   now: number,
 ): StoredObligation[] {
-  const here = all.filter((one) => one.destination === destination)
+  const isFree = (one: StoredObligation): boolean => one.nextAt <= now && one.leaseUntil <= now
+  const here: StoredObligation[] = []
+  let isAnyFree = false
+  for (const one of all) {
+    if (one.destination !== destination) continue
+    here.push(one)
+    isAnyFree ||= one.state === 'due' && isFree(one)
+  }
+  if (!isAnyFree) return []
   const isHeld = (one: StoredObligation): boolean => {
     const parked = here.findIndex(
       ({ state, transactionId }) =>
@@ -36,7 +44,6 @@ export function claimable(
     return parked !== -1 && parked < here.indexOf(one)
   }
   const owed = here.filter((one) => one.state === 'due' && !isHeld(one))
-  const isFree = (one: StoredObligation): boolean => one.nextAt <= now && one.leaseUntil <= now
   if (order === 'strict') return owed.slice(0, 1).filter(isFree)
   const barrierAt = owed.findIndex(({ kind }) => kind === 'reconciliation')
   if (barrierAt === 0) return owed.slice(0, 1).filter(isFree)

@@ -1,5 +1,13 @@
 /** DE7, MMDDhhmmss in UTC. */
 export function transmittedAtOf(wallMs: number): string {
-  const iso = new Date(wallMs).toISOString()
-  return iso.slice(5, 7) + iso.slice(8, 10) + iso.slice(11, 13) + iso.slice(14, 16) + iso.slice(17, 19)
+  const date = new Date(wallMs)
+  return (
+    twoDigits[date.getUTCMonth() + 1]! +
+    twoDigits[date.getUTCDate()]! +
+    twoDigits[date.getUTCHours()]! +
+    twoDigits[date.getUTCMinutes()]! +
+    twoDigits[date.getUTCSeconds()]!
+  )
 }
+
+const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'))

@@ -14,7 +14,7 @@ export class World implements Clock {
   #pending = 0
   #nowMs = 0
   /** Running hash of what happened, for comparing two runs. */
-  #trace = 0x811c9dc5
+  #trace = 0x811c9dc5 | 0
   readonly story: string[] = []
   #telling: boolean
 
@@ -70,14 +70,16 @@ export class World implements Clock {
   /** Notes what happened: into the trace, and into the story when one is wanted. */
   note(what: string): void {
     const line = `${String(Math.round(this.#nowMs)).padStart(7)} ms  ${what}`
+    let trace = this.#trace
     for (let index = 0; index < line.length; index++) {
-      this.#trace = Math.imul(this.#trace ^ line.charCodeAt(index), 0x01000193) >>> 0
+      trace = Math.imul(trace ^ line.charCodeAt(index), 0x01000193)
     }
+    this.#trace = trace
     if (this.#telling) this.story.push(line)
   }
 
   get traceHash(): number {
-    return this.#trace
+    return this.#trace >>> 0
   }
 
   /** Runs what is due until `untilMs`, or until `atRest` says so; what one instant starts is done before the next. */
