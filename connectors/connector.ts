@@ -167,6 +167,11 @@ export interface DestinationRules {
   readonly reversalAnswers: {
     readonly acknowledged: readonly string[]
     readonly retry: readonly string[]
+    /**
+     * It could not read what came, or its seal was wrong: that may have been spoiled on the way, or sealed by the key before
+     * a new one, so it is told a few times before people are asked. Absent: none of its codes says so.
+     */
+    readonly spoiled?: readonly string[]
   }
   /** Waits between deliveries of a reversal; the last repeats for ever. */
   readonly retryAfterMs: readonly number[]
@@ -218,6 +223,9 @@ export interface StoredRules {
   /** So often may it answer that it should be tried again; then a person looks at it. Silence is not counted. */
   readonly refusalsMax: number
 }
+
+/** So often is what arrives spoiled sent in all. */
+export const spoiledMax = 4
 
 export const usualStored: StoredRules = { lanes: 16, order: 'card', perSecondMax: 100, refusalsMax: 20 }
 

@@ -51,7 +51,7 @@ function checkMessages({ dialect, wording, rules, session }: NetworkProfile, wro
 
 /** DE39 has two characters in 1987 and three digits since. */
 function checkCodes({ dialect, rules, session }: NetworkProfile, wrong: Wrong): void {
-  const { acknowledged, retry } = rules.reversalAnswers
+  const { acknowledged, retry, spoiled = [] } = rules.reversalAnswers
   const form = dialect.version === '1987' ? /^[0-9A-Z]{2}$/ : /^[0-9]{3}$/
   const lists = {
     'rules.approvals': rules.approvals,
@@ -65,7 +65,8 @@ function checkCodes({ dialect, rules, session }: NetworkProfile, wrong: Wrong): 
       if (!form.test(code)) wrong(`${place}: ${code} is no code of ${dialect.version}`)
   }
   for (const code of acknowledged)
-    if (retry.includes(code)) wrong(`rules.reversalAnswers: ${code} can't both end a reversal and repeat it`)
+    if (retry.includes(code) || spoiled.includes(code))
+      wrong(`rules.reversalAnswers: ${code} can't both end a reversal and repeat it`)
   for (const code of rules.approvals) {
     if (rules.partialApprovals?.includes(code))
       wrong(`rules.approvals: ${code} approves a part, and would be taken for the whole`)

@@ -135,7 +135,7 @@ const rulesForm = object({
   acquirerId: Type.String({ pattern: '^[0-9]{1,11}$' }),
   approvals: responseCodes,
   partialApprovals: responseCodes,
-  reversalAnswers: object({ acknowledged: responseCodes, retry: responseCodes }),
+  reversalAnswers: object({ acknowledged: responseCodes, retry: responseCodes, spoiled: responseCodes }),
   retryAfterMs: Type.Array(milliseconds),
   reconciliation: Type.Object(
     {

@@ -21,6 +21,8 @@ export const usualReversalAnswers = {
   acknowledged: ['00', '21', '25', '94'],
   // Re-enter, cutover, unavailable, malfunction.
   retry: ['19', '90', '91', '96'],
+  // Bad format, bad seal.
+  spoiled: ['30', '63'],
 } as const
 
 /** The same in the action codes of 1993. */
@@ -29,6 +31,8 @@ export const usualReversalAnswers1993 = {
   acknowledged: ['400', '000', '914', '913'],
   // Re-enter, cutover, inoperative, malfunction, too late, not available.
   retry: ['903', '906', '907', '909', '910', '911', '912'],
+  // Bad format, bad seal.
+  spoiled: ['904', '916'],
 } as const
 
 export const usualRetryAfterMs = [2_000, 5_000, 15_000, 30_000, 60_000] as const

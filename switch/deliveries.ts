@@ -1,4 +1,10 @@
-import type { Connector, DestinationRules, LegOutcome, StoredRules } from '../connectors/connector.ts'
+import {
+  type Connector,
+  type DestinationRules,
+  type LegOutcome,
+  spoiledMax,
+  type StoredRules,
+} from '../connectors/connector.ts'
 import { type Hsm, HsmError } from '../hsm/hsm.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
@@ -156,10 +162,10 @@ export class Deliveries {
     const { observer, shell } = this.#ports
     observer.reversal(connector.name, obligation.cause, 'sent')
     const outcome = await this.#send(connector, obligation)
-    const isLastRefusal = obligation.refusals + 1 >= rules.refusalsMax
+    const patience = { refusals: obligation.refusals + 1, refusalsMax: rules.refusalsMax }
     if (obligation.kind === 'reconciliation')
-      return this.#reconciled(connector, obligation, { outcome, isLastRefusal })
-    const verdict = verdictOf(outcome, connector.rules, isLastRefusal)
+      return this.#reconciled(connector, obligation, { outcome, patience })
+    const verdict = verdictOf(outcome, connector.rules, patience)
     observer.reversal(connector.name, obligation.cause, verdict.kind)
     if (verdict.kind === 'retry') return this.#postpone(connector, obligation, verdict)
     if (verdict.kind === 'parked')
@@ -186,10 +192,10 @@ export class Deliveries {
   async #reconciled(
     connector: Connector,
     claimed: NamedReconciliation,
-    { outcome, isLastRefusal }: { readonly outcome: LegOutcome; readonly isLastRefusal: boolean },
+    { outcome, patience }: { readonly outcome: LegOutcome; readonly patience: Patience },
   ): Promise<void> {
     const { journal, observer } = this.#ports
-    const verdict = verdictOf(outcome, connector.rules, isLastRefusal)
+    const verdict = verdictOf(outcome, connector.rules, patience)
     observer.reversal(connector.name, 'reconciliation', verdict.kind)
     if (verdict.kind === 'retry' || outcome.kind !== 'answered')
       return this.#postpone(connector, claimed, verdict.kind === 'retry' ? verdict : unsent('unanswered'))
@@ -256,14 +262,27 @@ function unsent(cause: string): Retry {
   return { kind: 'retry', outcome: 'unsent', cause }
 }
 
+interface Patience {
+  /** With this one, should it be one. */
+  readonly refusals: number
+  readonly refusalsMax: number
+}
+
 /** What the destination's word on what it is owed means (S5). Silence is never the end of it. */
-function verdictOf(outcome: LegOutcome, rules: DestinationRules, isLastRefusal: boolean): Verdict {
+function verdictOf(
+  outcome: LegOutcome,
+  { reversalAnswers }: DestinationRules,
+  { refusals, refusalsMax }: Patience,
+): Verdict {
   if (outcome.kind === 'notSent') return unsent(outcome.reason)
   if (outcome.kind === 'maybeSent') return { kind: 'retry', outcome: 'silent', cause: outcome.reason }
   const { responseCode, described } = outcome.answer
-  if (rules.reversalAnswers.retry.includes(responseCode) && !isLastRefusal)
-    return { kind: 'retry', outcome: 'refused', cause: responseCode }
-  const kind = rules.reversalAnswers.acknowledged.includes(responseCode) ? 'acknowledged' : 'parked'
+  const { acknowledged, retry, spoiled = [] } = reversalAnswers
+  const isAskedAgain =
+    (retry.includes(responseCode) && refusals < refusalsMax) ||
+    (spoiled.includes(responseCode) && refusals < Math.min(spoiledMax, refusalsMax))
+  if (isAskedAgain) return { kind: 'retry', outcome: 'refused', cause: responseCode }
+  const kind = acknowledged.includes(responseCode) ? 'acknowledged' : 'parked'
   return { kind, responseCode, described }
 }
 

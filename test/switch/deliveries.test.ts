@@ -14,7 +14,7 @@ const rules: DestinationRules = {
   remainingMinMs: 500,
   acquirerId: '12345678901',
   approvals: ['00'],
-  reversalAnswers: { acknowledged: ['00', '25'], retry: ['91', '96'] },
+  reversalAnswers: { acknowledged: ['00', '25'], retry: ['91', '96'], spoiled: ['30', '63'] },
   retryAfterMs: [2_000, 5_000],
 }
 
@@ -137,7 +137,7 @@ describe('what is owed', () => {
   test.each([
     ['00', { verdict: 'acknowledged' }],
     ['25', { verdict: 'acknowledged' }],
-    ['30', { verdict: 'parked', responseCode: '30' }],
+    ['12', { verdict: 'parked', responseCode: '12' }],
   ])('F34: that is answered %s is closed as the dialect says', async (code, wanted) => {
     const { deliveries, closed, settle } = world([owed()], answered(code))
     deliveries.wake('net')
@@ -175,6 +175,26 @@ describe('what is owed', () => {
     await silent.settle()
     expect([silent.closed, silent.postponed]).toMatchObject([[], [{ kind: 'silent', cause: 'deadline' }]])
   })
+
+  test.each(['30', '63'])(
+    'that arrived spoiled (%s) is told again, since the next copy may be sound, and parked when four were not',
+    async (code) => {
+      const early = world([owed(), owed({ refusals: 2, attempts: 3 })], answered(code))
+      early.deliveries.wake('net')
+      await early.settle()
+      expect([early.closed, early.postponed]).toMatchObject([
+        [],
+        [
+          { kind: 'refused', cause: code },
+          { kind: 'refused', cause: code },
+        ],
+      ])
+      const late = world([owed({ refusals: 3, attempts: 4 })], answered(code))
+      late.deliveries.wake('net')
+      await late.settle()
+      expect(late.closed).toMatchObject([{ verdict: 'parked', responseCode: code }])
+    },
+  )
 
   test('that could not leave has had no attempt', async () => {
     const { deliveries, postponed, settle } = world([owed()], { kind: 'notSent', reason: 'congested' })
