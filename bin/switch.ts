@@ -113,6 +113,8 @@ interface Configuration {
     readonly acquirerId: string
     /** In the place of the network's own: how long the breaker stays open. */
     readonly breaker?: { readonly openMs: number; readonly openMsMax: number; readonly rampStepMs: number }
+    /** The same of what its sessions wait for. */
+    readonly session?: Partial<Parameters<typeof openConnector>[0]['session']>
     /** When its business date turns, if that goes by the clock. */
     readonly cutover?: CutoverSchedule
   }[]
@@ -269,13 +271,14 @@ closeWithGrace({ delay: drainMs + 14_000, logger: false, skip: ['SIGHUP'] }, asy
 })
 
 function connectorOf(destination: Configuration['destinations'][number]): NetworkConnector {
-  const { name, host, port, keys, acquirerId, breaker } = destination
+  const { name, host, port, keys, acquirerId, breaker, session } = destination
   const profile = networks.get(name)!
   const paced = breaker === undefined ? {} : { breaker }
   return openConnector(
     {
       ...profile,
       name,
+      session: { ...profile.session, ...session },
       rules: { ...profile.rules, acquirerId },
     },
     {

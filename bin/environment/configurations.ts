@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { RuleTexts } from '../../switch/switch.ts'
+import type { LeaseTimes, RuleTexts } from '../../switch/switch.ts'
 import type { Address, Endpoints } from './endpoints.ts'
 import { ruleFolderOf } from './rule-files.ts'
 import { simulatedNetwork, simulatedNetworks } from './simulated-networks.ts'
@@ -29,6 +29,14 @@ export interface Timeouts {
   readonly terminalReversesAgainMs?: number
   /** In the place of a network's own, for drills that break a line again and again. */
   readonly breaker?: { readonly openMs: number; readonly openMsMax: number; readonly rampStepMs: number }
+  readonly session?: {
+    readonly answerMs: number
+    readonly echoAfterMs: number
+    readonly reconnectMs: number
+    readonly reconnectMsMax: number
+    readonly refusedMs: number
+    readonly refusedMsMax: number
+  }
   readonly retryAfterMs?: readonly number[]
 }
 
@@ -53,6 +61,8 @@ export interface Special {
   readonly redisUrl?: string | undefined
   /** Switch processes on one database; one unless stated. */
   readonly nodes?: number
+  /** In the place of the usual times after which a node is followed. */
+  readonly leases?: LeaseTimes
 }
 
 const usualTimeouts: Timeouts = { networkMs: 4_000, sourceMs: 8_000, terminalMs: 10_000 }
@@ -106,6 +116,7 @@ export function switchConfiguration(place: Place, node = 1): object {
       socketFolder: join(stateFolder, node === 1 ? 'sockets' : `sockets-${node}`),
     },
     http,
+    leases: special.leases,
     // One node writes the checkpoints of the books.
     ...(endpoints.anchors === undefined || node > 1
       ? {}
@@ -158,6 +169,7 @@ function destinationOf({ endpoints, stateFolder, special }: Place, name: string,
     ...(!isServed && files !== undefined && { tls: { ...files, dnsName: dnsNameOf(name) } }),
     ...(special.singleSession?.includes(name) === true && { singleSession: true }),
     breaker: timeouts.breaker,
+    session: timeouts.session,
     ...destination,
   }
 }

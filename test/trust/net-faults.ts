@@ -9,6 +9,8 @@ export interface LineFault {
   readonly act?: Act
   /** What the proxy must have done, or the fault never came to pass. */
   readonly seen?: (counts: FaultCounts) => boolean
+  /** What a network that read spoiled bytes rightly answers: bad format, bad seal. */
+  readonly answers?: readonly string[]
 }
 
 export type FaultCounts = Readonly<Record<string, number>>
@@ -27,10 +29,15 @@ export const lineFaults: readonly LineFault[] = [
     faults: { frames: { duplicate: 0.15, reorder: 0.15, delay: 0.1, delayMs: 2_500, drop: 0.1 } },
     seen: ({ duplicated, reordered, delayed, dropped }) => duplicated! + reordered! + delayed! + dropped! > 2,
   },
-  { name: 'turned bits', faults: { flip: { everyBytes: 1_500 } }, seen: ({ flipped }) => flipped! > 0 },
+  {
+    name: 'turned bits',
+    faults: { flip: { everyBytes: 700 } },
+    seen: ({ flipped }) => flipped! > 0,
+    answers: ['30', '63'],
+  },
   {
     name: 'rubbish between frames',
-    faults: { garbage: { share: 0.05, bytesMax: 40 } },
+    faults: { garbage: { share: 0.25, bytesMax: 40 } },
     seen: ({ garbage }) => garbage! > 0,
   },
   { name: 'slow by 3 s +- 3 s', faults: { latency: { ms: 0, jitterMs: 6_000 } } },

@@ -18,7 +18,7 @@ export async function runNamed(goals: Readonly<Record<string, Goal>>): Promise<v
   chmodSync(stateFolder, 0o711)
   const say = (what: string): void => console.error(`${seconds().toFixed(1).padStart(6)} s  ${what}`)
   try {
-    const { ok, figures, lines } = await goal({ stateFolder, say })
+    const { ok, figures, lines } = await goal({ stateFolder, say, args: process.argv.slice(3) })
     for (const line of lines.slice(0, -1)) console.log(line)
     console.log(`${name}: ${figures}  seconds ${seconds().toFixed(0)}`)
     console.log(lines.at(-1) ?? 'RESULT nothing was found out')

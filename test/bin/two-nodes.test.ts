@@ -1,0 +1,49 @@
+import { rmSync } from 'node:fs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runReconcile } from '../../bin/commands/reconcile.ts'
+import { startSystem, type System } from '../../bin/environment/system.ts'
+import { type DatabasePool, openPool } from '../../kernel/database.ts'
+import { enterableFolder } from '../support/server.ts'
+import { harmTwoNodes } from '../support/two-nodes.ts'
+
+/** Two switch processes on one database, a network to which each has a session, and one that allows a single one. */
+const stateFolder = enterableFolder()
+/** Shorter than in production and in the same order, with room for a machine that does something else for a while. */
+const leases = { renewMs: 1_000, expiryMs: 5_000, fenceMs: 3_500, graceMs: 500 }
+const timeouts = { networkMs: 1_000, sourceMs: 2_500, terminalMs: 3_500, terminalReversesAgainMs: 1_500 }
+let system: System
+let pool: DatabasePool
+
+beforeAll(async () => {
+  system = await startSystem({
+    stateFolder,
+    ...{ nodes: 2, networks: ['knet', 'visa'], singleSession: ['visa'], leases, timeouts },
+  })
+  const { readerUrl: databaseUrl } = system.endpoints.database
+  pool = openPool({ databaseUrl, applicationName: 'test', connectionsMax: 1 })
+}, 180_000)
+afterAll(async () => {
+  await pool.end()
+  await system.close()
+  rmSync(stateFolder, { recursive: true, force: true })
+}, 90_000)
+
+test('of two nodes one is stopped and continued and one killed: the other follows, nothing is lost or doubled, and who was followed writes nothing', async () => {
+  await system.startTerminals({ rate: 40 })
+  const seen = await harmTwoNodes(system, pool, {
+    ...{ singleSession: 'visa', warmMs: 1_500 },
+    say: () => undefined,
+  })
+  const stopped = await system.stopTerminals(60_000)
+  expect(stopped.result).toBe('settled')
+  expect(await system.settle(60_000)).toBe(true)
+  const { lines } = await runReconcile({ stateFolder, final: true, settleMs: 30_000 })
+  expect(lines.at(-1), lines.join('\n')).toBe('RESULT ok')
+
+  expect([...seen.served.keys()]).toEqual(['node-1', 'node-2'])
+  expect(seen.afterKillMs).toBeLessThan(15_000)
+  expect(seen.afterStopMs).toBeLessThan(15_000)
+  expect(seen.approvedBesideStopped).toBeGreaterThan(0)
+  expect(seen.writtenByFollowed).toBe(0)
+  expect(seen.numbersDoubled).toBe(0)
+}, 240_000)
