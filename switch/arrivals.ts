@@ -53,6 +53,8 @@ export interface InboundReversal {
   readonly fingerprint: string
   /** The source key of what is to be reversed. */
   readonly originalKey: string
+  /** DE90 names an advice: a completion, which is an act on an authorization and no transaction of its own. */
+  readonly isOfCompletion?: boolean
   /** DE4 and DE37: what the source believes the original to be. */
   readonly amountMinor: bigint
   /** DE95: what is to remain; zero where everything is undone. */
@@ -233,6 +235,7 @@ function reversalOf(message: Message, receipt: Receipt): InboundReversal {
     }),
     fingerprint: [originalKey, amountMinor, actualMinor].join('|'),
     originalKey,
+    isOfCompletion: original.mti[2] === '2',
     amountMinor,
     actualMinor,
     rrn: need(message, 37),

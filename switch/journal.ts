@@ -83,6 +83,8 @@ export interface JournalUnit {
   readonly exposure?: Exposure
   readonly parent?: ParentChange
   readonly sourceAct?: SourceAct
+  /** The act that may not come any more, since its reversal came first: whichever of the two commits first has the key. */
+  readonly overtakes?: SourceAct
   readonly commands: readonly Command[]
   readonly urgent: boolean
 }
@@ -206,8 +208,8 @@ export interface ClaimedObligation extends ClaimedAny {
   readonly transaction: Transaction
   /** The leg it is about. */
   readonly leg?: Leg
-  /** Of a reversal: the first delivery of the advice that it undoes. */
-  readonly undone?: LegIdentity
+  /** Of a reversal: the first delivery of the advice that it undoes, and what that said. */
+  readonly undone?: LegIdentity & Partial<Pick<Advice, 'mti' | 'amountMinor'>>
 }
 
 export type Claimed = ClaimedObligation | ClaimedReconciliation

@@ -94,8 +94,8 @@ function reversalLeg(
     identity: claimed.identity,
     fields: present(common(request, pan), elementsOf(leg.trace), {
       28: feeOf(request),
-      // What is undone is what was approved.
-      4: claimed.transaction.approvedMinor ?? request.amountMinor,
+      // What is undone is what was approved, or what was told in its place.
+      4: claimed.undone?.amountMinor ?? claimed.transaction.approvedMinor ?? request.amountMinor,
       38: leg.authId,
       39: reasonOf[claimed.cause] ?? '68',
       90: originalOf(leg, leg),
@@ -110,10 +110,11 @@ function undoneLeg({ leg, transaction, undone }: NamedObligation): Undone {
   const authId = answer?.authId ?? request?.authId
   const acquirerId = transaction.leg?.acquirerId ?? ''
   if (undone !== undefined) {
+    const { stan, transmittedAt, mti = '0220' } = undone
+    const { trace } = transaction.leg ?? {}
     return {
-      ...undone,
-      mti: '0220',
-      acquirerId,
+      ...{ stan, transmittedAt, mti, acquirerId },
+      ...(trace === undefined ? {} : { trace }),
       ...(authId === undefined ? {} : { authId }),
     }
   }
@@ -132,6 +133,7 @@ type Undone = Pick<Leg, 'stan' | 'transmittedAt' | 'acquirerId' | 'authId' | 'tr
 const reasonOf: Readonly<Record<string, string>> = {
   timeout: '68',
   sourceReversal: '17',
+  completionReversal: '17',
   partialReversal: '32',
   partialApproval: '22',
   undelivered: '68',

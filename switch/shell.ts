@@ -12,7 +12,7 @@ import { KeyedLocks } from './locks.ts'
 import { Refusals } from './refusals.ts'
 import { type Outcome, toldOf } from './results.ts'
 import type { CompletionRequest, ReversalRequest, Step, TransactionEvent } from './transaction/events.ts'
-import type { StoredCard, Transaction } from './transaction/transaction.ts'
+import type { Completion, StoredCard, Transaction } from './transaction/transaction.ts'
 
 /** What recovery would also say of a commit 1 that shows up after all: a request hears one answer only. */
 const unrecorded: Outcome = 'unavailable'
@@ -57,12 +57,18 @@ export class Shell {
 
   /** A source's reversal, or a repeat of one. */
   async reversal(reversal: InboundReversal, waiter: Waiter): Promise<void> {
-    await this.#locked(reversal.originalKey, async () => {
-      const stored = await this.#ports.journal.sourceAct(reversal.sourceKey)
-      if (stored === undefined) return this.#cancel(reversal, waiter)
-      const same = stored.fingerprint === reversal.fingerprint
-      this.#ports.observer.duplicate(same ? 'replayed' : 'mismatch')
-      void tell([waiter], same ? stored.answer : { responseCode: toldOf(reversal.source.told, 'duplicate') })
+    await this.#advance.unlessJournalIsAway(async () => {
+      const completed = await this.#completedBy(reversal)
+      await this.#locked(completed?.sourceKey ?? reversal.originalKey, async () => {
+        const stored = await this.#ports.journal.sourceAct(reversal.sourceKey)
+        if (stored === undefined) return this.#cancel(reversal, waiter)
+        const same = stored.fingerprint === reversal.fingerprint
+        this.#ports.observer.duplicate(same ? 'replayed' : 'mismatch')
+        void tell(
+          [waiter],
+          same ? stored.answer : { responseCode: toldOf(reversal.source.told, 'duplicate') },
+        )
+      })
     })
   }
 
@@ -74,7 +80,7 @@ export class Shell {
       await this.#locked(key, async () => {
         const stored = await this.#ports.journal.sourceAct(inbound.sourceKey)
         if (stored === undefined) return this.#complete(inbound, file, waiter)
-        const same = stored.fingerprint === inbound.fingerprint
+        const same = stored.kind === 'overtaken' || stored.fingerprint === inbound.fingerprint
         this.#ports.observer.duplicate(same ? 'replayed' : 'mismatch')
         void tell([waiter], same ? stored.answer : { responseCode: toldOf(inbound.source.told, 'duplicate') })
       })
@@ -245,14 +251,20 @@ export class Shell {
 
   async #cancel(reversal: InboundReversal, waiter: Waiter): Promise<void> {
     const { clock, journal, node } = this.#ports
-    const live = this.#live.get(reversal.originalKey)
-    const original = live?.transaction ?? (await journal.transactionByKey(reversal.originalKey))
+    const completed = await this.#completedBy(reversal)
+    const live = this.#live.get(completed?.sourceKey ?? reversal.originalKey)
+    const original = live?.transaction ?? completed ?? (await journal.transactionByKey(reversal.originalKey))
     const asked = { waiter }
     if (original === undefined) {
       const advanced = await this.#advance.stored(undefined, this.#cancelUnknown(reversal), asked)
       return this.#cancelled(reversal, waiter, advanced)
     }
-    const refusal = mismatchOf(reversal, original)
+    const completion =
+      completed === undefined
+        ? undefined
+        : original.completions?.find(({ sourceKey }) => sourceKey === reversal.originalKey)
+    const refusal =
+      completed === undefined ? mismatchOf(reversal, original) : mismatchOfCompletion(reversal, completion)
     if (refusal !== undefined) {
       this.#ports.observer.alarm('a reversal does not fit its original', original.id)
       return void tell([waiter], { responseCode: toldOf(reversal.source.told, refusal) })
@@ -260,13 +272,25 @@ export class Shell {
     const at = clock.wallMs()
     const detail = { message: reversal.described }
     const today = this.#ports.days.today(original.leg?.destination ?? switchItself)
-    const isLateVoid = reversal.isVoid && original.businessDate < today
-    const asks = { ...entryOf(reversal), isLateVoid }
+    const isLateVoid = reversal.isVoid && (completion ?? original).businessDate < today
+    const named = completed === undefined ? {} : { completionKey: reversal.originalKey }
+    const asks = { ...entryOf(reversal), ...named, isLateVoid }
     const event = { kind: 'cancel', reversal: asks, at, node, detail } as const
     const advanced = await (live === undefined
       ? this.#advance.stored(original, event, asked)
       : this.#advance.advance(live, event, asked))
     return this.#cancelled(reversal, waiter, advanced)
+  }
+
+  /** The authorization that a reversed completion took from; undefined: it is of no completion, or of none that we know. */
+  async #completedBy({ isOfCompletion, originalKey }: InboundReversal): Promise<Transaction | undefined> {
+    if (isOfCompletion !== true) return undefined
+    const { journal } = this.#ports
+    const act = await journal.sourceAct(originalKey)
+    if (act?.kind !== 'completion') return undefined
+    const named = await journal.transactionById(act.transactionId)
+    // One of nothing that we know is a transaction under its own key.
+    return named?.sourceKey === originalKey ? undefined : named
   }
 
   /** The original came in between, or another copy of this reversal did: look again. */
@@ -399,7 +423,9 @@ export class Shell {
       approvableForMs: 0,
     }
     const detail = { message: reversal.described }
-    return { kind: 'cancelUnknown', arrival, reversal: entryOf(reversal), at, node, detail }
+    const { isOfCompletion, originalKey } = reversal
+    const named = isOfCompletion === true ? { completionKey: originalKey } : {}
+    return { kind: 'cancelUnknown', arrival, reversal: { ...entryOf(reversal), ...named }, at, node, detail }
   }
 
   /**
@@ -440,6 +466,15 @@ function mismatchOf(reversal: InboundReversal, { request, approvedMinor }: Trans
   if (request.rrn !== reversal.rrn) return 'notFound'
   const isAmount = [request.amountMinor, approvedMinor].includes(reversal.amountMinor)
   const fits = isAmount && reversal.actualMinor <= request.amountMinor
+  return fits ? undefined : 'invalidAmount'
+}
+
+/** One that we don't know the size of (its row is older than that is kept) is the step's to refuse. */
+function mismatchOfCompletion(
+  { amountMinor }: InboundReversal,
+  completion: Completion | undefined,
+): Outcome | undefined {
+  const fits = completion === undefined || completion.amountMinor === amountMinor
   return fits ? undefined : 'invalidAmount'
 }
 

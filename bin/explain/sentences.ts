@@ -167,6 +167,7 @@ const nothingUndone: Readonly<Record<string, string>> = {
   'it was refunded, or a part of it': 'it was refunded, and money does not go back twice',
   'void after the cutover: refund instead': 'its business day is over; it is to be refunded',
   'undone already': 'it is undone already',
+  'no such completion': 'no such completion is on record',
   'part of what was completed: refund instead': 'a completion has taken it; it is to be refunded',
   'part of what was not approved': 'nothing was approved of which a part could be kept',
   'no more than that is left': 'no more than that is left',
@@ -179,6 +180,16 @@ function cancelled({ cause, state }: Told, { destination, source }: Around): str
     return `${source} keeps a part and reverses the rest. The books give it back, and ${destination} is to hear of it`
   if (cause === 'source reversal after the cutover')
     return `${source} tells that it was cancelled after its business day. Taken and flagged; ${destination} is to undo it`
+  const completion = /^reversal of completion (\d+)(, and of the authorization with it)?$/.exec(cause)
+  if (completion !== null) {
+    const rest =
+      completion[2] !== undefined
+        ? 'It was the last that stood, so the authorization is undone with it'
+        : state === 'approved'
+          ? 'It is set aside again for others'
+          : 'The others stand'
+    return `${source} reverses completion ${completion[1]!}. The books give back what it took, and ${destination} is to hear of it. ${rest}`
+  }
   if (cause !== 'source reversal') return undefined
   switch (state) {
     case 'reversing':

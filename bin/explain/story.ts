@@ -165,6 +165,7 @@ const causes: Readonly<Record<string, string>> = {
   undelivered: 'the approval never reached the source',
   sourceReversal: 'the source wants it undone',
   partialReversal: 'the source keeps a part',
+  completionReversal: 'the source wants one of its completions undone',
   recovered: 'a node was gone before it knew the outcome',
   completion: 'the source told what became of the authorization',
   standIn: "it was approved in the issuer's place",

@@ -99,6 +99,14 @@ export interface CompletionAsked {
   readonly isPart: boolean
 }
 
+/** What one completion took, so that it can be undone alone. */
+interface Taken {
+  readonly of: Original
+  readonly amountMinor: bigint
+  readonly heldMinor: bigint
+  isUndone: boolean
+}
+
 export type Completed = 'taken' | 'forced' | 'again' | 'released'
 
 /** The issuers behind the network: accounts, decisions, and the memory that makes every effect happen once. */
@@ -114,6 +122,8 @@ export class Issuer {
   readonly #reversals = new Map<string, string>()
   /** What became of completions, by their own keys. */
   readonly #completions = new Map<string, Completed>()
+  /** What those that took something of an authorization took of it, by their own keys. */
+  readonly #taken = new Map<string, Taken>()
   #authIds: number
   #debitedMinor = 0n
 
@@ -177,13 +187,15 @@ export class Issuer {
   }
 
   reverse({ name, original, actualMinor }: ReversalAsked, isAdvice: boolean): Reversed {
-    const known = this.#originals.get(keyOf(original))
+    const taken = this.#taken.get(keyOf(original))
+    const known = taken?.of ?? this.#originals.get(keyOf(original))
     if (known !== undefined) known.reversals++
     const answeredBefore = this.#reversals.get(keyOf(name))
     if (answeredBefore !== undefined) return { applied: 'again', responseCode: answeredBefore, repeat: true }
     const family = known === undefined ? [] : known.raises === undefined ? this.#family(known) : [known]
     const before = moneyOf(family)
-    const applied = this.#undo(keyOf(original), known, actualMinor)
+    const applied =
+      taken === undefined ? this.#undo(keyOf(original), known, actualMinor) : this.#untake(taken)
     const minor = before - moneyOf(family)
     const undone =
       minor === 0n ? {} : { undone: { of: known?.total === 'credit' ? 'credit' : 'debit', minor } as const }
@@ -238,7 +250,10 @@ export class Issuer {
     const before = family.reduce((sum, one) => sum + one.takenMinor, 0n)
     known.takenMinor += amountMinor
     known.isTakenInPart ||= isPart
+    const heldBefore = heldOf(family)
     this.#letGo(family, amountMinor)
+    const heldMinor = heldBefore - heldOf(family)
+    this.#taken.set(keyOf(name), { of: known, amountMinor, heldMinor, isUndone: false })
     if (!isPart || family.every(({ heldMinor }) => heldMinor === 0n)) {
       for (const one of family) {
         this.#letGo([one], one.heldMinor)
@@ -247,6 +262,18 @@ export class Issuer {
     }
     this.#move(known.card, before - family.reduce((sum, one) => sum + one.takenMinor, 0n))
     return 'taken'
+  }
+
+  /** One completion is undone; while others may follow, what it took is set aside again. */
+  #untake(taken: Taken): Applied {
+    const { amountMinor, heldMinor, of } = taken
+    if (taken.isUndone || of.state !== 'done') return 'again'
+    taken.isUndone = true
+    const againMinor = of.isCompleted === true ? 0n : heldMinor
+    of.takenMinor -= amountMinor - againMinor
+    of.heldMinor += againMinor
+    this.#move(of.card, amountMinor - againMinor)
+    return 'reduced'
   }
 
   /** So much is set aside no more, of the authorization itself first. */
@@ -293,9 +320,13 @@ export class Issuer {
         break
       case 'reversal': {
         const original = keyOf(originalOf(line))
-        const known = this.#originals.get(original)
+        const taken = this.#taken.get(original)
+        const known = taken?.of ?? this.#originals.get(original)
         if (known !== undefined) known.reversals++
-        if (changing.includes(line.applied)) this.#undo(original, known, BigInt(line.actualMinor ?? '0'))
+        if (changing.includes(line.applied)) {
+          if (taken === undefined) this.#undo(original, known, BigInt(line.actualMinor ?? '0'))
+          else this.#untake(taken)
+        }
         this.#reversals.set(keyOf(line), line.responseCode)
         break
       }
@@ -431,6 +462,10 @@ export class Issuer {
     this.#authIds = (this.#authIds + 1) % 1_000_000
     return this.#authIds.toString().padStart(6, '0')
   }
+}
+
+function heldOf(family: readonly Original[]): bigint {
+  return family.reduce((sum, { heldMinor }) => sum + heldMinor, 0n)
 }
 
 /** What of them was money, and not only set aside. */

@@ -25,7 +25,8 @@ export function claimStatement(order: 'card' | 'strict'): string {
     RETURNING o.id, o.kind, o.cause, o.attempts, o.refusals, o.actual_minor, o.advice, o.fence, o.stan,
       o.transmitted_at, o.transaction_id, o.leg_id,
       (SELECT a.stan FROM switch.obligation a WHERE a.id = o.advice_id) AS undone_stan,
-      (SELECT a.transmitted_at FROM switch.obligation a WHERE a.id = o.advice_id) AS undone_at`
+      (SELECT a.transmitted_at FROM switch.obligation a WHERE a.id = o.advice_id) AS undone_at,
+      (SELECT a.advice FROM switch.obligation a WHERE a.id = o.advice_id) AS undone_advice`
 }
 
 /** Behind something of its own transaction that is parked: it waits for a person, and nobody else waits for it. */

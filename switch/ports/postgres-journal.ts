@@ -4,6 +4,7 @@ import type { CurrencyCode } from '../../kernel/money.ts'
 import { holdOf, type Ledger } from '../../ledger/ledger.ts'
 import {
   type Claimed,
+  type ClaimedObligation,
   type CommitOutcome,
   type CommitRefusal,
   type Journal,
@@ -14,6 +15,7 @@ import type {
   Advice,
   Answer,
   CardRequest,
+  Completion,
   Leg,
   ObligationKind,
   SourceAct,
@@ -137,9 +139,7 @@ export function postgresJournal(
           ...(row['advice'] === null ? {} : { advice: adviceOf(row['advice'] as StoredAdvice) }),
           transaction: owners.get(text(row['transaction_id']))!,
           ...(leg === undefined ? {} : { leg }),
-          ...(row['undone_stan'] === null
-            ? {}
-            : { undone: { stan: text(row['undone_stan']), transmittedAt: text(row['undone_at']) } }),
+          ...(row['undone_stan'] === null ? {} : { undone: undoneOf(row) }),
         }
       })
     },
@@ -216,7 +216,7 @@ const selectTransaction = `
     greatest(0, ceil(extract(epoch FROM t.approvable_until - clock_timestamp()) * 1000))::int AS approvable_ms,
     t.card_token, t.card_mask, t.amount_minor, t.currency, t.request, t.response_code, t.auth_id,
     t.kind, t.parent_id, t.additional_amounts, t.approved_minor, t.actual_minor, t.completed_minor, t.captured_minor,
-    t.captures, nullif(t.refunded_minor, 0) AS refunded_minor, t.flag, t.delivery,
+    t.captures, t.completions, t.reversal_id, nullif(t.refunded_minor, 0) AS refunded_minor, t.flag, t.delivery,
     t.reversal, t.advice, t.rules, t.stand_in,
     ${legColumns}
   FROM switch.transaction t LEFT JOIN LATERAL (
@@ -270,6 +270,10 @@ function transactionOf(row: Row): Transaction {
     ...optionalOf(row, 'completed_minor', 'completedMinor'),
     ...optionalOf(row, 'captured_minor', 'capturedMinor'),
     ...optionalOf(row, 'captures', 'captures'),
+    ...(row['completions'] === null
+      ? {}
+      : { completions: (row['completions'] as StoredCompletion[]).map(completionOf) }),
+    ...optionalOf(row, 'reversal_id', 'reversalId'),
     ...optionalOf(row, 'refunded_minor', 'refundedMinor'),
     ...optionalOf(row, 'flag', 'flag'),
     ...optionalOf(row, 'rules', 'rules'),
@@ -326,8 +330,24 @@ function answerOf(row: Row, responseCode: string, authId: string): Answer | unde
 
 type StoredAdvice = Omit<Advice, 'amountMinor'> & { readonly amountMinor: string }
 
+function undoneOf(row: Row): NonNullable<ClaimedObligation['undone']> {
+  const identity = { stan: text(row['undone_stan']), transmittedAt: text(row['undone_at']) }
+  if (row['undone_advice'] === null) return identity
+  const { amountMinor, mti } = adviceOf(row['undone_advice'] as StoredAdvice)
+  return { ...identity, mti, amountMinor }
+}
+
 function adviceOf({ amountMinor, ...rest }: StoredAdvice): Advice {
   return { ...rest, amountMinor: BigInt(amountMinor) }
+}
+
+type StoredCompletion = Omit<Completion, 'amountMinor' | 'heldMinor'> & {
+  readonly amountMinor: string
+  readonly heldMinor: string
+}
+
+function completionOf({ amountMinor, heldMinor, ...rest }: StoredCompletion): Completion {
+  return { ...rest, amountMinor: BigInt(amountMinor), heldMinor: BigInt(heldMinor) }
 }
 
 /** As `freeze` wrote it. */

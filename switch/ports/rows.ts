@@ -1,7 +1,15 @@
 import type { RowKind, UnitRow } from '../../ledger/ledger.ts'
 import type { JournalUnit, ObligationChange } from '../journal.ts'
 import { laneKeyOf } from '../lanes.ts'
-import type { Advice, Exposure, Leg, Obligation, SourceAct, Transaction } from '../transaction/transaction.ts'
+import type {
+  Advice,
+  Completion,
+  Exposure,
+  Leg,
+  Obligation,
+  SourceAct,
+  Transaction,
+} from '../transaction/transaction.ts'
 
 /** What stands of earlier approvals in the issuer's place, of the card and of its range. */
 const exposed = `
@@ -92,6 +100,8 @@ export const journalRows: readonly RowKind[] = [
       ['completed_minor', 'bigint'],
       ['captured_minor', 'bigint'],
       ['captures', 'smallint'],
+      ['completions', 'jsonb'],
+      ['reversal_id', 'uuid'],
       ['flag', 'text'],
       ['stand_in', 'text'],
       ['business_date', 'date'],
@@ -111,7 +121,7 @@ export const journalRows: readonly RowKind[] = [
       SET version = i.version, state = i.state, response_code = i.response_code, auth_id = i.auth_id,
         additional_amounts = i.additional_amounts, approved_minor = i.approved_minor, actual_minor = i.actual_minor,
         completed_minor = i.completed_minor, captured_minor = i.captured_minor,
-        captures = i.captures, flag = i.flag, stand_in = i.stand_in,
+        captures = i.captures, completions = i.completions, reversal_id = i.reversal_id, flag = i.flag, stand_in = i.stand_in,
         business_date = i.business_date, delivery = i.delivery, reversal = i.reversal, advice = i.advice
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
@@ -181,7 +191,7 @@ export const journalRows: readonly RowKind[] = [
       WHERE t.state <> 'approved'`,
     // Of what was taken in part the rest has expired: that is the end of it.
     write: `UPDATE switch.transaction t SET version = t.version + 1,
-        state = CASE WHEN t.completed_minor IS NULL THEN 'expired' ELSE 'completed' END
+        state = CASE WHEN coalesce(t.completed_minor, 0) = 0 THEN 'expired' ELSE 'completed' END
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.transaction
                                   WHERE id = input.id AND state = 'approved' OFFSET 0) found) i
@@ -272,6 +282,7 @@ export const journalRows: readonly RowKind[] = [
       ['destination', 'text'],
       ['cause', 'text'],
       ['actual_minor', 'bigint'],
+      ['undone_minor', 'bigint'],
       ['advice', 'jsonb'],
       ['card', 'integer'],
       ['lane', 'smallint'],
@@ -279,30 +290,10 @@ export const journalRows: readonly RowKind[] = [
     ],
     write: {
       into: `switch.obligation (id, kind, key, transaction_id, leg_id, advice_id, destination, cause, actual_minor,
-        advice, card, lane, next_at)`,
-      values: `id, kind, key, transaction_id, leg_id, advice_id, destination, cause, actual_minor, advice, card, lane,
-        clock_timestamp() + delay_ms * interval '1 ms'`,
+        undone_minor, advice, card, lane, next_at)`,
+      values: `id, kind, key, transaction_id, leg_id, advice_id, destination, cause, actual_minor, undone_minor, advice,
+        card, lane, clock_timestamp() + delay_ms * interval '1 ms'`,
     },
-  },
-  {
-    // One reversal a leg (R2): what is to be said now takes the place of what was said before. The fence moves on, so that
-    // whoever delivers the old one can't close the new.
-    name: 'switch.obligation.again',
-    columns: [
-      ['id', 'uuid'],
-      ['cause', 'text'],
-      ['actual_minor', 'bigint'],
-    ],
-    claims: ['id'],
-    write: `UPDATE switch.obligation o
-      SET state = 'due', position = nextval('switch.obligation_position_seq'), cause = i.cause,
-        actual_minor = i.actual_minor, next_at = clock_timestamp(), attempts = 0, refusals = 0,
-        due_at = clock_timestamp(), alarmed = 0,
-        last_cause = NULL, stan = NULL, transmitted_at = NULL, lease_until = NULL, fence = o.fence + 1,
-        response_code = NULL, closed_at = NULL
-      FROM (SELECT input.*, found.place FROM input
-             CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.obligation WHERE id = input.id OFFSET 0) found) i
-      WHERE o.ctid = i.place`,
   },
   {
     name: 'switch.obligation.change',
@@ -405,6 +396,7 @@ export function rowsOf(
     ],
   })
   if (unit.sourceAct !== undefined) rows.push(newSourceAct(unit.sourceAct))
+  if (unit.overtakes !== undefined) rows.push(newSourceAct(unit.overtakes))
   if (unit.owe.length > 0) {
     const card = laneKeyOf(transaction.card?.token, transaction.id)
     for (const owed of unit.owe) rows.push(obligationRow(owed, card, card % lanesOf(owed.destination)))
@@ -478,6 +470,8 @@ function changedTransaction(
       transaction.completedMinor ?? null,
       transaction.capturedMinor ?? null,
       transaction.captures ?? null,
+      transaction.completions === undefined ? null : completionsJson(transaction.completions),
+      transaction.reversalId ?? null,
       transaction.flag ?? null,
       transaction.standIn ?? null,
       transaction.businessDate,
@@ -525,8 +519,6 @@ function newSourceAct(act: SourceAct): UnitRow {
 
 function obligationRow(obligation: Obligation, card: number, lane: number): UnitRow {
   const { id, kind, key, transactionId, legId, destination, cause, delayMs } = obligation
-  const actualMinor = obligation.actualMinor ?? null
-  if (obligation.again) return { kind: 'switch.obligation.again', values: [id, cause, actualMinor] }
   const advice = obligation.advice === undefined ? null : adviceJson(obligation.advice)
   const about = [
     id,
@@ -537,7 +529,8 @@ function obligationRow(obligation: Obligation, card: number, lane: number): Unit
     obligation.adviceId ?? null,
     destination,
     cause,
-    actualMinor,
+    obligation.actualMinor ?? null,
+    obligation.undoneMinor ?? null,
   ]
   return { kind: 'switch.obligation.new', values: [...about, advice, card, lane, delayMs] }
 }
@@ -551,6 +544,15 @@ function exposureRow(transactionId: string, exposure: Exposure): UnitRow {
   const of = [transactionId, rule, cardToken, currency, amountMinor]
   const within = [perCardMinorMax, perCardCountMax, perEpisodeMinorMax, perHourMinorMax]
   return { kind: 'switch.exposure.new', values: [...of, ...within] }
+}
+
+function completionsJson(completions: readonly Completion[]): string {
+  const stored = completions.map(({ amountMinor, heldMinor, ...rest }) => ({
+    ...rest,
+    amountMinor: amountMinor.toString(),
+    heldMinor: heldMinor.toString(),
+  }))
+  return JSON.stringify(stored)
 }
 
 function adviceJson({ amountMinor, ...rest }: Advice): string {

@@ -30,15 +30,19 @@ export const itemsStatement = `
                   AND o.state = 'acknowledged' AND o.response_code = ANY($3))
              ELSE false END),
   told AS (
-    SELECT o.kind, o.cause, o.actual_minor, o.advice, o.response_code, o.leg_id, o.advice_id, t.id, t.rrn, t.currency,
+    SELECT o.kind, o.cause, o.actual_minor, o.undone_minor, o.advice, o.response_code, o.leg_id, o.advice_id, t.id, t.rrn, t.currency,
         t.kind AS of, coalesce(t.approved_minor, t.amount_minor) AS approved_minor, t.completed_minor
       FROM switch.obligation o JOIN switch.transaction t ON t.id = o.transaction_id, day
      WHERE o.destination = $1 AND o.state = 'acknowledged'
        AND o.closed_at >= day.from_at AND o.closed_at < day.until),
   undone AS (
-    -- Of an authorization only what completions took was ever money.
+    -- Each tells what it gives back beyond those before it. Of an authorization only what completions took was ever money.
     SELECT coalesce(total.name, 'debit') AS name, told.id, told.rrn, told.currency,
-        CASE WHEN total.name = 'authorization' THEN told.completed_minor
+        CASE WHEN told.undone_minor IS NOT NULL AND total.name = 'authorization' THEN nullif(told.undone_minor, 0)
+             -- Less may have been approved than was asked when its undoing was first owed.
+             WHEN told.undone_minor IS NOT NULL THEN least(told.undone_minor, told.approved_minor)
+             -- Of before this was kept.
+             WHEN total.name = 'authorization' THEN told.completed_minor
              ELSE told.approved_minor - coalesce(told.actual_minor, 0) END AS minor
       FROM told LEFT JOIN total ON total.kind = told.of
      WHERE told.kind = 'reversal' AND told.response_code = ANY($3))

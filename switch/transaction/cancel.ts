@@ -1,13 +1,13 @@
 import { toldOf } from '../results.ts'
 import type { Profile, ReversalRequest, Step, TransactionEvent } from './events.ts'
 import type { JournalUnit } from '../journal.ts'
-import { movesMoney } from './kinds.ts'
-import type { Move } from './moves.ts'
+import { isHeld, movesMoney } from './kinds.ts'
 import { kindOfStored, outstandingOf, postPartialReversal, unpost } from './postings.ts'
 import { reversalOf, undoingOf } from './owed.ts'
 import { givenBack } from './stand-in.ts'
-import { type Change, type Extra, journalEvent, settle, unitOf } from './settle.ts'
-import type { Answer, SourceAct, Transaction } from './transaction.ts'
+import { type Extra, journalEvent, settle, unitOf } from './settle.ts'
+import type { SourceAct, Transaction } from './transaction.ts'
+import { type Cancelling, cancelCompletion } from './uncomplete.ts'
 
 /** A reversal of what we never saw is remembered under the original's own key, so that only one of them can win. */
 export function entomb(event: TransactionEvent & { kind: 'cancelUnknown' }, profile: Profile): Step {
@@ -22,12 +22,25 @@ export function entomb(event: TransactionEvent & { kind: 'cancelUnknown' }, prof
     reversal: 'notNeeded',
     advice: 'none',
   }
+  const { completionKey: sourceKey } = event.reversal
   const unit: JournalUnit = {
     ...unitOf(transaction, undefined, journalEvent(event, transaction, 'reversal of an unknown original')),
     sourceAct: recordOf(event.reversal, transaction.id, answer),
+    ...(sourceKey === undefined
+      ? {}
+      : { overtakes: overtaken({ source: event.reversal.source, sourceKey }, transaction.id, profile) }),
     urgent: true,
   }
   return { transaction, unit, effects: [{ kind: 'answerReversal', answer }] }
+}
+
+/** A completion is an act on its authorization, and no transaction: its place is taken among the acts. */
+function overtaken(
+  named: { readonly source: string; readonly sourceKey: string },
+  transactionId: string,
+  { overtakenResponseCode: responseCode }: Profile,
+): SourceAct {
+  return { kind: 'overtaken', ...named, fingerprint: '', transactionId, answer: { responseCode } }
 }
 
 export function cancel(
@@ -60,6 +73,7 @@ export function cancel(
       { cause: 'it was refunded, or a part of it' },
       'nothingToUndo',
     )
+  if (event.reversal.completionKey !== undefined) return respond(...cancelCompletion(before, event, profile))
   if (event.reversal.actualMinor > 0n) return respond(...partialCancel(before, event, profile))
   switch (before.state) {
     case 'declined':
@@ -139,9 +153,9 @@ function partialCancel(
   before: Transaction,
   event: TransactionEvent & { kind: 'cancel' },
   profile: Profile,
-): Parameters<CancelResponse> {
+): Cancelling {
   const { actualMinor } = event.reversal
-  const nothing = (responseCode: string, cause: string): Parameters<CancelResponse> => [
+  const nothing = (responseCode: string, cause: string): Cancelling => [
     responseCode,
     {},
     { cause },
@@ -155,12 +169,14 @@ function partialCancel(
   if (actualMinor >= outstandingOf(before)) {
     return nothing(profile.nothingToReverseResponseCode, 'no more than that is left')
   }
+  // Of what was only set aside nothing was money.
+  const undoneMinor = isHeld(kindOfStored(before)) ? 0n : outstandingOf(before) - actualMinor
   return [
     '00',
     { actualMinor, reversal: 'owed' },
     {
       cause: 'partial reversal',
-      owe: [{ ...undoingOf(before, 'partialReversal'), actualMinor }],
+      owe: [{ ...undoingOf(before, 'partialReversal'), actualMinor, undoneMinor }],
       ...givenBack(before, actualMinor),
       commands: postPartialReversal(before, actualMinor, {
         at: event.at,
@@ -172,13 +188,13 @@ function partialCancel(
   ]
 }
 
-type CancelResponse = (responseCode: string, change: Change, extra: Extra, move?: Move) => Step
+type CancelResponse = (...response: Cancelling) => Step
 
 /** What is kept of a source's reversal: its repeats are answered from it. */
 function recordOf(
   { source, sourceKey, fingerprint }: ReversalRequest,
   transactionId: string,
-  answer: Answer,
+  answer: SourceAct['answer'],
 ): SourceAct {
   return { kind: 'reversal', source, sourceKey, fingerprint, transactionId, answer }
 }

@@ -39,6 +39,16 @@ export function completeAuthorization(
           completedMinor: (before.completedMinor ?? 0n) + completion.amountMinor,
           capturedMinor: (before.capturedMinor ?? 0n) + capturedMinor,
           captures,
+          completions: [
+            ...(before.completions ?? []),
+            {
+              number: captures,
+              sourceKey: completion.sourceKey,
+              amountMinor: completion.amountMinor,
+              heldMinor: capturedMinor,
+              businessDate: profile.days.today,
+            },
+          ],
           advice: 'owed',
           ...(judged.kind === 'forced' ? { flag: judged.flag } : {}),
         },

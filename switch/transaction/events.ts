@@ -137,6 +137,8 @@ export type Verdict =
 export interface ReversalRequest {
   readonly source: string
   readonly sourceKey: string
+  /** The completion that it names; absent: it is about the transaction itself. */
+  readonly completionKey?: string
   readonly fingerprint: string
   /** What is to remain of the amount (DE95): nothing, unless the source reverses a part. */
   readonly actualMinor: bigint

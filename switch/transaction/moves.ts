@@ -16,6 +16,7 @@ export type Move =
   | 'reduce'
   | 'complete'
   | 'capture'
+  | 'uncapture'
   | 'nothingToUndo'
   | 'unproven'
   | 'reversalAcknowledged'
@@ -25,8 +26,8 @@ export type Move =
 
 /**
  * Every move a transaction can make. `lose` is every way of not knowing what the destination did; `cancel` is the
- * source's own reversal, `reduce` the same of a part, `complete` the taking of what was set aside, `capture` of a part of it, `nothingToUndo` any of
- * these that has nothing to do, and `unheard` an answer to such a thing that did not arrive. An absent pair is a bug of
+ * source's own reversal, `reduce` the same of a part, `complete` the taking of what was set aside, `capture` of a part of it, `uncapture` the
+ * undoing of one completion, `nothingToUndo` any of these that has nothing to do, and `unheard` an answer to such a thing that did not arrive. An absent pair is a bug of
  * ours: what peers send out of turn is sorted out before.
  */
 export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
@@ -61,6 +62,7 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     reduce: 'approved',
     complete: 'completed',
     capture: 'approved',
+    uncapture: 'approved',
     reversalAcknowledged: 'approved',
     reversalParked: 'approved',
     adviceAcknowledged: 'approved',
@@ -75,6 +77,7 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     delivered: 'completed',
     unproven: 'completed',
     reduce: 'completed',
+    uncapture: 'completed',
     reversalAcknowledged: 'completed',
     reversalParked: 'completed',
     adviceAcknowledged: 'completed',

@@ -1,22 +1,58 @@
 import { uuidOf } from '../../kernel/ids.ts'
+import { isHeld } from './kinds.ts'
 import { legOf } from './settle.ts'
-import type { Advice, AdviceCause, Obligation, ReversalCause, Transaction } from './transaction.ts'
+import type {
+  Advice,
+  AdviceCause,
+  Completion,
+  Obligation,
+  ReversalCause,
+  Transaction,
+} from './transaction.ts'
 
-/** The undoing of the current leg: one for each leg, however many ask for it (R2). */
+/**
+ * The undoing of the current leg: one for each leg, however many ask for it (R2). Only parts of it are undone one behind the
+ * other, and then what is left: each is told by itself and gives back what those before it left.
+ */
 export function reversalOf(transaction: Transaction, cause: ReversalCause, delayMs: number): Obligation {
   const leg = legOf(transaction)
-  const key = reversalKey(leg.id)
+  const isFirst = transaction.reversal === 'none'
+  const key = isFirst ? reversalKey(leg.id) : `${reversalKey(leg.id)}:${transaction.version + 1}`
   return {
     id: obligationId(key),
     kind: 'reversal',
     key,
-    again: transaction.reversal !== 'none',
     transactionId: transaction.id,
     legId: leg.id,
     destination: leg.destination,
     cause,
     delayMs,
+    undoneMinor: moneyOf(transaction),
   }
+}
+
+/** The undoing of one completion of an authorization: of the advice that told it (R7). */
+export function uncompletionOf(transaction: Transaction, { amountMinor, number }: Completion): Obligation {
+  const { destination } = legOf(transaction)
+  const key = `reversal:completion:${transaction.id}:${number}`
+  return {
+    id: obligationId(key),
+    kind: 'reversal',
+    key,
+    transactionId: transaction.id,
+    adviceId: obligationId(adviceKey(transaction, completionName(number))),
+    destination,
+    cause: 'completionReversal',
+    delayMs: 0,
+    undoneMinor: amountMinor,
+  }
+}
+
+/** What of it is money now: of what was only set aside, what completions took. */
+function moneyOf({ actualMinor, approvedMinor, completedMinor, request }: Transaction): bigint {
+  if (request === undefined) return 0n
+  if (isHeld(request.kind)) return completedMinor ?? 0n
+  return actualMinor ?? approvedMinor ?? request.amountMinor
 }
 
 /**
@@ -32,12 +68,12 @@ export function undoingOf(transaction: Transaction, cause: ReversalCause): Oblig
     id: obligationId(key),
     kind: 'reversal',
     key,
-    again: false,
     transactionId: transaction.id,
     adviceId: obligationId(adviceKey(transaction, told)),
     destination,
     cause,
     delayMs: 0,
+    undoneMinor: moneyOf(transaction),
   }
 }
 
@@ -92,7 +128,6 @@ export function adviceOf(
     id: obligationId(key),
     kind: 'advice',
     key,
-    again: false,
     transactionId: transaction.id,
     legId: leg.id,
     destination: leg.destination,

@@ -7,7 +7,7 @@ import type { CompletionRequest } from './events.ts'
 import { isHeld, type Kind, kinds, movesMoney } from './kinds.ts'
 import { completionName } from './owed.ts'
 import { legOf } from './settle.ts'
-import type { CardRequest, Transaction } from './transaction.ts'
+import type { CardRequest, Completion, Transaction } from './transaction.ts'
 
 /**
  * The entries of an approval (§4.19): none where no money moves. What a cardholder pays is a claim on the network and
@@ -142,6 +142,36 @@ function uncomplete(
   return answeredFor(transaction, 'undo-completion', { at, days, amountMinor, heldMinor: 0n }).map(mirrored)
 }
 
+/** What one completion took goes back, today; while others may follow it is set aside again. */
+export function giveBackCompletion(
+  transaction: Transaction,
+  { amountMinor, heldMinor, number }: Completion,
+  given: { readonly at: number; readonly days: PostingDays; readonly isSetAsideAgain: boolean },
+): Command[] {
+  const { at, days } = given
+  const name = uncompletionName(number)
+  const back = answeredFor(transaction, name, { at, days, amountMinor, heldMinor: 0n }).map(mirrored)
+  if (!given.isSetAsideAgain || heldMinor === 0n) return back
+  return [
+    ...back,
+    {
+      kind: 'increment',
+      id: `${transaction.id}:${setAsideAgainName(number)}`,
+      holdId: holdOf(transaction),
+      legs: legsOf(transaction, heldMinor, { date: days.today, days }),
+      effectiveAt: effectiveOn(days.today, at),
+    },
+  ]
+}
+
+function uncompletionName(number: number): string {
+  return `undo-completion-${number}`
+}
+
+function setAsideAgainName(number: number): string {
+  return `hold-again-${number}`
+}
+
 function captureName(number: number): string {
   return number === 1 ? 'capture' : `capture-${number}`
 }
@@ -240,6 +270,8 @@ export function postingReferences(id: string, version: number): readonly string[
     partialName(number),
     captureName(number),
     completionName(number),
+    uncompletionName(number),
+    setAsideAgainName(number),
   ])
   return [
     ...Object.keys(kinds),

@@ -2,7 +2,7 @@ import assert from 'node:assert'
 import type { JournalEvent, JournalUnit, ObligationChange } from '../journal.ts'
 import type { Effect, Step, TransactionEvent } from './events.ts'
 import { type Move, moves } from './moves.ts'
-import type { Answer, Exposure, Leg, Obligation, Transaction } from './transaction.ts'
+import type { Answer, Completion, Exposure, Leg, Obligation, Transaction } from './transaction.ts'
 
 export interface Change {
   readonly approvedMinor?: bigint
@@ -11,6 +11,7 @@ export interface Change {
   readonly completedMinor?: bigint
   readonly capturedMinor?: bigint
   readonly captures?: number
+  readonly completions?: readonly Completion[]
   readonly flag?: string
   readonly standIn?: string
   readonly answer?: Answer
@@ -43,9 +44,11 @@ export function settle(
   const state = moves[before.state][move]
   assert(state !== undefined, `no move ${move} from ${before.state}`)
   const { leg, ...plain } = change
+  const reversalId = extra.owe?.findLast(({ kind }) => kind === 'reversal')?.id
   const transaction: Transaction = {
     ...before,
     ...plain,
+    ...(reversalId === undefined ? {} : { reversalId }),
     ...(leg === undefined || before.leg === undefined ? {} : { leg: { ...before.leg, ...leg } }),
     state,
     version: before.version + 1,

@@ -85,14 +85,17 @@ function closeOwed(
   const isTaken = verdict === 'acknowledged'
   const extra = { cause: owed, obligation: { kind: verdict, id, fence, responseCode } }
   switch (owed) {
-    case 'reversal':
+    case 'reversal': {
+      // Behind one of several there is still the latest to come.
+      const isLatest = before.reversalId === undefined || before.reversalId === id
       return settle(
         before,
         event,
         isTaken ? 'reversalAcknowledged' : 'reversalParked',
-        { reversal: verdict },
+        isLatest ? { reversal: verdict } : {},
         extra,
       )
+    }
     case 'advice':
       return settle(
         before,

@@ -36,6 +36,8 @@ export interface Transaction {
   readonly capturedMinor?: bigint
   /** How many completions have taken of it; absent: none. */
   readonly captures?: number
+  /** What each of them took, in order. */
+  readonly completions?: readonly Completion[]
   /** What refunds have given back of it, or may give back. Only they change it; absent: nothing. */
   readonly refundedMinor?: bigint
   /** The earlier transaction that this one is about. */
@@ -47,9 +49,25 @@ export interface Transaction {
   /** Taken although a rule speaks against it; for people to look at. */
   readonly flag?: string
   readonly delivery: Delivery
+  /** Of the latest, if several. */
   readonly reversal: ReversalProgress
+  /** The latest of what is owed to undo it, or a part of it. */
+  readonly reversalId?: string
   /** Of what the destination is told after the fact: a completion, an approval in its stead. Of the latest, if several. */
   readonly advice: AdviceProgress
+}
+
+/** What one completion took of an authorization: a source may undo it alone. */
+export interface Completion {
+  /** From 1. */
+  readonly number: number
+  readonly sourceKey: string
+  readonly amountMinor: bigint
+  /** How much of that had been set aside. */
+  readonly heldMinor: bigint
+  /** The date on which it is accounted for. */
+  readonly businessDate: string
+  readonly isUndone?: true
 }
 
 /** The states of the request itself. Its reversal, once owed, runs on its own (`ReversalProgress`). */
@@ -165,19 +183,14 @@ export interface Answer {
 
 /**
  * What a destination must acknowledge, however long it takes. What a transaction owes it owes in the order in which it
- * was committed.
+ * was committed: of two reversals that each leave less, both are told.
  */
 export interface Obligation {
   /** Made of the key (`obligationId`). */
   readonly id: string
   readonly kind: ObligationKind
-  /** What it is about: a reversal is one per leg (R2). The database refuses a second. */
+  /** What it is about. The database refuses a second of the same key (R2). */
   readonly key: string
-  /**
-   * It is owed already: it is due again, with what is to be said now, under a number of its own. Who is delivering the old
-   * one can't close it any more.
-   */
-  readonly again: boolean
   readonly transactionId: string
   /** The leg it is about; absent: nothing was ever sent of what it tells. */
   readonly legId?: string
@@ -189,6 +202,8 @@ export interface Obligation {
   readonly delayMs: number
   /** Of a reversal: what is to remain (DE95); absent: nothing. */
   readonly actualMinor?: bigint
+  /** Of a reversal: what goes back of what was money, beyond all that earlier ones gave back. */
+  readonly undoneMinor?: bigint
   /** Of an advice. */
   readonly advice?: Advice
 }
@@ -244,11 +259,13 @@ export type ReversalCause =
   | 'undelivered'
   | 'sourceReversal'
   | 'partialReversal'
+  | 'completionReversal'
   | 'recovered'
 
 /** What a source said about an earlier transaction, and what it was told: its repeats are answered from here. */
 export interface SourceAct {
-  readonly kind: 'reversal' | 'completion'
+  /** `overtaken`: a completion whose reversal came first; it is not to be taken any more. */
+  readonly kind: 'reversal' | 'completion' | 'overtaken'
   readonly source: string
   readonly sourceKey: string
   readonly fingerprint: string

@@ -174,7 +174,7 @@ export class SimulatedDatabase {
     const now = this.#world.monotonicMs()
     const of = { ...noTotals, debitCount: BigInt(this.#world.monotonicMs() | 0) }
     this.obligations.set(key, {
-      ...{ id: key, key, kind: 'reconciliation', destination, cause: 'cutover', delayMs: 0, again: false },
+      ...{ id: key, key, kind: 'reconciliation', destination, cause: 'cutover', delayMs: 0 },
       ...{ transactionId: '', state: 'due', nextAt: now, dueAt: now, closedAt: undefined, attempts: 0 },
       ...{ refusals: 0, card: 0, leaseUntil: 0, fence: 0n, identity: undefined },
       reconciliation: { date, currency: 'KWD', totals: of },

@@ -43,7 +43,22 @@ async function approve(
 ): Promise<string> {
   const values = [id, rule, card, 'KWD', amountMinor, 100n, 3, owed ? 50n : 250n, 250n]
   const advice = [
-    ...[randomUUID(), 'advice', `advice:${id}`, id, null, null, 'knet', 'standIn', null, '{}', 1, 1, 60_000],
+    ...[
+      randomUUID(),
+      'advice',
+      `advice:${id}`,
+      id,
+      null,
+      null,
+      'knet',
+      'standIn',
+      null,
+      null,
+      '{}',
+      1,
+      1,
+      60_000,
+    ],
   ]
   const rows = [
     { kind: 'switch.exposure.new', values },

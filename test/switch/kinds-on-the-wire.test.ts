@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cardNamed } from '../../simulators/cards.ts'
 import type { Reply } from '../../simulators/terminals/channel.ts'
+import type { WireMessage } from '../../simulators/terminals/wire.ts'
 import type { Life } from '../../switch/switch.ts'
-import { openSwitchWorld, reconciled, type SwitchWorld } from './world.ts'
+import { openSwitchWorld, reconciled, reversalOfCompletion, type SwitchWorld } from './world.ts'
 
 let world: SwitchWorld
 
@@ -182,6 +183,71 @@ describe('of every kind', () => {
     ])
     expect(code(await terminal.reverse(asked).reply)).toBe('00')
     expect((await entries(life.id)).slice(-2)).toEqual(['merchant debit 10000', 'net credit 10000'])
+  })
+
+  test('one completion of several is undone alone, before and after the last, and the last that stands with all of it', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 20_000n, kind: 'preauthorization' })
+    const take = async (amountMinor: bigint, number: string, last?: string): Promise<WireMessage> => {
+      const sent = terminal.complete(asked, { amountMinor, fields: { 71: number, 72: last } })
+      expect(code(await sent.reply)).toBe('00')
+      return sent.message
+    }
+    const undo = (completion: WireMessage, change: WireMessage['fields'] = {}): Promise<Reply> =>
+      terminal.ask(reversalOfCompletion(completion, change))
+    const first = await take(5_000n, '0001')
+    const second = await take(4_000n, '0002')
+    expect(code(await undo(first, { 4: '000000004000' }))).toBe('13')
+    expect(code(await undo(first))).toBe('00')
+    expect(code(await undo(first))).toBe('00')
+    expect(code(await undo(first, { 11: '799999' }))).toBe('21')
+    expect(await world.life(asked.purchase.rrn)).toMatchObject({ state: 'approved', completedMinor: 4_000n })
+    const last = await take(16_000n, '0003', '0003')
+    expect(await world.life(asked.purchase.rrn)).toMatchObject({
+      state: 'completed',
+      completedMinor: 20_000n,
+    })
+    expect(code(await undo(second))).toBe('00')
+    expect(code(await undo(last))).toBe('00')
+    const life = await world.lifeUntil(
+      asked.purchase.rrn,
+      ({ obligations, reversal }) =>
+        reversal === 'acknowledged' &&
+        obligations.length === 7 &&
+        obligations.every(({ state }) => state === 'acknowledged'),
+    )
+    expect(life).toMatchObject({ state: 'reversed', completedMinor: 0n, reversal: 'acknowledged' })
+    const kinds = life.obligations.map(
+      ({ cause, response_code }) => `${String(cause)} ${String(response_code)}`,
+    )
+    expect(kinds.filter((one) => one.startsWith('completionReversal'))).toEqual(
+      Array.from({ length: 3 }, () => 'completionReversal 00'),
+    )
+    expect((await entries(life.id)).filter((entry) => entry.startsWith('net'))).toEqual([
+      'net debit 5000',
+      'net debit 4000',
+      'net credit 5000',
+      'net debit 16000',
+      'net credit 4000',
+      'net credit 16000',
+    ])
+  })
+
+  test('a completion whose reversal came first is not taken, and stays so', async () => {
+    const terminal = await world.terminal()
+    const asked = await terminal.purchase({ card: knet, amountMinor: 6_000n, kind: 'preauthorization' })
+    const stray = terminal.reverse(asked, { again: undefined as never })
+    await stray.reply
+    const second = await terminal.purchase({ card: knet, amountMinor: 6_000n, kind: 'preauthorization' })
+    const completion = terminal.complete(second, { amountMinor: 6_000n })
+    expect(code(await completion.reply)).toBe('00')
+    const { fields } = completion.message
+    const ghost = { ...fields, 11: '611111' }
+    const named = { ...stray.message.fields, 4: fields[4]!, 11: '611112', 37: fields[37]! }
+    const reversal = { ...named, 90: `0220611111${fields[7]}`.padEnd(42, '0') }
+    expect(code(await terminal.ask({ mti: '0420', fields: reversal }))).toBe('25')
+    for (const tries of [1, 2])
+      expect([tries, code(await terminal.ask({ mti: '0220', fields: ghost }))]).toEqual([tries, '12'])
   })
 
   test('no more goes back by refunds than was paid, however many ask at once; and what went back is not reversed', async () => {

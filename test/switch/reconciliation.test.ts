@@ -10,7 +10,7 @@ import {
 } from '../../switch/switch.ts'
 import { cardNamed } from '../../simulators/cards.ts'
 import { responseCodeOf } from '../../simulators/terminals/terminal.ts'
-import { openSwitchWorld, reconciled, type SwitchWorld } from './world.ts'
+import { openSwitchWorld, reconciled, reversalOfCompletion, type SwitchWorld } from './world.ts'
 
 let world: SwitchWorld
 let today: string
@@ -82,13 +82,44 @@ test('the totals of a date that ended are told to its network, whose own book sa
   expect(showDays()).toContain('in balance')
 }, 240_000)
 
-test('F39: totals that do not agree are said so, recorded and shown, and nothing is made up for them', async () => {
+test('what is undone in parts counts once: each part on the date on which it is told, and one completion by itself', async () => {
   const terminal = await world.terminal()
   const tomorrow = dateAfter(today, 1)
+  const part = await terminal.purchase({ card: knet, amountMinor: 9_000n })
+  await terminal.reverse(part, { actualMinor: 7_000n }).reply
+  const held = await terminal.purchase({ card: knet, amountMinor: 9_000n, kind: 'preauthorization' })
+  const taken = terminal.complete(held, { amountMinor: 2_000n, fields: { 71: '0001', 72: '0002' } })
+  await taken.reply
+  const settled = (rrn: string): Promise<unknown> =>
+    world.lifeUntil(rrn, ({ obligations, reversal }) => {
+      return reversal === 'acknowledged' && obligations.every(({ state }) => state === 'acknowledged')
+    })
+  await settled(part.purchase.rrn)
+  await ofDay({ cutover: dateAfter(today, 2) })
+  const before = await answered(tomorrow)
+  expect(before).toMatchObject({
+    balance: 'in',
+    totals: { debitReversalCount: '1', debitReversalMinor: '2000' },
+  })
+
+  await terminal.reverse(part, { actualMinor: 4_000n }).reply
+  await terminal.reverse(part).reply
+  expect(responseCodeOf(await terminal.ask(reversalOfCompletion(taken.message)))).toBe('00')
+  for (const { purchase } of [part, held]) await settled(purchase.rrn)
+  await ofDay({ cutover: dateAfter(today, 3) })
+  expect(await answered(dateAfter(today, 2))).toMatchObject({
+    balance: 'in',
+    totals: { debitCount: '0', debitReversalCount: '3', debitReversalMinor: '9000' },
+  })
+}, 240_000)
+
+test('F39: totals that do not agree are said so, recorded and shown, and nothing is made up for them', async () => {
+  const terminal = await world.terminal()
+  const tomorrow = dateAfter(today, 3)
   const paid = await terminal.purchase({ card: knet, amountMinor: 11_000n })
   expect((await world.life(paid.purchase.rrn)).businessDate).toBe(tomorrow)
   await ofDay({ misbookMinor: '700' })
-  await ofDay({ cutover: dateAfter(today, 2) })
+  await ofDay({ cutover: dateAfter(today, 4) })
   const told = await answered(tomorrow)
   expect(told).toMatchObject({ balance: 'out', totals: { debitCount: '1', debitMinor: '11000' } })
   expect(showDays()).toContain('OUT OF BALANCE')
@@ -99,10 +130,7 @@ test('F39: totals that do not agree are said so, recorded and shown, and nothing
   const { rows } = await world.pool.query<{ state: string; attempts: number }>(
     `SELECT state, attempts FROM switch.obligation WHERE kind = 'reconciliation'`,
   )
-  expect(rows).toEqual([
-    { state: 'acknowledged', attempts: 1 },
-    { state: 'acknowledged', attempts: 1 },
-  ])
+  expect(rows).toEqual(Array.from({ length: 4 }, () => ({ state: 'acknowledged', attempts: 1 })))
   const { ok, lines } = await reconciled(world)
   expect(ok, lines.join('\n')).toBe(true)
 }, 240_000)

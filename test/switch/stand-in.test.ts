@@ -3,10 +3,11 @@ import { Secret } from '../../kernel/secret.ts'
 import type { InboundRequest } from '../../switch/arrivals.ts'
 import { type StandInRule, standInRules } from '../../switch/rules/stand-in-rules.ts'
 import { standInFor } from '../../switch/stand-in.ts'
-import type { Profile, StandIn, TransactionEvent } from '../../switch/transaction/events.ts'
+import type { StandIn, TransactionEvent } from '../../switch/transaction/events.ts'
 import { obligationId } from '../../switch/transaction/owed.ts'
 import { step } from '../../switch/transaction/step.ts'
-import type { CardRequest, Leg, Transaction } from '../../switch/transaction/transaction.ts'
+import type { CardRequest } from '../../switch/transaction/transaction.ts'
+import { arrival, intent as intentOf, profile, request as purchase, when } from './transactions.ts'
 
 const rule: StandInRule = {
   bin: '888888',
@@ -19,23 +20,7 @@ const rule: StandInRule = {
   perHourMinorMax: 500_000n,
 }
 
-const request: CardRequest = {
-  kind: 'purchase',
-  mti: '0200',
-  processingCode: '000000',
-  amountMinor: 12_500n,
-  currency: 'KWD',
-  transmittedAt: '1122090000',
-  stan: '000001',
-  localTime: '120000',
-  localDate: '1122',
-  entryMode: '051',
-  conditionCode: '00',
-  merchantType: '5411',
-  rrn: '632609000001',
-  terminalId: 'T0000001',
-  merchantId: '000000000000001',
-}
+const request: CardRequest = { ...purchase, merchantType: '5411' }
 
 function inbound(change: Partial<CardRequest> = {}, secrets: object = {}): InboundRequest {
   return {
@@ -79,32 +64,6 @@ describe('whether we approve in an issuer place is asked of the rules', () => {
   })
 })
 
-const profile: Profile = {
-  timeoutResponseCode: '91',
-  overtakenResponseCode: '12',
-  cancelledResponseCode: '17',
-  unknownOriginalResponseCode: '25',
-  nothingToReverseResponseCode: '21',
-  edition: '1987',
-  approvals: ['00'],
-  partialApprovals: ['10'],
-  takesPartialApprovals: false,
-  tolerancePercent: 0,
-  forcedPost: 'refuse',
-  holdForMs: 1_000_000,
-  days: { today: '2026-11-22', open: ['2026-11-22'] },
-}
-
-const leg: Leg = {
-  id: '01890000-0000-7000-8000-000000000002',
-  destination: 'knet',
-  acquirerId: '12345678901',
-  stan: '000777',
-  transmittedAt: '1122090001',
-  state: 'intent',
-}
-
-const when = { at: 1_000, node: 'node-1' }
 const limits = {
   perCardMinorMax: 50_000n,
   perCardCountMax: 3,
@@ -113,22 +72,9 @@ const limits = {
 }
 const settles = 'reversalThenAdvice'
 const instead: StandIn = { kind: 'standIn', rule: '888888 KWD', authId: 'S00042', settles, limits }
-const id = '01890000-0000-7000-8000-000000000001'
+const { id } = arrival
 const adviceId = obligationId(`advice:${id}:stand-in`)
-
-function intent(): Transaction {
-  const arrival = {
-    id,
-    source: 'acq1',
-    sourceKey: 'k',
-    fingerprint: 'f',
-    businessDate: '2026-11-22',
-    approvableForMs: 7_500,
-  }
-  const card = { mask: '888888******0001', token: 'tok_a' }
-  const verdict = { kind: 'forward', leg } as const
-  return step(undefined, { kind: 'request', arrival, card, request, verdict, ...when }, profile).transaction
-}
+const intent = (): ReturnType<typeof intentOf> => intentOf(request)
 
 const unsent: TransactionEvent = {
   kind: 'legEnded',
@@ -207,7 +153,7 @@ describe('an approval in an issuer place', () => {
     const approved = step(intent(), unsent, profile).transaction
     const { transaction, unit } = step(approved, cancelling(0n), profile)
     expect(transaction.state).toBe('reversed')
-    expect(unit.owe).toMatchObject([{ kind: 'reversal', adviceId, again: false }])
+    expect(unit.owe).toMatchObject([{ kind: 'reversal', adviceId }])
     expect(unit.owe[0]).not.toHaveProperty('legId')
     expect(unit.exposure).toEqual({ kind: 'change', amountMinor: 0n })
     const part = step(approved, cancelling(2_000n), profile)

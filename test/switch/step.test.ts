@@ -1,102 +1,22 @@
 import { describe, expect, test } from 'vitest'
 import { moves } from '../../switch/transaction/moves.ts'
-import type { Arrival, Profile, TransactionEvent } from '../../switch/transaction/events.ts'
+import type { Profile, TransactionEvent } from '../../switch/transaction/events.ts'
 import { adviceOf, obligationId } from '../../switch/transaction/owed.ts'
 import { step } from '../../switch/transaction/step.ts'
-import type { CardRequest, Leg, Transaction } from '../../switch/transaction/transaction.ts'
-
-const profile: Profile = {
-  timeoutResponseCode: '91',
-  overtakenResponseCode: '12',
-  cancelledResponseCode: '17',
-  unknownOriginalResponseCode: '25',
-  nothingToReverseResponseCode: '21',
-  edition: '1987',
-  approvals: ['00'],
-  partialApprovals: ['10'],
-  takesPartialApprovals: false,
-  tolerancePercent: 0,
-  forcedPost: 'refuse',
-  holdForMs: 1_000_000,
-  days: { today: '2026-11-22', open: ['2026-11-22'] },
-}
-
-const arrival: Arrival = {
-  id: '01890000-0000-7000-8000-000000000001',
-  source: 'acq1',
-  sourceKey: 'acq1|0200|20261122090000|000001||T0000001',
-  fingerprint: 'f',
-  businessDate: '2026-11-22',
-  approvableForMs: 7_500,
-}
-
-const request: CardRequest = {
-  kind: 'purchase',
-  mti: '0200',
-  processingCode: '000000',
-  amountMinor: 12_500n,
-  currency: 'KWD',
-  transmittedAt: '1122090000',
-  stan: '000001',
-  localTime: '120000',
-  localDate: '1122',
-  entryMode: '051',
-  conditionCode: '00',
-  rrn: '632609000001',
-  terminalId: 'T0000001',
-  merchantId: '000000000000001',
-}
-
-const leg: Leg = {
-  id: '01890000-0000-7000-8000-000000000002',
-  destination: 'knet',
-  acquirerId: '12345678901',
-  stan: '000777',
-  transmittedAt: '1122090001',
-  state: 'intent',
-}
-
-const when = { at: 1_000, node: 'node-1' }
-
-const reversalId = obligationId(`reversal:${leg.id}`)
-
-function intent(asked: CardRequest = request): Transaction {
-  const card = { mask: '888888******0001', token: 'tok_a' }
-  return step(
-    undefined,
-    { kind: 'request', arrival, card, request: asked, verdict: { kind: 'forward', leg }, ...when },
-    profile,
-  ).transaction
-}
-
-function after(transaction: Transaction, ...events: TransactionEvent[]): ReturnType<typeof step> {
-  let result = step(transaction, events[0]!, profile)
-  for (const event of events.slice(1)) result = step(result.transaction, event, profile)
-  return result
-}
-
-function answered(responseCode: string, extra: object = {}): TransactionEvent {
-  return {
-    kind: 'legEnded',
-    outcome: {
-      kind: 'answered',
-      answer: { mti: '0210', responseCode, described: '0210', ...extra },
-      sent: '0200',
-    },
-    ...when,
-  }
-}
-
-const lost: TransactionEvent = {
-  kind: 'legEnded',
-  outcome: { kind: 'maybeSent', reason: 'deadline', sent: '0200' },
-  ...when,
-}
-const cancelled: TransactionEvent = {
-  kind: 'cancel',
-  reversal: { source: 'acq1', sourceKey: 'r', fingerprint: 'r', actualMinor: 0n },
-  ...when,
-}
+import type { Leg, Transaction } from '../../switch/transaction/transaction.ts'
+import {
+  after,
+  answered,
+  arrival,
+  cancelled,
+  intent,
+  leg,
+  lost,
+  profile,
+  request,
+  reversalId,
+  when,
+} from './transactions.ts'
 
 describe('the life of a transaction', () => {
   test('nothing is sent before the intent is committed: sending is an effect of that commit', () => {
@@ -880,7 +800,7 @@ describe("a source's partial reversal", () => {
     const { transaction, unit, effects } = after(intent(), answered('00'), keeping(12_000n))
     expect(transaction).toMatchObject({ state: 'approved', actualMinor: 12_000n, reversal: 'owed' })
     expect(unit.owe).toMatchObject([
-      { again: false, actualMinor: 12_000n, cause: 'partialReversal', delayMs: 0 },
+      { actualMinor: 12_000n, undoneMinor: 500n, cause: 'partialReversal', delayMs: 0 },
     ])
     expect(unit.commands).toMatchObject([
       {
@@ -897,13 +817,25 @@ describe("a source's partial reversal", () => {
     ])
   })
 
-  test('may come again for less, and takes the place of the first at the destination', () => {
+  test('may come again for less: it is told behind the first, and counts what it gives back beyond that', () => {
     for (const between of [[], [acknowledgement]]) {
       const { transaction, unit } = after(intent(), answered('00'), keeping(12_000n), ...between, keeping(1n))
       expect(transaction).toMatchObject({ state: 'approved', actualMinor: 1n, reversal: 'owed' })
-      expect(unit.owe).toMatchObject([{ key: `reversal:${leg.id}`, again: true, actualMinor: 1n }])
+      const version = 4 + between.length
+      expect(unit.owe).toMatchObject([
+        { key: `reversal:${leg.id}:${version}`, actualMinor: 1n, undoneMinor: 11_999n },
+      ])
       expect(unit.commands).toMatchObject([{ legs: [{ amountMinor: 11_999n }, { amountMinor: 11_999n }] }])
     }
+  })
+
+  test('is still owed while one behind it is, and settled with the latest', () => {
+    const both = after(intent(), answered('00'), keeping(12_000n), keeping(1n))
+    const one = step(both.transaction, acknowledgement, profile)
+    expect(one.transaction.reversal).toBe('owed')
+    const obligationId = both.unit.owe[0]!.id
+    const all = step(one.transaction, { ...acknowledgement, obligationId }, profile)
+    expect(all.transaction.reversal).toBe('acknowledged')
   })
 
   test('that wants as much as is left, or more, has nothing to do and says so', () => {
@@ -921,7 +853,7 @@ describe("a source's partial reversal", () => {
     expect(unit.commands).toMatchObject([
       { kind: 'post', legs: [{ amountMinor: 12_000n }, { amountMinor: 12_000n }] },
     ])
-    expect(unit.owe).toMatchObject([{ again: true, cause: 'sourceReversal' }])
+    expect(unit.owe).toMatchObject([{ undoneMinor: 12_000n, cause: 'sourceReversal' }])
     expect(unit.owe[0]).not.toHaveProperty('actualMinor')
     expect(after(transaction, keeping(11_000n)).effects).toEqual([
       { kind: 'answerReversal', answer: { responseCode: '21' } },
@@ -971,7 +903,6 @@ describe('an advice', () => {
       kind: 'advice',
       legId: leg.id,
       destination: 'knet',
-      again: false,
       delayMs: 0,
     })
     expect(owed.id).toBe(obligationId(`advice:${arrival.id}:completion-1`))

@@ -5,6 +5,7 @@ import { startSystem, type System, type SystemOptions } from '../../bin/environm
 import { runReconcile } from '../../bin/commands/reconcile.ts'
 import { type DatabasePool, openPool } from '../../kernel/database.ts'
 import { keyNamed, readKeyFile } from '../../simulators/keys.ts'
+import type { WireMessage } from '../../simulators/terminals/wire.ts'
 import { Terminal, type TerminalKeys } from '../../simulators/terminals/terminal.ts'
 import { type Life, transactionLife } from '../../switch/switch.ts'
 
@@ -91,6 +92,18 @@ export async function openSwitchWorld(
     },
   }
   return world
+}
+
+/** A reversal that names a completion and not its authorization. */
+export function reversalOfCompletion(
+  { fields }: WireMessage,
+  change: WireMessage['fields'] = {},
+): WireMessage {
+  const unsaid = ['35', '52', '64', '71', '72']
+  const said = Object.fromEntries(Object.entries(fields).filter(([de]) => !unsaid.includes(de)))
+  const stan = String(700_000 + Number(fields[11]))
+  const original = `0220${fields[11] ?? ''}${fields[7] ?? ''}`.padEnd(42, '0')
+  return { mti: '0420', fields: { ...said, 11: stan, 90: original, ...change } }
 }
 
 /** The three books of everything a world did. Acceptance terminals keep no book, so theirs is empty. */
