@@ -17,7 +17,7 @@ export const edition1993: Wording = {
 }
 
 /** Elements that mean something else in 1993, or nothing. */
-const replaced = new Set([12, 13, 18, 22, 25, 28, 39, 71, 72, 90, 95])
+const replaced = new Set([12, 13, 15, 18, 22, 25, 28, 39, 71, 72, 90, 95])
 
 type Fields = MessageBody['fields']
 
@@ -29,6 +29,8 @@ function inTheirWords(mti: string, fields: Fields, wallMs: number): Fields {
     24: functionCode(mti, actual !== undefined),
     25: mti[1] === '4' ? reasons[textOf(fields[39])] : undefined,
     26: fields[18],
+    // Totals are of a date of reconciliation; a settlement date of 1993 has its year before it.
+    [mti[1] === '5' ? 28 : 15]: withYear(fields[15], wallMs),
     56: originalData(fields, wallMs),
     ...(actual === undefined ? {} : { 4: actual, 30: { transaction: fields[4]!, reconciliation: 0n } }),
   })
@@ -40,7 +42,12 @@ function localTime({ 12: time, 13: date }: Fields, wallMs: number): string | und
   return `${nearestYear(date, wallMs).slice(2)}${date}${time}`
 }
 
-/** What is asked: an authorization, a financial transaction, a reversal in full or in part, a completion. */
+/** YYMMDD of MMDD: the year is the one that puts the date nearest to now. */
+function withYear(date: FieldValue | undefined, wallMs: number): string | undefined {
+  return typeof date === 'string' ? `${nearestYear(date, wallMs).slice(2)}${date}` : undefined
+}
+
+/** What is asked: an authorization, a financial transaction, a reversal in full or in part, a completion, totals. */
 function functionCode(mti: string, isPart: boolean): string | undefined {
   switch (mti.slice(1, 3)) {
     case '10':
@@ -54,6 +61,10 @@ function functionCode(mti: string, isPart: boolean): string | undefined {
     case '40':
     case '42':
       return isPart ? '401' : '400'
+    // The last totals of their date.
+    case '50':
+    case '52':
+      return '500'
     default:
       return undefined
   }

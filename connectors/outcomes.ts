@@ -12,7 +12,8 @@ export function answerOf(message: Message, rules: DestinationRules, described: s
   const currencyNumeric = message.text(49)
   const additionalAmounts = message.text(54)
   const settlementDate = monthAndDayOf(message)
-  const settlementCode = message.mti[1] === '5' ? message.text(66) : undefined
+  // Of totals of 1987 alone: since 1993 DE39 says whether they agree, and DE66 are fees.
+  const settlementCode = message.mti.startsWith('05') ? message.text(66) : undefined
   return {
     mti: message.mti,
     responseCode: message.text(39) ?? '',

@@ -195,10 +195,17 @@ const unanswered = ['91', '68'] as const
 
 export const amountOutcomes: readonly AmountOutcome[] = [
   declinedWith('905', '05', 'do not honour'),
+  declinedWith('941', '41', 'lost card'),
+  declinedWith('943', '43', 'stolen card'),
   declinedWith('951', '51', 'insufficient funds'),
   declinedWith('954', '54', 'expired card'),
   declinedWith('955', '55', 'wrong PIN, whatever the PIN'),
+  declinedWith('957', '57', 'not permitted to this cardholder'),
+  declinedWith('959', '59', 'suspected fraud'),
   declinedWith('961', '61', 'over the limit'),
+  declinedWith('962', '62', 'restricted card'),
+  declinedWith('965', '65', 'too many times'),
+  declinedWith('975', '75', 'PIN tried too often'),
   declinedWith('991', '91', 'issuer down'),
   declinedWith('996', '96', 'system malfunction'),
   misbehaved('901', 'never', 'debited, never answered', unanswered),

@@ -36,8 +36,11 @@ export function reconciledBy(connector: Connector | undefined): Reconciled | und
   const reconciliation = connector?.rules.reconciliation
   if (connector === undefined || reconciliation === undefined) return undefined
   const { approvals, partialApprovals = [] } = connector.rules
-  return { rules: reconciliation, approvals: [...approvals, ...partialApprovals] }
+  return { rules: reconciliation, approvals: [...approvals, ...partialApprovals, reversalAccepted1993] }
 }
+
+/** Since 1993 an undoing that was done has a code of its own. */
+const reversalAccepted1993 = '400'
 
 /** Which total a kind of transaction counts to; what is told by an advice counts as that. */
 export type TotalOf = 'debit' | 'credit' | 'transfer' | 'inquiry' | 'authorization'

@@ -29,7 +29,7 @@ export function simulateCommand(): Command {
           continue
         }
         const hand = network && networkHand(network)
-        results.push({ file, results: await runPack(pack, terminal, hand) })
+        results.push({ file, results: await runPack(pack, { terminal, network: hand }) })
       }
       terminal.close()
       for (const one of results) process.stdout.write(asText(one))

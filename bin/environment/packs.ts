@@ -23,6 +23,11 @@ export function networkHand({ control }: NetworkEndpoint): NetworkHand {
     },
     newMacKey: () => tell('/keys', { send: 'mac' }),
     newPinKey: () => tell('/keys', { send: 'pin' }),
+    // In the code of 1987; what the network says is in its own edition.
+    issuersAway: () => tell('/behaviour', { refuse: '91' }),
+    silent: () => tell('/behaviour', { silent: true }),
+    back: () => tell('/behaviour', { reset: true }),
+    watch: () => Promise.resolve({}),
   }
   return {
     act: async (act) => (await acts[act]()).responseCode ?? undefined,

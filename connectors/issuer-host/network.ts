@@ -2,7 +2,7 @@ import { binary2Frame } from '../../iso8583/iso8583.ts'
 import { edition1993 } from '../edition-1993.ts'
 import { usualKeyExchange } from '../key-exchange.ts'
 import type { NetworkProfile } from '../network.ts'
-import { usualRetryAfterMs, usualReversalAnswers1993, usualSession } from '../usual.ts'
+import { usualReconciliation, usualRetryAfterMs, usualReversalAnswers1993, usualSession } from '../usual.ts'
 import { issuerHostGeneric } from './dialect.ts'
 
 /** An issuer's host that speaks the edition of 1993: see notes.md. */
@@ -12,7 +12,7 @@ export const network: NetworkProfile = {
   frame: { ...binary2Frame, lengthBytes: 4 },
   // DE12 has the date in 1993, and names a message better than DE7 does.
   correlation: { key: [7, 11, 12, 37, 41], networkManagementKey: [7, 11], echoCheck: [2, 3] },
-  sealedClasses: ['1', '2', '4'],
+  sealedClasses: ['1', '2', '4', '5'],
   wording: edition1993,
   session: {
     ...usualSession,
@@ -42,6 +42,7 @@ export const network: NetworkProfile = {
     partialApprovals: ['002'],
     reversalAnswers: usualReversalAnswers1993,
     retryAfterMs: usualRetryAfterMs,
+    reconciliation: usualReconciliation,
     pinFormat: 4,
   },
 }

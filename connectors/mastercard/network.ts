@@ -1,7 +1,7 @@
 import { binary2Frame } from '../../iso8583/iso8583.ts'
 import { usualKeyExchange } from '../key-exchange.ts'
 import type { NetworkProfile } from '../network.ts'
-import { usualRetryAfterMs, usualReversalAnswers, usualSession } from '../usual.ts'
+import { usualReconciliation, usualRetryAfterMs, usualReversalAnswers, usualSession } from '../usual.ts'
 import { mastercardPublicFacts } from './dialect.ts'
 import { traceIdentifier } from './trace.ts'
 
@@ -11,7 +11,7 @@ export const network: NetworkProfile = {
   dialect: mastercardPublicFacts,
   frame: binary2Frame,
   correlation: { key: [7, 11, 32, 37, 41], networkManagementKey: [7, 11], echoCheck: [2, 3] },
-  sealedClasses: ['1', '2', '4'],
+  sealedClasses: ['1', '2', '4', '5'],
   wording: traceIdentifier,
   session: { ...usualSession, codes: { ...usualSession.codes, keyExchange: ['161'] } },
   inFlightMax: 300,
@@ -27,6 +27,8 @@ export const network: NetworkProfile = {
     partialApprovals: ['10'],
     reversalAnswers: usualReversalAnswers,
     retryAfterMs: usualRetryAfterMs,
+    // Told, not asked.
+    reconciliation: { ...usualReconciliation, mti: '0520' },
     traceElements: ['63', '15'],
   },
 }

@@ -1,7 +1,7 @@
 import { binary2Frame, sizedHeader } from '../../iso8583/iso8583.ts'
 import { usualKeyExchange } from '../key-exchange.ts'
 import type { NetworkProfile } from '../network.ts'
-import { usualRetryAfterMs, usualReversalAnswers, usualSession } from '../usual.ts'
+import { usualReconciliation, usualRetryAfterMs, usualReversalAnswers, usualSession } from '../usual.ts'
 import { dualMessage } from '../wording.ts'
 import { visaPublicFacts } from './dialect.ts'
 
@@ -12,7 +12,7 @@ export const network: NetworkProfile = {
   // A header of 22 bytes; of its parts only the first, its size, is known here.
   frame: { ...binary2Frame, header: sizedHeader(`16${'00'.repeat(21)}`) },
   correlation: { key: [7, 11, 32, 37, 41], networkManagementKey: [7, 11], echoCheck: [2, 3] },
-  sealedClasses: ['1', '2', '4'],
+  sealedClasses: ['1', '2', '4', '5'],
   wording: dualMessage,
   session: usualSession,
   inFlightMax: 300,
@@ -27,6 +27,7 @@ export const network: NetworkProfile = {
     partialApprovals: ['10'],
     reversalAnswers: usualReversalAnswers,
     retryAfterMs: usualRetryAfterMs,
+    reconciliation: usualReconciliation,
     traceElements: ['62.2'],
   },
 }

@@ -62,6 +62,7 @@ export const messagesOf1993: Hearing = {
       [70, managementCodes[wire.text(24) ?? '']],
       [90, originalOf(wire.text(56))],
     ])
+    if (wire.mti[1] === '5') read.set(15, wire.text(28)?.slice(2))
     if (wire.text(24) === '401') {
       read.set(95, { transaction: wire.amount(4) ?? 0n })
       read.set(4, partsOf(wire.reveal(30))?.['transaction'])
@@ -80,13 +81,14 @@ export const messagesOf1993: Hearing = {
     }
   },
   say({ mti, fields }, to) {
-    const { 15: date, 39: code, 70: management, ...rest } = fields
-    const isReversal = mti[1] === '4'
+    // DE66 are fees in 1993: whether totals agree is said by DE39.
+    const { 15: date, 39: code, 66: _, 70: management, ...rest } = fields
     const said = {
       ...repeated(to, mti[1] === '8' ? [7, 11, 24] : echo1993),
       ...rest,
-      ...(typeof date === 'string' && { 15: dated(date) }),
-      ...(typeof code === 'string' && { 39: actionCode(code, isReversal, mti[1] === '8') }),
+      // The date of totals stands elsewhere than that of money.
+      ...(typeof date === 'string' && { [mti[1] === '5' ? 28 : 15]: dated(date) }),
+      ...(typeof code === 'string' && { 39: actionCode(code, mti[1]!) }),
       ...(typeof management === 'string' && to === undefined && { 24: codeOf1993(management) }),
     }
     return { mti: mtiOf1993(mti), fields: said }
@@ -149,11 +151,13 @@ function originalOf(text: string | undefined): FieldValue | undefined {
   }
 }
 
-/** DE39 of 1993: approvals, denials, reversals accepted, network management accepted. */
-function actionCode(code: string, isReversal: boolean, isManagement: boolean): string {
-  if (code === '00') return isReversal ? '400' : isManagement ? '800' : '000'
+/** DE39 of 1993: approvals, denials, reversals accepted, totals in balance or not, network management accepted. */
+function actionCode(code: string, messageClass: string): string {
+  if (code === '00') return done[messageClass] ?? '000'
   return actionCodes[code] ?? '100'
 }
+
+const done: Readonly<Record<string, string>> = { '4': '400', '5': '500', '8': '800' }
 
 const actionCodes: Readonly<Record<string, string>> = {
   '05': '100',
@@ -164,15 +168,23 @@ const actionCodes: Readonly<Record<string, string>> = {
   '21': '400',
   '25': '914',
   '30': '904',
+  '41': '208',
+  '43': '209',
   '51': '116',
   '54': '101',
   '55': '117',
+  '57': '119',
+  '59': '102',
   '61': '121',
+  '62': '104',
   '63': '916',
+  '65': '123',
   '68': '911',
+  '75': '106',
   '85': '000',
   '91': '907',
   '94': '913',
+  '95': '501',
   '96': '909',
 }
 

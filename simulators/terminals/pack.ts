@@ -37,16 +37,26 @@ type Doing =
   /** Something of the simulated network's, not of the terminal's. */
   | { readonly kind: 'network'; readonly act: NetworkAct }
 
-const networkActs = ['reconnect', 'cutover', 'newMacKey', 'newPinKey'] as const
-/** The line is cut and made anew; the business date turns; the network sends a key. */
+const networkActs = [
+  ...(['reconnect', 'cutover', 'newMacKey', 'newPinKey'] as const),
+  ...(['issuersAway', 'silent', 'back', 'watch'] as const),
+] as const
+/**
+ * The line is cut and made anew; the business date turns; the network sends a key; it answers that no issuer can be asked;
+ * it does and does not answer; it is as it should be; it is only looked at.
+ */
 export type NetworkAct = (typeof networkActs)[number]
+
+/** Those in which the network asks us something. */
+const asking: readonly NetworkAct[] = ['cutover', 'newMacKey', 'newPinKey']
+const lasting: readonly NetworkAct[] = ['issuersAway', 'silent']
 
 /** The simulated network that a pack is about, as far as a pack has use for it. */
 export interface NetworkHand {
   /** Resolves to DE39 of the switch's answer, where it is asked something. */
   act(act: NetworkAct): Promise<string | undefined>
-  /** What it has counted, by name. */
-  counts(): Promise<Readonly<Record<string, unknown>>>
+  /** What it has counted, by name, in groups. */
+  counts(): Promise<object>
 }
 
 interface Expected {
@@ -54,7 +64,10 @@ interface Expected {
   readonly responseCode: readonly string[]
   readonly present: readonly number[]
   readonly absent: readonly number[]
-  /** So many more of each, at least, on the network's side. */
+  /**
+   * So many more of each, at least, on the network's side since the scenario began: `signOns`, or `totals.inBalance` where
+   * it counts in groups.
+   */
   readonly counted: Readonly<Record<string, number>>
 }
 
@@ -160,39 +173,54 @@ function readExpected(place: Place | undefined): Expected {
   }
 }
 
+export interface PackRun {
+  readonly terminal: Terminal
+  readonly network?: NetworkHand | undefined
+  /** How long what the network is to count may take: what is stored and forwarded has its own time. */
+  readonly countedWithinMs?: number
+}
+
 /** One after the other on one terminal; the first step that is answered otherwise ends its scenario. */
-export async function runPack(
-  { scenarios }: Pack,
-  terminal: Terminal,
-  network?: NetworkHand,
-): Promise<PackResult[]> {
+export async function runPack({ scenarios }: Pack, run: PackRun): Promise<PackResult[]> {
   const results: PackResult[] = []
   for (const { name, steps } of scenarios) {
     const startedMs = performance.now()
-    const failure = await runSteps(steps, terminal, network)
+    const failure = await runSteps(steps, run)
     const tookMs = performance.now() - startedMs
     results.push({ scenario: name, tookMs, ...(failure === undefined ? {} : { failure }) })
   }
   return results
 }
 
-async function runSteps(
-  steps: readonly Step[],
-  terminal: Terminal,
-  network: NetworkHand | undefined,
-): Promise<string | undefined> {
-  const course = new Course(terminal)
-  for (const { line, does, expect } of steps) {
-    if (does.kind === 'network') {
-      const wrong = await actOf(network, does.act, expect)
+async function runSteps(steps: readonly Step[], run: PackRun): Promise<string | undefined> {
+  const course = new Course(run.terminal)
+  const before = await run.network?.counts()
+  let left: NetworkAct | undefined
+  try {
+    for (const { line, does, expect } of steps) {
+      if (does.kind === 'network') left = lasting.includes(does.act) ? does.act : undefined
+      const wrong = (await wrongStep(does, expect, { course, run })) ?? (await uncounted(expect, before, run))
       if (wrong !== undefined) return `line ${line}: ${wrong}`
-      continue
     }
-    const reply = await course.step(does)
-    const wrong = typeof reply === 'string' ? reply : wrongIn(reply, expect)
-    if (wrong !== undefined) return `line ${line}: ${wrong}`
+    return undefined
+  } finally {
+    if (left !== undefined) await run.network?.act('back')
   }
-  return undefined
+}
+
+async function wrongStep(
+  does: Doing,
+  expect: Expected,
+  { course, run }: { readonly course: Course; readonly run: PackRun },
+): Promise<string | undefined> {
+  if (does.kind !== 'network') {
+    const reply = await course.step(does)
+    return typeof reply === 'string' ? reply : wrongIn(reply, expect)
+  }
+  if (run.network === undefined) return 'no network to do that'
+  const code = (await run.network.act(does.act)) ?? 'none'
+  if (!asking.includes(does.act) || expect.responseCode.includes(code)) return undefined
+  return `answered ${code}, expected ${expect.responseCode.join(' or ')}`
 }
 
 /** What a scenario has asked so far, and what came of it: later steps are about it. */
@@ -237,28 +265,31 @@ class Course {
   }
 }
 
-const countedWithinMs = 30_000
+const countedWithinMsUsual = 60_000
 
-async function actOf(
-  network: NetworkHand | undefined,
-  act: NetworkAct,
-  { counted, responseCode }: Expected,
+async function uncounted(
+  { counted }: Expected,
+  before: object | undefined,
+  { network, countedWithinMs = countedWithinMsUsual }: PackRun,
 ): Promise<string | undefined> {
-  if (network === undefined) return 'no network to do that'
-  const before = await network.counts()
-  const code = await network.act(act)
-  if (act !== 'reconnect' && !responseCode.includes(code ?? 'none'))
-    return `answered ${code ?? 'none'}, expected ${responseCode.join(' or ')}`
+  const wanted = Object.entries(counted)
+  if (wanted.length === 0) return undefined
+  if (network === undefined) return 'no network that counts'
   const untilMs = performance.now() + countedWithinMs
   for (;;) {
     const now = await network.counts()
-    const missing = Object.entries(counted).find(
-      ([name, more]) => Number(now[name] ?? 0) - Number(before[name] ?? 0) < more,
-    )
+    const missing = wanted.find(([name, more]) => countOf(now, name) - countOf(before, name) < more)
     if (missing === undefined) return undefined
     if (performance.now() > untilMs) return `the network has not counted ${missing[1]} more ${missing[0]}`
     await sleep(50)
   }
+}
+
+function countOf(counts: unknown, path: string): number {
+  const value = path
+    .split('.')
+    .reduce((of: unknown, name) => (of as Readonly<Record<string, unknown>> | undefined)?.[name], counts)
+  return typeof value === 'number' ? value : 0
 }
 
 function wrongIn(reply: Reply, { responseCode, present, absent }: Expected): string | undefined {

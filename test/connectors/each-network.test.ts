@@ -17,6 +17,7 @@ import { readBook } from '../../simulators/book.ts'
 import { cardNamed, type TestCard } from '../../simulators/cards.ts'
 import { Config } from '../../simulators/config.ts'
 import { encryptPin, seal, sealHolds, type TestKey } from '../../simulators/keys.ts'
+import { balanceOf } from '../../switch/reconciliation.ts'
 import { type NetworkProcess, openNetwork } from '../../simulators/network/network.ts'
 
 /** Every network's connector against the simulated network of its own dialect, over a real socket. */
@@ -160,6 +161,21 @@ describe.each([...(await allNetworks())])('$name', (network: NetworkProfile) => 
     }
     await ask(network.rules.reversalMti, reversal(asked, { 39: '32', 95: amounts }))
     expect((await events()).slice(-2)).toEqual(['debit', 'reversal reduced'])
+  })
+
+  test('is told the totals of a date in its own words, and says whether they are its own', async () => {
+    const { mti, elements } = network.rules.reconciliation!
+    const zeros = Object.entries(elements).map(([name, de]) => [
+      de,
+      name.endsWith('Count') ? '0000000000' : 0n,
+    ])
+    const told = { 15: '1122', 50: '840', 97: { sign: 'C', amount: 0n }, ...Object.fromEntries(zeros) }
+    const balance = async (debitMinor: bigint): Promise<string> => {
+      const [, outcome] = await ask(mti, { ...told, [elements.debitMinor!]: debitMinor })
+      if (outcome.kind !== 'answered') return outcome.kind
+      return balanceOf(outcome.answer)
+    }
+    expect([await balance(0n), await balance(1n)]).toEqual(['in', 'out'])
   })
 
   test('repeats of a reversal are acknowledged and change nothing', async () => {

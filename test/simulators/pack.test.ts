@@ -34,7 +34,7 @@ test('a pack passes where every answer is as expected', async () => {
     const declined = message.fields[2]?.endsWith('0051') === true
     answer(declined ? { 39: '51' } : message.mti.startsWith('02') ? { 39: '00', 38: 'A00001' } : { 39: '00' })
   }
-  const results = await runPack(readPack(text, 'pack.yaml'), terminal)
+  const results = await runPack(readPack(text, 'pack.yaml'), { terminal })
   expect(results.map(({ scenario, failure }) => [scenario, failure])).toEqual([
     ['bought and undone', undefined],
     ['declined', undefined],
@@ -46,13 +46,13 @@ test('a wrong answer, a missing element and silence make it fail, with line and 
   behind.onRequest = ({ answer }) => {
     if (kind !== 'silent') answer({ 39: '00' })
   }
-  const bare = await runPack(readPack(text, 'pack.yaml'), terminal)
+  const bare = await runPack(readPack(text, 'pack.yaml'), { terminal })
   expect(bare.map(({ failure }) => failure)).toEqual([
     'line 5: DE38 is missing',
     'line 9: answered 00, expected 51',
   ])
   kind = 'silent'
-  const silent = await runPack(readPack(text, 'pack.yaml'), terminal)
+  const silent = await runPack(readPack(text, 'pack.yaml'), { terminal })
   expect(silent.map(({ failure }) => failure)).toEqual([
     'line 5: answered none, expected 00',
     'line 9: answered none, expected 51',

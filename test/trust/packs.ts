@@ -1,7 +1,7 @@
 import { runReconcile } from '../../bin/commands/reconcile.ts'
 import { simulatedNetworks } from '../../bin/environment/simulated-networks.ts'
 import { startSystem } from '../../bin/environment/system.ts'
-import { openPackTerminal, packFiles, tryPack } from '../support/packs.ts'
+import { openPackTerminal, packFiles, packRules, tryPack } from '../support/packs.ts'
 import type { Goal } from './goal.ts'
 
 const timeouts = {
@@ -14,31 +14,34 @@ const timeouts = {
  * answers wrongly, which it must find.
  */
 export const packs: Goal = async ({ stateFolder, say }) => {
-  const system = await startSystem({ stateFolder, networks: Object.keys(simulatedNetworks), timeouts })
+  const networks = Object.keys(simulatedNetworks)
+  const system = await startSystem({ stateFolder, networks, timeouts, rules: packRules(networks) })
   const terminal = await openPackTerminal(system)
   try {
     const lines: string[] = []
-    let [all, failed, unfound] = [0, 0, 0]
+    let [all, failed, unfound, spoilt] = [0, 0, 0, 0]
     for (const file of packFiles()) {
-      const { scenarios, failures, foundWrong } = await tryPack(file, terminal, system)
+      const { scenarios, failures, missed, spoiled } = await tryPack(file, terminal, system)
       all += scenarios
       failed += failures.length
-      if (foundWrong === 0) unfound++
+      spoilt += spoiled
+      unfound += missed.length
       lines.push(...failures.map((failure) => `${file}: ${failure}`))
+      lines.push(...missed.map((scenario) => `${file}: a wrong answer was not found: ${scenario}`))
       say(
-        `${file}: scenarios ${scenarios}  failed ${failures.length}  failed by a wrong answer ${foundWrong}`,
+        `${file}: scenarios ${scenarios}  failed ${failures.length}  answered wrongly ${spoiled}  found ${spoiled - missed.length}`,
       )
     }
     await system.settle(30_000)
     const { ok, lines: books } = await runReconcile({ stateFolder, final: true, settleMs: 20_000 })
     const wrong = [
       failed === 0 ? '' : `${failed} scenarios failed`,
-      unfound === 0 ? '' : `${unfound} packs did not find a wrong answer`,
+      unfound === 0 ? '' : `${unfound} wrong answers were not found`,
       ok ? '' : books.at(-1)!.replace('RESULT ', ''),
     ].filter((what) => what !== '')
     return {
       ok: wrong.length === 0,
-      figures: `scenarios ${all}  failed ${failed}  packs that miss a wrong answer ${unfound}`,
+      figures: `scenarios ${all}  failed ${failed}  answered wrongly ${spoilt}  not found ${unfound}`,
       lines: [...lines, ...books.slice(0, -1), `RESULT ${wrong.length === 0 ? 'ok' : wrong.join(', ')}`],
     }
   } finally {
