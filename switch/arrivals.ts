@@ -60,6 +60,8 @@ export interface InboundReversal {
   /** DE95: what is to remain; zero where everything is undone. */
   readonly actualMinor: bigint
   readonly rrn: string
+  /** DE41 */
+  readonly terminalId?: string
   /** It tells, and does not ask (M3). */
   readonly isAdvice: boolean
   /** DE39 17: the customer cancelled. */
@@ -239,6 +241,7 @@ function reversalOf(message: Message, receipt: Receipt): InboundReversal {
     amountMinor,
     actualMinor,
     rrn: need(message, 37),
+    terminalId,
     isAdvice: message.mti[2] === '2',
     isVoid: message.text(39) === '17',
     described: receipt.described,

@@ -421,6 +421,7 @@ export class Shell {
       fingerprint: '',
       businessDate: this.#ports.days.today(switchItself),
       approvableForMs: 0,
+      named: { rrn: reversal.rrn, terminalId: reversal.terminalId ?? '' },
     }
     const detail = { message: reversal.described }
     const { isOfCompletion, originalKey } = reversal

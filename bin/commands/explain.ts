@@ -23,12 +23,23 @@ export function explainCommand(): Command {
         const text = told.map((life) => storyOf(life, told)).join('\n')
         process.stdout.write(json === true ? `${asJson(told)}\n` : text)
         if (told.length > 0) return
-        process.stderr.write(`no transaction has the RRN or id ${name}\n`)
+        process.stderr.write(nobodysName(name))
         process.exitCode = 1
       } finally {
         await pool.end()
       }
     })
+}
+
+/** What was never on record can't be told; but why a request may not be there can. */
+function nobodysName(name: string): string {
+  return [
+    `no transaction and no reversal has the RRN or id ${name}`,
+    'A request is not on record where it was refused before it could be: unreadable (30), its seal wrong (63), too many at',
+    'once or the database away (91). Nothing was sent and nothing is owed for it. What was refused is counted by source and',
+    'reason in switch_refused_total; a reversal that comes for it is on record under its RRN.',
+    '',
+  ].join('\n')
 }
 
 /** Everything with that name, and what it is about or is about it: an authorization's raises, a payment's refunds. */

@@ -34,14 +34,15 @@ function headOf(life: Life): string[] {
   const amount = money(amountMinor, currency)
   const part = approvedMinor === null ? '' : `, of which ${money(approvedMinor, currency)} was approved`
   const left = actualMinor === null ? '' : `, partly reversed to ${money(actualMinor, currency)}`
-  const what = `${amount}  ${kind ?? 'of unknown kind'}${part}${left}`
+  // Of a request that never came nobody knows what it was.
+  const what = kind === undefined ? 'no request' : `card ${card}  ${amount}  ${kind}${part}${left}`
   const answer =
     life.responseCode === null
       ? 'no answer'
       : `answer ${life.responseCode}${life.authId === null ? '' : ` authorization ${life.authId}`}`
   const delivery = life.delivery === 'none' ? '' : `${life.delivery}  `
   return [
-    `RRN ${life.rrn}  terminal ${life.terminal.trim()}  card ${card}  ${what}`,
+    `RRN ${life.rrn}  terminal ${life.terminal.trim()}  ${what}`,
     `id ${life.id}  from ${life.source}  business date ${life.businessDate}${life.rules === null ? '' : `  rules ${life.rules}`}`,
     `${life.state.toUpperCase()}  ${answer}  ${delivery}reversal ${life.reversal}`,
     `that is: ${meaningOf(life)}`,

@@ -414,6 +414,7 @@ export function rowsOf(
 
 function newTransaction(transaction: Transaction): UnitRow {
   const { request, card } = transaction
+  const { rrn = null, terminalId = null } = request ?? transaction.named ?? {}
   const { kind, amountMinor, currency, cashMinor, feeMinor, ...elements } = request ?? {}
   const cash = cashMinor === undefined ? {} : { cashMinor: cashMinor.toString() }
   const fee = feeMinor === undefined ? {} : { feeMinor: feeMinor.toString() }
@@ -432,8 +433,8 @@ function newTransaction(transaction: Transaction): UnitRow {
       transaction.approvableForMs,
       card?.token ?? null,
       card?.mask ?? null,
-      request?.rrn ?? null,
-      request?.terminalId ?? null,
+      rrn,
+      terminalId,
       kind ?? null,
       transaction.parentId ?? null,
       transaction.rules ?? null,

@@ -54,6 +54,8 @@ export interface Arrival {
   readonly fingerprint: string
   readonly businessDate: string
   readonly approvableForMs: number
+  /** Of what has not come, and its reversal has. */
+  readonly named?: NonNullable<Transaction['named']>
   /** The earlier transaction that it is about. */
   readonly parentId?: string
   /** The number of the rules that decide it. */

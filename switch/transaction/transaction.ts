@@ -24,6 +24,8 @@ export interface Transaction {
   readonly approvableForMs: number
   readonly card?: StoredCard
   readonly request?: CardRequest
+  /** Of a tombstone: what its reversal called it, so that people find it. */
+  readonly named?: Pick<CardRequest, 'rrn' | 'terminalId'>
   readonly leg?: Leg
   /** What the source was told or is to be told. */
   readonly answer?: Answer

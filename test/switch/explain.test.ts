@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { tellFamily } from '../../bin/commands/explain.ts'
 import { storyOf } from '../../bin/explain/story.ts'
 import { cardNamed } from '../../simulators/cards.ts'
-import type { Asked, PurchaseOrder } from '../../simulators/terminals/terminal.ts'
+import { type Asked, type PurchaseOrder, responseCodeOf } from '../../simulators/terminals/terminal.ts'
 import { openSwitchWorld, type SwitchWorld } from './world.ts'
 
 let world: SwitchWorld
@@ -160,6 +160,29 @@ test('what went wrong is told with its cause and with what came of it', async ()
     'the line was lost with the request on it',
   )
 }, 90_000)
+
+test('a reversal that came before its request is found by its number, and so is what became of the request', async () => {
+  const terminal = await world.terminal()
+  const stray = terminal.begin({ card: knet, amountMinor: 3_000n, seal: 'wrong' })
+  await stray.reply
+  await terminal.reverse(stray).reply
+  const [tombstone] = await tellFamily(world.pool, stray.purchase.rrn)
+  tells(
+    storyOf(tombstone!, []),
+    `RRN ${stray.purchase.rrn}  terminal ${stray.purchase.terminalId}  no request`,
+    'TOMBSTONE',
+    'that is: a reversal came for a request that had not come',
+    'acq1 reverses a request that has not come',
+    'in  0420',
+  )
+  expect(responseCodeOf(await terminal.repeat(stray))).toBe('12')
+  const [overtaken] = await tellFamily(world.pool, stray.purchase.rrn)
+  tells(
+    storyOf(overtaken!, []),
+    'TOMBSTONE  answer 12',
+    'comes after its own reversal and is declined; nothing is sent',
+  )
+}, 60_000)
 
 async function until(
   { purchase }: Pick<Asked, 'purchase'>,

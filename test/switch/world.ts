@@ -70,7 +70,9 @@ export async function openSwitchWorld(
       if (!answer.ok) throw new Error(`the network refuses to behave so: ${answer.status}`)
     },
     async life(rrn) {
-      const [life, ...others] = await transactionLife(pool, rrn)
+      // A reversal of what never came has the number of what it was meant for.
+      const all = await transactionLife(pool, rrn)
+      const [life, ...others] = all.length > 1 ? all.filter(({ state }) => state !== 'tombstone') : all
       if (life === undefined || others.length > 0)
         throw new Error(`${others.length + 1} transactions for the RRN`)
       return life
