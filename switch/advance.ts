@@ -63,7 +63,10 @@ export class Advance {
     this.#ports = ports
     this.#locks = locks
     this.#live = live
-    this.dispatch = new Dispatch(ports)
+    const { observer } = ports
+    const onDemoted = (destination: string): void =>
+      observer.alarm('a destination answers too little and comes last in its routes', destination)
+    this.dispatch = new Dispatch({ ...ports, onDemoted })
     for (const connector of ports.connectors.values()) {
       connector.onLate((identity, answer) => void this.#late(connector.name, identity, answer))
     }
@@ -249,6 +252,7 @@ export class Advance {
     const outcome = await this.dispatch.send(inbound, leg, prepared)
     const legMs = Math.round(clock.monotonicMs() - startedAt)
     if (outcome.kind === 'maybeSent') this.#expectLate(live, leg)
+    this.dispatch.heard(inbound, leg, outcome)
     this.#heed(live, leg, outcome)
     const instead = await this.#insteadOf(live, leg, outcome)
     await this.#locked(live, () => {

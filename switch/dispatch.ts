@@ -10,9 +10,10 @@ import type { InboundRequest } from './arrivals.ts'
 import { type BusinessDays, switchItself } from './business-days.ts'
 import { requestLeg } from './outbound.ts'
 import { accountsOf, exposureAccountsOf } from './transaction/postings.ts'
-import { type Outcome, readCode, toldOf } from './results.ts'
+import { isOutOfReach as isOutOfReachCode, type Outcome, readCode, toldOf } from './results.ts'
 import type { Routed } from './routing.ts'
 import { type DestinationTerms, readingOf } from './rules/rules.ts'
+import { SoftHealth } from './soft-health.ts'
 import type { StandInRule } from './rules/stand-in-rules.ts'
 import { standInFor, standInOf } from './stand-in.ts'
 import type { LegEnd, StandIn, Verdict } from './transaction/events.ts'
@@ -26,6 +27,8 @@ export interface DispatchPorts {
   readonly connectors: ReadonlyMap<string, Connector>
   /** The key under which a destination takes PINs. */
   readonly pinKeyOf: (destination: string) => string
+  /** A destination comes behind the others of its routes from now on: it answers too little. */
+  readonly onDemoted?: (destination: string) => void
   readonly openAccounts: (accounts: readonly AccountSpec[]) => Promise<void>
   readonly days: Pick<BusinessDays, 'today' | 'postingDays' | 'isClosed'>
 }
@@ -73,9 +76,11 @@ const isOutOfReach: ReadonlySet<string> = new Set([
 export class Dispatch {
   readonly #ports: DispatchPorts
   readonly #openAccounts = new Set<string>()
+  readonly #health: SoftHealth
 
   constructor(ports: DispatchPorts) {
     this.#ports = ports
+    this.#health = new SoftHealth(ports.clock)
   }
 
   /**
@@ -151,7 +156,7 @@ export class Dispatch {
     inbound: InboundRequest,
   ): Promise<Way | { readonly cause: string }> {
     let cause = 'no target'
-    for (const name of targets) {
+    for (const name of this.#health.inOrder(targets, inbound.rules.softHealth)) {
       const connector = this.#ports.connectors.get(name)
       assert(connector !== undefined)
       const availability = connector.availability()
@@ -202,6 +207,17 @@ export class Dispatch {
     if ('kind' in prepared) return prepared
     const connector = this.#connector(leg)
     return connector.send(prepared, this.#ports.clock.monotonicMs() + this.#legTimeMs(inbound, connector))
+  }
+
+  /** How a leg ended, for the order in which later requests try their targets (G6). */
+  heard(inbound: InboundRequest, { destination }: Leg, outcome: LegEnd): void {
+    const { destinations, softHealth: rules } = inbound.rules
+    const terms = destinations.get(destination)
+    if (rules === undefined || terms === undefined || outcome.kind === 'notSent') return
+    const before = this.#health.isDemoted(destination, rules)
+    this.#health.heard(destination, isNoAnswer(outcome, terms) ? 'toNothing' : 'toAnAnswer', rules)
+    const isDemoted = this.#health.isDemoted(destination, rules)
+    if (isDemoted && !before) this.#ports.onDemoted?.(destination)
   }
 
   /** The first target of its route, whether or not it can be had now. */
@@ -311,6 +327,12 @@ function isOutOfReachAfter(outcome: LegEnd, terms: DestinationTerms): boolean {
         readCode(readingOf(terms), outcome.answer.responseCode).outcome,
       )
   }
+}
+
+/** Silence, and the answers of a front end that could not ask its issuer. */
+function isNoAnswer(outcome: LegEnd, terms: DestinationTerms): boolean {
+  if (outcome.kind !== 'answered') return true
+  return isOutOfReachCode(readCode(readingOf(terms), outcome.answer.responseCode).outcome)
 }
 
 /** What a source may ask for at once, by kind and currency. A refund has no purchase of its own to be measured by. */

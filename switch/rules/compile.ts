@@ -22,9 +22,11 @@ export function compileRules(
   )
   checkTimers(sources, destinations, wrong)
   checkCodes(written, known, wrong)
+  const { softHealth } = written['routes.yaml']
   return {
     sources,
     destinations,
+    ...(softHealth === undefined ? {} : { softHealth: softHealthOf(softHealth) }),
     routes:
       orElse(
         () => routingTable(written['routes.yaml'].routes.map(routeOf), new Set(destinations.keys())),
@@ -189,6 +191,17 @@ function checkCodes(written: WrittenRules, known: KnownToRules, wrong: Wrong): v
 /** What a terminal of 1987 takes for an approval. */
 function isApprovalTo(code: string): boolean {
   return ['00', '08', '10', '11', '16', '85'].includes(code)
+}
+
+function softHealthOf(
+  written: NonNullable<WrittenRules['routes.yaml']['softHealth']>,
+): NonNullable<Rules['softHealth']> {
+  const { demotePercent, requestsMin, windowMs } = written
+  return {
+    windowMs: Number(windowMs),
+    requestsMin: Number(requestsMin),
+    demotePercent: Number(demotePercent),
+  }
 }
 
 type WrittenRoute = WrittenRules['routes.yaml']['routes'][number]

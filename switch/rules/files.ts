@@ -59,6 +59,13 @@ const strategy = Type.Union([
 ])
 
 const routesForm = object({
+  softHealth: Type.Optional(
+    object({
+      windowMs: whole(1_000, 3_600_000),
+      requestsMin: whole(1, 100_000),
+      demotePercent: whole(1, 100),
+    }),
+  ),
   routes: Type.Array(
     object({
       low: range,

@@ -1,6 +1,7 @@
 import type { DestinationRules } from '../../connectors/connector.ts'
 import type { Edition, Outcome, Reading } from '../results.ts'
 import type { RoutingTable } from '../routing.ts'
+import type { SoftHealthRules } from '../soft-health.ts'
 import type { SourceRules } from './source-rules.ts'
 import type { StandInRule } from './stand-in-rules.ts'
 
@@ -12,6 +13,8 @@ import type { StandInRule } from './stand-in-rules.ts'
 export interface Rules {
   readonly version: RulesVersion
   readonly routes: RoutingTable
+  /** Absent: no destination is ever demoted. */
+  readonly softHealth?: SoftHealthRules
   /** The longest range first. */
   readonly standIn: readonly StandInRule[]
   readonly sources: ReadonlyMap<string, SourceRules>
