@@ -13,12 +13,12 @@ import { statement } from './statements.ts'
 import type { Statement } from './trip.ts'
 import {
   balancesStatement,
-  entriesStatement,
+  entriesStatements,
   periodsStatement,
   insertHoldsStatement,
   linkOf,
-  postingsStatement,
-  unitsStatement,
+  postingsStatements,
+  unitsStatements,
   updateHoldsStatement,
 } from './written.ts'
 import type { Link } from './written.ts'
@@ -223,8 +223,7 @@ function written(
     (place) => decisions[place]!.kind === 'accepted',
   )
 
-  const sent: Statement[] = []
-  if (postings.some(({ entries }) => entries.length > 0)) sent.push(entriesStatement(postings))
+  const sent: Statement[] = entriesStatements(postings)
   if (created.length > 0) sent.push(insertHoldsStatement(created, accountIdOf))
   if (changed.length > 0) sent.push(updateHoldsStatement(changed, accountIdOf, holdVersions))
   if (periods.length > 0) sent.push(periodsStatement(periods, shard))
@@ -232,13 +231,12 @@ function written(
   for (const { kind, columns } of rows) {
     sent.push({ name: `write ${kind.name}`, text: kind.write, values: [...columns] })
   }
-  const unitsFirst = unitsStatement(units, shard, seq)
-  const posted = postings.length > 0 ? postingsStatement(postings, block) : undefined
+  const unitsFirst = unitsStatements(units, shard, seq)
+  const posted = postingsStatements(postings, block)
   const link = linkOf(block, { lastPosting: books.lastPosting, lastAccount: head.lastAccount })
   return (recordedAt) => {
     const { statements, head: next } = link(recordedAt)
-    const stamped = posted === undefined ? [] : [posted(recordedAt)]
-    return { statements: [unitsFirst, ...stamped, ...sent, ...statements], head: next }
+    return { statements: [...unitsFirst, ...posted(recordedAt), ...sent, ...statements], head: next }
   }
 }
 

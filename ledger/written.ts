@@ -15,44 +15,75 @@ function numbers(values: readonly (bigint | number | undefined)[]): string {
   return `{${values.map((value) => value ?? 'NULL').join(',')}}`
 }
 
-export function unitsStatement(units: readonly UnitRecord[], shard: number, seq: bigint): Statement {
-  const rows = new CopyRows(8)
-  for (const [ordinal, { key, fingerprint, refusal, firstPosting, postings }] of units.entries()) {
-    rows.row().text(key).bytea(Buffer.from(fingerprint, 'hex')).text(refusal)
-    rows.int8(firstPosting).int4(postings).int4(ordinal).int2(shard).int8(seq)
+/**
+ * COPY makes a slot for each row it holds back, and PostgreSQL looks for the one to let go of among all that are left:
+ * of 1,000 rows in one statement that takes as long as an index of them. So a set goes in by several statements.
+ */
+const rowsAtOnce = 256
+
+function inParts<T>(items: readonly T[], rowsOf: (item: T) => number = () => 1): T[][] {
+  const parts: T[][] = []
+  let rows = rowsAtOnce
+  for (const item of items) {
+    const more = rowsOf(item)
+    if (rows + more > rowsAtOnce) {
+      parts.push([])
+      rows = 0
+    }
+    parts.at(-1)!.push(item)
+    rows += more
   }
-  return copy('insertUnits', rows.done())
+  return parts
+}
+
+export function unitsStatements(units: readonly UnitRecord[], shard: number, seq: bigint): Statement[] {
+  let ordinal = 0
+  return inParts(units).map((part) => {
+    const rows = new CopyRows(8)
+    for (const { key, fingerprint, refusal, firstPosting, postings } of part) {
+      rows.row().text(key).bytea(Buffer.from(fingerprint, 'hex')).text(refusal)
+      rows.int8(firstPosting).int4(postings).int4(ordinal++).int2(shard).int8(seq)
+    }
+    return copy('insertUnits', rows.done())
+  })
 }
 
 /** To be stamped with the time at which they are recorded. */
-export function postingsStatement(
+export function postingsStatements(
   postings: readonly Posting[],
   { shard, seq }: Pick<Block, 'shard' | 'seq'>,
-): (recordedAt: number) => Statement {
-  const rows = new CopyRows(11)
-  const recorded: number[] = []
-  for (const { id, reference, kind, holdId, reverses, effectiveAt, expiresAt, meta } of postings) {
-    rows.row().int8(id).text(reference).text(kind).int8(holdId).int8(reverses)
-    rows.timestamp(effectiveAt).timestamp(expiresAt).jsonb(meta).int2(shard).int8(seq)
-    recorded.push(rows.later())
-  }
-  const data = rows.done()
-  return (recordedAt) => {
-    for (const at of recorded) rows.say(at, recordedAt)
-    return copy('insertPostings', data)
-  }
+): (recordedAt: number) => Statement[] {
+  const parts = inParts(postings).map((part) => {
+    const rows = new CopyRows(11)
+    const recorded: number[] = []
+    for (const { id, reference, kind, holdId, reverses, effectiveAt, expiresAt, meta } of part) {
+      rows.row().int8(id).text(reference).text(kind).int8(holdId).int8(reverses)
+      rows.timestamp(effectiveAt).timestamp(expiresAt).jsonb(meta).int2(shard).int8(seq)
+      recorded.push(rows.later())
+    }
+    return { rows, recorded, data: rows.done() }
+  })
+  return (recordedAt) =>
+    parts.map(({ rows, recorded, data }) => {
+      for (const at of recorded) rows.say(at, recordedAt)
+      return copy('insertPostings', data)
+    })
 }
 
-export function entriesStatement(postings: readonly Posting[]): Statement {
-  const rows = new CopyRows(10)
-  for (const { id, entries } of postings) {
-    for (const [seq, entry] of entries.entries()) {
-      rows.row().int8(id).int2(seq).int2(entry.layer).int8(entry.accountId).text(entry.currency)
-      rows.int8(entry.amount).int8(entry.accountVersion).int8(entry.balanceAfter)
-      rows.int8(entry.debitsPendingAfter).int8(entry.creditsPendingAfter)
+/** All entries of a posting are in one statement: the walls see there whether they balance. */
+export function entriesStatements(postings: readonly Posting[]): Statement[] {
+  const posted = postings.filter(({ entries }) => entries.length > 0)
+  return inParts(posted, ({ entries }) => entries.length).map((part) => {
+    const rows = new CopyRows(10)
+    for (const { id, entries } of part) {
+      for (const [seq, entry] of entries.entries()) {
+        rows.row().int8(id).int2(seq).int2(entry.layer).int8(entry.accountId).text(entry.currency)
+        rows.int8(entry.amount).int8(entry.accountVersion).int8(entry.balanceAfter)
+        rows.int8(entry.debitsPendingAfter).int8(entry.creditsPendingAfter)
+      }
     }
-  }
-  return copy('insertEntries', rows.done())
+    return copy('insertEntries', rows.done())
+  })
 }
 
 /** The same scope twice in a batch: the later word stands, and two rows of one key are no statement. */
