@@ -1,5 +1,5 @@
 import { Bytes, metaBytes } from './canonical.ts'
-import type { Posting } from './decide.ts'
+import type { Posting } from './books.ts'
 
 /**
  * The hash chain over the books: one block a commit, whose hash covers the block before it and everything the

@@ -1,5 +1,9 @@
+import type { Account, Books, Entry, Hold, Posted, Posting } from './books.ts'
 import type { Command, Condition, LedgerRefusal, Leg, Unit } from './contract.ts'
 import { amountMax, inputFault, signed } from './form.ts'
+import { debitsOf, mergeLegs, share } from './holdlegs.ts'
+import { available, lets, moved, posts, setsAside } from './moves.ts'
+import type { Move } from './moves.ts'
 import { allBooks, datedAs, isClosedAt, isOfClosedDate } from './periods.ts'
 
 /**
@@ -9,106 +13,6 @@ import { allBooks, datedAs, isClosedAt, isOfClosedDate } from './periods.ts'
  * A unit is all or nothing. The first command that is refused refuses it, and within a command the checks come in
  * the order of the code below.
  */
-
-export interface Books {
-  /** Accounts by path. */
-  readonly accounts: Map<string, Account>
-  /** Holds by the id of the command that made them. */
-  readonly holds: Map<string, Hold>
-  /** Postings by the id of their command. */
-  readonly postings: Map<string, Posted>
-  readonly units: Map<string, Answered>
-  /** The last date that is closed, by network, or under `*` for all. */
-  readonly periods: Map<string, string>
-  lastPosting: bigint
-}
-
-type Side = Leg['side']
-
-/** Every change makes a new one, so an earlier state may be kept. */
-export interface Account {
-  readonly id: bigint
-  readonly path: string
-  readonly currency: string
-  readonly normalSide: Side
-  readonly limit: 'none' | 'noOverdraft'
-  readonly closed: boolean
-  readonly debits: bigint
-  readonly credits: bigint
-  readonly debitsPending: bigint
-  readonly creditsPending: bigint
-  /** Counts the account's entries. */
-  readonly version: bigint
-}
-
-export interface Hold {
-  readonly id: bigint
-  readonly reference: string
-  readonly state: 'open' | 'captured' | 'voided' | 'expired'
-  readonly currency: string
-  /** What the debits set aside, all increments included. */
-  readonly amountMinor: bigint
-  readonly capturedMinor: bigint
-  readonly legs: readonly HoldLeg[]
-  readonly expiresAt: number
-  /** Counts the postings about it. */
-  readonly version: bigint
-}
-
-export interface HoldLeg {
-  readonly account: string
-  readonly side: Side
-  readonly amountMinor: bigint
-  /** What of it is still set aside. */
-  readonly openMinor: bigint
-}
-
-/** What a later command may need to know of a posting. */
-export interface Posted {
-  readonly id: bigint
-  readonly kind: PostingKind
-  readonly reversed: boolean
-  /** Its posted entries; empty for a posting that moved no money. */
-  readonly moved: readonly Moved[]
-}
-
-interface Moved {
-  readonly account: string
-  /** A debit is above zero. */
-  readonly amount: bigint
-}
-
-export interface Answered {
-  readonly fingerprint: string
-  /** Undefined when the unit was committed. */
-  readonly refusal: string | undefined
-}
-
-export type PostingKind = Command['kind']
-
-export interface Posting {
-  readonly id: bigint
-  readonly reference: string
-  readonly kind: PostingKind
-  readonly holdId: bigint | undefined
-  readonly reverses: bigint | undefined
-  readonly effectiveAt: number
-  readonly expiresAt: number | undefined
-  readonly meta: Readonly<Record<string, string>> | undefined
-  readonly entries: readonly Entry[]
-}
-
-export interface Entry {
-  readonly layer: 0 | 1
-  readonly accountId: bigint
-  readonly currency: string
-  /** A debit is above zero, a credit below it. */
-  readonly amount: bigint
-  readonly accountVersion: bigint
-  readonly balanceAfter: bigint
-  readonly debitsPendingAfter: bigint
-  readonly creditsPendingAfter: bigint
-}
 
 export type Decision =
   | { readonly kind: 'accepted'; readonly postings: readonly Posting[]; readonly changes: Changes }
@@ -123,25 +27,6 @@ export interface Changes {
   readonly holds: Map<string, Hold>
   readonly postings: Map<string, Posted>
   readonly periods: Map<string, string>
-}
-
-export function emptyBooks(): Books {
-  return {
-    accounts: new Map(),
-    holds: new Map(),
-    postings: new Map(),
-    units: new Map(),
-    periods: new Map(),
-    lastPosting: 0n,
-  }
-}
-
-/** As it is when it has just been opened. */
-export function newAccount(
-  terms: Pick<Account, 'id' | 'path' | 'currency' | 'normalSide' | 'limit'>,
-): Account {
-  const none = { debits: 0n, credits: 0n, debitsPending: 0n, creditsPending: 0n, version: 0n }
-  return { ...terms, ...none, closed: false }
 }
 
 /** `fingerprint` is the same for the same body of a unit and for no other (`fingerprintOf`). Changes nothing. */
@@ -469,80 +354,4 @@ interface PostingFacts {
   readonly reverses?: bigint
   readonly expiresAt?: number
   readonly meta?: Readonly<Record<string, string>> | undefined
-}
-
-/** One entry to be: money posted, set aside, or let go again (with the sign opposite to what was set aside). */
-interface Move extends Moved {
-  readonly effect: 'post' | 'setAside' | 'letGo'
-}
-
-function posts(account: string, amount: bigint): Move {
-  return { account, amount, effect: 'post' }
-}
-
-function setsAside(account: string, amount: bigint): Move {
-  return { account, amount, effect: 'setAside' }
-}
-
-function lets(account: string, amount: bigint): Move {
-  return { account, amount, effect: 'letGo' }
-}
-
-function moved(account: Account, { amount, effect }: Move): Account {
-  const version = account.version + 1n
-  switch (effect) {
-    case 'post':
-      return amount > 0n
-        ? { ...account, version, debits: account.debits + amount }
-        : { ...account, version, credits: account.credits - amount }
-    case 'setAside':
-      return amount > 0n
-        ? { ...account, version, debitsPending: account.debitsPending + amount }
-        : { ...account, version, creditsPending: account.creditsPending - amount }
-    case 'letGo':
-      return amount > 0n
-        ? { ...account, version, creditsPending: account.creditsPending - amount }
-        : { ...account, version, debitsPending: account.debitsPending + amount }
-  }
-}
-
-/** What may still be taken from an account: its balance on its normal side, less what is set aside against it. */
-function available(account: Account): bigint {
-  return account.normalSide === 'debit'
-    ? account.debits - account.credits - account.creditsPending
-    : account.credits - account.debits - account.debitsPending
-}
-
-/** Legs on the same side of the same account are one leg: what is set aside there is one sum. */
-function mergeLegs(legs: readonly HoldLeg[], more: readonly Leg[]): HoldLeg[] {
-  const merged = [...legs]
-  for (const { account, side, amountMinor } of more) {
-    const index = merged.findIndex((leg) => leg.account === account && leg.side === side)
-    const leg = merged[index] ?? { account, side, amountMinor: 0n, openMinor: 0n }
-    const raised = {
-      ...leg,
-      amountMinor: leg.amountMinor + amountMinor,
-      openMinor: leg.openMinor + amountMinor,
-    }
-    if (index === -1) merged.push(raised)
-    else merged[index] = raised
-  }
-  return merged
-}
-
-function debitsOf(legs: readonly HoldLeg[], amountOf: (leg: HoldLeg) => bigint): bigint {
-  return legs.reduce((sum, leg) => (leg.side === 'debit' ? sum + amountOf(leg) : sum), 0n)
-}
-
-/**
- * Shares an amount over what is open on each leg, on each side in proportion. Shares are differences of rounded
- * running sums, so each side adds up to the amount exactly, and no leg gives more than it has.
- */
-function share(legs: readonly HoldLeg[], amountMinor: bigint, openMinor: bigint): bigint[] {
-  const running = { debit: 0n, credit: 0n }
-  return legs.map(({ side, openMinor: open }) => {
-    const before = (running[side] * amountMinor) / openMinor
-    running[side] += open
-    return (running[side] * amountMinor) / openMinor - before
-  })
 }

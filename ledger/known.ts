@@ -1,7 +1,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { Unit } from './contract.ts'
-import { emptyBooks } from './decide.ts'
-import type { Account, Books } from './decide.ts'
+import { emptyBooks } from './books.ts'
+import type { Account, Books } from './books.ts'
 
 /**
  * What the writer knows of the books without asking: the head of the chain, and accounts as they were at that head.

@@ -1,7 +1,7 @@
 import { BlockBytes } from './chain.ts'
 import type { Block, UnitRecord } from './chain.ts'
 import { CopyRows } from './copyin.ts'
-import type { Account, Hold, Posting } from './decide.ts'
+import type { Account, Hold, Posting } from './books.ts'
 import { signed } from './form.ts'
 import type { KnownHead } from './known.ts'
 import type { Statement } from './trip.ts'

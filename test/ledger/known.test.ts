@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { newAccount } from '../../ledger/decide.ts'
+import { newAccount } from '../../ledger/books.ts'
 import { type Head, KnownBooks, type KnownHead } from '../../ledger/known.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { transfer, unit } from './world.ts'

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { verifyLedger } from '../../ledger/ledger.ts'
 import type { UnitOutcome } from '../../ledger/ledger.ts'
 import { authorize, balanceOf, countOf, noon, openWorld, ownedBy, transfer, unit } from './world.ts'
 import type { World } from './world.ts'
@@ -30,6 +31,23 @@ test('of 400 debits of 100 at once on a balance of 5,000 exactly 50 are accepted
     outcomes.filter((outcome) => outcome.kind === 'refused' && outcome.reason === 'insufficientFunds'),
   ).toHaveLength(350)
   expect(await ownedBy(world, 'wallet:amal')).toBe(0n)
+})
+
+test('a full batch, with a posting of a thousand sides in it, is written whole and holds', async () => {
+  const before = await countOf(world, 'ledger.entry')
+  const side = (account: string, side: 'debit' | 'credit') =>
+    ({ account, side, amountMinor: 1n, currency: 'KWD' }) as const
+  const legs = Array.from({ length: 500 }, () => [side('bank', 'debit'), side('merchant:1', 'credit')]).flat()
+  const small = Array.from({ length: 600 }, () => unit(transfer('bank', 'merchant:1', 1n)))
+  const many = [
+    ...small.slice(0, 100),
+    unit(transfer('bank', 'merchant:1', 1n, { legs })),
+    ...small.slice(100),
+  ]
+  const outcomes = await Promise.all(many.map((each) => world.ledger.commit(each)))
+  expect(outcomes).toEqual(many.map(() => committed))
+  expect(await countOf(world, 'ledger.entry')).toBe(before + 1_000 + 1_200)
+  expect((await verifyLedger(world.url)).bad).toBeUndefined()
 })
 
 test('the same unit a hundred times at once has one effect and one answer', async () => {

@@ -1,5 +1,6 @@
 import { fingerprintOf } from '../../ledger/canonical.ts'
-import { apply, type Books, decide, emptyBooks, newAccount } from '../../ledger/decide.ts'
+import { type Books, emptyBooks, newAccount } from '../../ledger/books.ts'
+import { apply, decide } from '../../ledger/decide.ts'
 import type { AccountSpec, Command } from '../../ledger/ledger.ts'
 import { isOfClosedDate } from '../../ledger/periods.ts'
 import type { HoldNow } from '../../switch/journal.ts'
