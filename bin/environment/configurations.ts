@@ -131,7 +131,7 @@ export function switchConfiguration(place: Place, node = 1): object {
             {
               name: 'terminals',
               dnsName: dnsNameOf('terminals'),
-              connectionsMax: 1_000,
+              connectionsMax: Math.max(1_000, connectionsMax ?? 0),
               acquirerIds: ['41400099'],
             },
           ],
@@ -179,6 +179,22 @@ function keysOf({ hsm, keyFile }: Endpoints, name: string): object {
   const kbpk = `kbpk.${name}.both`
   const isExchanged = hsm.driver === 'pkcs11' && readFileSync(keyFile, 'utf8').includes(kbpk)
   return { ...simulatedNetwork(name).keys, ...(isExchanged && { kbpk }) }
+}
+
+/** Many terminals that stand idle: which node they connect to, how fast, and whether by TLS. */
+export function crowdConfiguration(crowd: {
+  readonly to: Address
+  readonly control: Address
+  readonly stateFolder: string
+  readonly tls?: boolean
+  readonly perSecond?: number | undefined
+}): object {
+  const { to, control, stateFolder, perSecond } = crowd
+  const files = crowd.tls === true ? certificatesOf(stateFolder).files('terminals') : undefined
+  return {
+    ...{ host: to.host, port: to.port, control, perSecond },
+    ...(files && { tls: { ...files, peer: dnsNameOf('switch') } }),
+  }
 }
 
 /** Of everybody who may have to show one. */

@@ -1,6 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls'
 import { FrameReader, framed } from './frames.ts'
+import type { LineTls } from './line.ts'
 import { echoRequest } from './messages.ts'
 import { type BitmapForm, decode, encode } from './wire.ts'
 
@@ -13,6 +15,8 @@ export interface CrowdOptions {
   readonly port: number
   readonly bitmap: BitmapForm
   readonly connectionsPerAddress: number
+  /** Those that stand idle have it; undefined: none has. */
+  readonly tls?: LineTls | undefined
 }
 
 export interface CrowdStatus {
@@ -40,6 +44,8 @@ const slowStart = Buffer.from([0x01, 0x90, 0x30])
 
 export class Crowd {
   readonly #options: CrowdOptions
+  /** Read once: each connection would read certificates anew. */
+  readonly #secure: SecureContext | undefined
   readonly #idle = new Set<Idle>()
   readonly #slow = new Map<Socket, number>()
   #slowTurn = 0
@@ -56,6 +62,8 @@ export class Crowd {
 
   constructor(options: CrowdOptions) {
     this.#options = options
+    const { tls } = options
+    this.#secure = tls && createSecureContext({ key: tls.key, cert: tls.certificate, ca: tls.ca })
   }
 
   status(): CrowdStatus {
@@ -102,13 +110,12 @@ export class Crowd {
 
   async #openIdle(localAddress: string): Promise<void> {
     this.#wanted++
-    const { host, port, bitmap } = this.#options
-    const socket = connect({ host, port, localAddress, noDelay: true })
+    const socket = this.#dial(localAddress)
     const idle: Idle = { socket, onEcho: undefined }
     const reader = new FrameReader()
     socket.on('data', (piece: Buffer) => {
       for (const body of reader.push(piece)) {
-        const decoded = decode(body, bitmap)
+        const decoded = decode(body, this.#options.bitmap)
         if (decoded.kind === 'message') idle.onEcho?.(decoded.message.fields[11] ?? '')
       }
     })
@@ -118,7 +125,7 @@ export class Crowd {
       this.#idle.delete(idle)
     })
     const connected = new Promise<void>((resolve) => {
-      socket.once('connect', () => {
+      socket.once(this.#secure === undefined ? 'connect' : 'secureConnect', () => {
         this.#idle.add(idle)
         resolve()
       })
@@ -126,6 +133,16 @@ export class Crowd {
     })
     await connected
     if (this.#idle.has(idle)) await this.#echo(idle)
+  }
+
+  #dial(localAddress: string): Socket {
+    const { host, port, tls } = this.#options
+    if (tls === undefined) return connect({ host, port, localAddress, noDelay: true })
+    const socket = connectTls({
+      ...{ host, port, localAddress, servername: tls.peer, minVersion: 'TLSv1.3' },
+      ...(this.#secure && { secureContext: this.#secure }),
+    })
+    return socket.setNoDelay(true)
   }
 
   async #echo(idle: Idle): Promise<void> {

@@ -75,7 +75,7 @@ async function estateOptions(config: Config): Promise<EstateOptions> {
     ...(config.names().includes('alternates') && {
       alternates: config.sections('alternates').map((each) => each.address()),
     }),
-    ...(tls && { tls: await tlsOf(tls) }),
+    ...(tls && { tls: await lineTlsOf(tls) }),
     keys: { pin: keyNamed(keys, refs.text('pin')), mac: keyNamed(keys, refs.text('mac')) },
     terminals: config.number('terminals', { min: 1, max: 100_000 }),
     rate: config.number('rate', rates),
@@ -91,7 +91,8 @@ async function estateOptions(config: Config): Promise<EstateOptions> {
   }
 }
 
-async function tlsOf(config: Config): Promise<LineTls> {
+/** Files in PEM, read. */
+export async function lineTlsOf(config: Config): Promise<LineTls> {
   const [key, certificate, ca] = await Promise.all(
     ['key', 'certificate', 'ca'].map((name) => readFile(config.text(name), 'utf8')),
   )

@@ -1,5 +1,5 @@
 import { clock } from './clock.ts'
-import { connections } from './connections.ts'
+import { connections, connectionsTls } from './connections.ts'
 import { crash } from './crash.ts'
 import { hsm } from './hsm.ts'
 import { keys } from './keys.ts'
@@ -10,6 +10,7 @@ import { queue } from './queue.ts'
 import { restart } from './restart.ts'
 import { rotate } from './rotate.ts'
 import { saf } from './saf.ts'
+import { slowLoris } from './slow-loris.ts'
 import { standIn } from './stand-in.ts'
 import { runNamed } from './runner.ts'
 
@@ -17,6 +18,7 @@ import { runNamed } from './runner.ts'
 await runNamed({
   clock,
   connections,
+  'connections-tls': connectionsTls,
   crash,
   hsm,
   keys,
@@ -28,5 +30,6 @@ await runNamed({
   restart,
   rotate,
   saf,
+  'slow-loris': slowLoris,
   'stand-in': standIn,
 })

@@ -1,0 +1,76 @@
+import { loadavg } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { runReconcile } from '../../bin/commands/reconcile.ts'
+import { ask } from '../../bin/environment/control.ts'
+import { startSystem, type System } from '../../bin/environment/system.ts'
+import type { CrowdStatus } from '../../simulators/terminals/crowd.ts'
+import type { LatencyMarks } from '../../simulators/terminals/latency.ts'
+import type { LatencyWindow } from '../../simulators/terminals/tally.ts'
+import { startCrowd } from './crowd.ts'
+import type { Goal } from './goal.ts'
+import { costOf, type Pair, saidOf } from './paired.ts'
+
+const slowOnes = 1_000
+/** So much more of p99 the others may pay. */
+const costMax = 0.1
+const rate = 60
+const windowMs = 4_000
+/** Until all of them are there, and the first are closed again and come back: as it then goes on. */
+const arrivingMs = 6_000
+const goneMs = 1_500
+
+/**
+ * `npm run trust:smoke -- slow-loris`: a thousand connections begin a message and never end it, and come again when they
+ * are closed for it; what the others' purchases pay for that. `trust:full` takes more windows, and so can say more.
+ */
+export const slowLoris: Goal = (room) => drill(room, 2)
+export const slowLorisFull: Goal = (room) => drill(room, 20)
+
+async function drill({ stateFolder, say }: Parameters<Goal>[0], pairs: number): ReturnType<Goal> {
+  const system = await startSystem({ stateFolder, connectionsMax: slowOnes * 3 })
+  const crowd = await startCrowd({ to: system.endpoints.switch.iso8583, stateFolder, name: 'crowd' })
+  try {
+    await system.startTerminals({ rate, mix: { approve: 1 } })
+    await sleep(4_000)
+    const taken: Pair[] = []
+    for (let turn = 0; turn < pairs; turn++) {
+      const without = await windowOf(system)
+      await crowd.ask(`/slow?count=${slowOnes}`)
+      await sleep(arrivingMs)
+      const among = await windowOf(system)
+      await crowd.ask('/slow?count=0')
+      await sleep(goneMs)
+      taken.push({ without, among })
+      if (turn % 4 === 3) say(`${turn + 1} of ${pairs} pairs: ${saidOf(costOf(taken), costMax)}`)
+    }
+    const { slow } = await crowd.ask<CrowdStatus>('/slow?count=0')
+    const stopped = await system.stopTerminals(30_000)
+    await system.settle(30_000)
+    const { ok, lines } = await runReconcile({ stateFolder, final: true, settleMs: 30_000 })
+    const cost = costOf(taken)
+    const wrong = [
+      slow.closed > 0 ? '' : 'no slow connection was closed',
+      cost.low <= costMax ? '' : 'they cost the others more than that of p99',
+      ok ? '' : lines.at(-1)!.replace('RESULT ', ''),
+    ].filter((what) => what !== '')
+    return {
+      ok: wrong.length === 0,
+      figures: `opened ${slow.opened}  closed by the switch ${slow.closed}  purchases ${stopped.sent}  approved ${stopped.approved}`,
+      lines: [
+        `${slowOnes} slow connections (${pairs} pairs of ${windowMs} ms, load ${loadavg()[0]!.toFixed(1)}): ${saidOf(cost, costMax)}`,
+        ...lines.slice(0, -1),
+        `RESULT ${wrong.length === 0 ? 'ok' : wrong.join(', ')}`,
+      ],
+    }
+  } finally {
+    await crowd.stop()
+    await system.close()
+  }
+}
+
+async function windowOf({ endpoints }: System): Promise<readonly LatencyMarks[]> {
+  const take = () => ask<LatencyWindow>(endpoints.terminals.control, 'POST', '/window', 60_000)
+  await take()
+  await sleep(windowMs)
+  return Object.values((await take()).networks)
+}
