@@ -17,7 +17,7 @@ export interface Cost {
   readonly high: number
 }
 
-const resamples = 1_000
+const resamples = 400
 
 /**
  * What the suspected costs in p99. On a machine that others use too, p99 comes and goes by more than is asked about, so
