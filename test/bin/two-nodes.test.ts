@@ -29,9 +29,9 @@ afterAll(async () => {
 }, 90_000)
 
 test('of two nodes one is stopped and continued and one killed: the other follows, nothing is lost or doubled, and who was followed writes nothing', async () => {
-  await system.startTerminals({ rate: 40 })
+  await system.startTerminals({ rate: 25 })
   const seen = await harmTwoNodes(system, pool, {
-    ...{ singleSession: 'visa', warmMs: 1_500 },
+    ...{ singleSession: 'visa', warmMs: 1_000 },
     say: () => undefined,
   })
   const stopped = await system.stopTerminals(60_000)

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { tryAsk } from '../../bin/environment/control.ts'
 import type { System } from '../../bin/environment/system.ts'
-import type { DatabasePool } from '../../kernel/database.ts'
+import { type DatabasePool, openClient } from '../../kernel/database.ts'
 
 type Node = 'switch' | 'switch-2'
 const nodes: readonly Node[] = ['switch', 'switch-2']
@@ -25,6 +25,9 @@ export interface Followed {
 interface NodeStatus {
   readonly destinations: readonly { readonly name: string; readonly session: string }[]
 }
+
+/** So long a node that goes on is kept from learning that it was followed. */
+const unawareMs = 1_500
 
 /** Whatever does not come to pass within this is not waited for any longer. */
 const waitMs = 60_000
@@ -54,12 +57,15 @@ export async function harmTwoNodes(
     say(`${stopped} was stopped: the other has its line after ${seconds(afterStopMs)} s`)
     followedAt = await untilFollowed(pool, stopped)
     approvedBesideStopped = await approvedBefore(pool, followedAt, afterStopMs)
+    await unaware(system, () => process.kill(pid, 'SIGCONT'))
   } finally {
     process.kill(pid, 'SIGCONT')
   }
   const endedMs = await untilEnded(system, stopped)
-  say(`${stopped} goes on, and ends by itself after ${seconds(endedMs)} s`)
   const writtenByFollowed = await writtenAfter(pool, nodeOf(stopped), followedAt)
+  say(
+    `${stopped} went on, wrote ${writtenByFollowed} times, and ended ${seconds(endedMs)} s after it could know`,
+  )
   await system.start(stopped)
   say(`${stopped} is back`)
 
@@ -124,6 +130,23 @@ async function untilFollowed(pool: DatabasePool, gone: Node): Promise<Date> {
     if (rows[0] !== undefined) return rows[0].now
   }
   throw new Error(`nobody took the place of ${gone}`)
+}
+
+/**
+ * Lets a node go on that cannot know yet that it was followed: leases can be read for a while, not renewed. What it has
+ * in hand and what terminals have sent it meanwhile it tries to write, and the fence alone is against that.
+ */
+async function unaware(system: System, goOn: () => void): Promise<void> {
+  const client = await openClient({ databaseUrl: system.endpoints.database.url, applicationName: 'test' })
+  try {
+    await client.query('BEGIN')
+    await client.query('LOCK TABLE switch.lease IN EXCLUSIVE MODE')
+    goOn()
+    await sleep(unawareMs)
+    await client.query('COMMIT')
+  } finally {
+    await client.end()
+  }
 }
 
 async function untilEnded(system: System, part: Node): Promise<number> {

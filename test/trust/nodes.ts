@@ -16,7 +16,9 @@ const timeouts = { networkMs: 2_000, sourceMs: 4_000, terminalMs: 5_000, termina
  */
 export const twoNodes: Goal = async ({ stateFolder, say }) => {
   const networks = ['knet', 'visa']
-  const system = await startSystem({ stateFolder, networks, nodes: 2, singleSession: ['visa'], timeouts })
+  const system = await startSystem({
+    ...{ stateFolder, networks, nodes: 2, singleSession: ['visa'], timeouts },
+  })
   const { readerUrl: databaseUrl } = system.endpoints.database
   const pool = openPool({ databaseUrl, applicationName: 'trust', connectionsMax: 1 })
   try {
