@@ -15,6 +15,13 @@ export interface KeyExchangeRules {
   readonly outOfStep: readonly string[]
   /** How long the key before is honoured in what comes. */
   readonly graceSeconds: number
+  /** When we ask for new keys of our own accord (K5). Absent: when people want it, or keys are out of step. */
+  readonly renew?: {
+    /** The age of the older of the two keys. */
+    readonly afterSeconds?: number
+    /** Messages that this node has sealed since it last had a new key. */
+    readonly afterSeals?: number
+  }
 }
 
 /** Five minutes, for what is in flight (§4.16, K4). */
@@ -53,6 +60,8 @@ export interface ConnectorKeys {
   onOutOfStep(listener: () => void): void
   /** Whether a DE39 of the network's agrees to what it was asked. */
   agrees(responseCode: string): boolean
+  /** Messages sealed since there was a new key, or since the start. */
+  readonly seals: number
   /** There is a new key: what was wrong before says nothing any more. */
   renewed(): void
 }

@@ -246,10 +246,14 @@ export class NetworkConnector implements Connector {
 
   #keysOf(rules: KeyExchangeRules): ConnectorKeys {
     const isOutOfStep = (): boolean => this.#keySync
+    const sealsOf = (): number => this.#speech.seals
     return {
       rules,
       get outOfStep() {
         return isOutOfStep()
+      },
+      get seals() {
+        return sealsOf()
       },
       agrees: (responseCode) => this.#network.session.approved.includes(responseCode),
       onOutOfStep: (listener) => void this.#keyListeners.push(listener),

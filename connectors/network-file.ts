@@ -161,6 +161,10 @@ const keysForm = object({
   answers: Type.Object({ kcvDiffers: responseCode, refused: responseCode }, closed),
   outOfStep: responseCodes,
   graceSeconds: Type.Integer({ minimum: 0, maximum: 86_400 }),
+  renew: object({
+    afterSeconds: Type.Integer({ minimum: 300, maximum: 31_536_000 }),
+    afterSeals: Type.Integer({ minimum: 16, maximum: 1_000_000_000 }),
+  }),
 })
 
 const networkForm = Type.Object(

@@ -22,6 +22,7 @@ export class Speech {
   readonly #log: Log
   readonly #codeElement: number
   #badSeals = 0
+  #seals = 0
 
   constructor(network: NetworkProfile, sealer: Sealer, log: Log) {
     this.#network = network
@@ -66,6 +67,12 @@ export class Speech {
   /** There is a new key: the count begins anew. */
   renewed(): void {
     this.#badSeals = 0
+    this.#seals = 0
+  }
+
+  /** Messages sealed since then. */
+  get seals(): number {
+    return this.#seals
   }
 
   /** A message came whose seal was wrong. Whether it is not the only one by now. */
@@ -76,6 +83,7 @@ export class Speech {
   }
 
   async #seal(data: Uint8Array): Promise<Uint8Array> {
+    this.#seals++
     try {
       return await this.#sealer.seal(data)
     } catch {

@@ -6,6 +6,7 @@ import {
   type NetworkRequest,
 } from '../connectors/connector.ts'
 import { type Hsm, HsmError, type KeyExchangeHsm, type KeyVersion } from '../hsm/hsm.ts'
+import type { Message } from '../iso8583/iso8583.ts'
 import { type Clock, sleep } from '../kernel/clock.ts'
 import { JournalUnavailable } from './journal.ts'
 import type { Observer } from './observer.ts'
@@ -104,29 +105,51 @@ export class KeyExchanges {
     )
   }
 
-  async #take(line: Line, request: NetworkRequest): Promise<NetworkReply> {
-    const { clock, hsm } = this.#ports
-    const { exchange, connector, keys } = line
-    const { answers, graceSeconds } = exchange.rules
-    const sent = keyOf(request.message, exchange.rules)
+  async #take(line: Line, { message }: Pick<NetworkRequest, 'message'>): Promise<NetworkReply> {
+    const { answers } = line.exchange.rules
+    const sent = keyOf(message, line.exchange.rules)
     if (sent === undefined) return this.#refused(line, 'no key block', answers.refused)
+    const taken = await this.#receive(line, sent)
+    if ('refused' in taken) {
+      const { refused } = taken
+      return this.#refused(line, refused, refused === 'kcvDiffers' ? answers.kcvDiffers : answers.refused)
+    }
+    // A repeat of one that is in use is acknowledged, and that is all.
+    if (taken.state === 'active') return 'accepted'
+    // Every process of every node reads within a second which keys are honoured: only then may the network seal with it.
+    await sleep(this.#ports.clock, othersFollowMs)
+    return { answered: () => void this.#finish(line, taken) }
+  }
+
+  /** Some networks put the key into their answer: with that they have our word already, and may use it at once. */
+  async #takeFromAnswer(line: Line, answer: Message): Promise<void> {
+    const sent = keyOf(answer, line.exchange.rules)
+    if (sent === undefined) return
+    const taken = await this.#receive(line, sent)
+    if ('refused' in taken) await this.#refused(line, taken.refused, '')
+    else if (taken.state !== 'active') await this.#finish(line, taken)
+  }
+
+  /** Onto the token, and honoured in what comes; on record. */
+  async #receive(
+    line: Line,
+    sent: NonNullable<ReturnType<typeof keyOf>>,
+  ): Promise<Awaited<ReturnType<KeyExchangeHsm['receiveKey']>> | { readonly refused: string }> {
+    const { hsm } = this.#ports
+    const { connector, exchange, keys } = line
     let received: Awaited<ReturnType<KeyExchangeHsm['receiveKey']>>
     try {
       const refs = [keys.pin, keys.mac]
       received = await hsm.receiveKey({ ...sent, kbpk: keys.kbpk, refs, peer: connector.name })
     } catch (error) {
       if (!(error instanceof HsmError) || error.fault.kind !== 'refused') throw error
-      const { why } = error.fault
-      return this.#refused(line, why, why === 'kcvDiffers' ? answers.kcvDiffers : answers.refused)
+      return { refused: error.fault.why }
     }
-    // A repeat of one that is in use is acknowledged, and that is all.
-    if (received.state === 'active') return 'accepted'
-    await hsm.advanceKey(received, 'arriving', graceSeconds)
+    if (received.state === 'active') return received
+    await hsm.advanceKey(received, 'arriving', exchange.rules.graceSeconds)
     const why = received.state === 'pending' ? 'sent by the network' : 'sent again'
     await this.#record(line, 'taken', why, received)
-    // Every process of every node reads within a second which keys are honoured: only then may the network seal with it.
-    await sleep(clock, othersFollowMs)
-    return { answered: () => void this.#finish(line, received) }
+    return received
   }
 
   /** The old key goes on (K4). */
@@ -175,7 +198,7 @@ export class KeyExchanges {
   /** Asks the network for keys, if somebody wants that and a minute has gone by. */
   async #ask(line: Line): Promise<void> {
     const { book, node, observer } = this.#ports
-    const { connector, exchange, wanted } = line
+    const { connector, exchange, wanted = this.#renewal(line) } = line
     const { session } = connector.status()
     if (line.asking || (session !== 'online' && session !== 'keySync')) return
     line.asking = true
@@ -184,14 +207,31 @@ export class KeyExchanges {
       line.wanted = undefined
       const answer = await connector.askNetwork({ code: exchange.rules.askCode })
       const responseCode = answer?.text(39)
-      if (responseCode !== undefined && exchange.agrees(responseCode)) return
+      if (answer !== undefined && responseCode !== undefined && exchange.agrees(responseCode))
+        return await this.#takeFromAnswer(line, answer)
       observer.alarm('the network does not send keys', connector.name)
       await this.#record(line, 'unanswered', responseCode ?? 'silence')
     } catch (error) {
-      if (!(error instanceof JournalUnavailable)) throw error
+      // What was cut short in the middle leaves a key that is honoured and not used: the network is asked for another.
+      if (!(error instanceof JournalUnavailable) && !(error instanceof HsmError)) throw error
     } finally {
       line.asking = false
     }
+  }
+
+  /** Why the network is to be asked of our own accord, as long as there is a reason (K5). */
+  #renewal({ exchange, keys }: Line): string | undefined {
+    const { afterSeals, afterSeconds } = exchange.rules.renew ?? {}
+    if (afterSeals !== undefined && exchange.seals >= afterSeals)
+      return `${afterSeals} messages or more were sealed with the key`
+    if (afterSeconds === undefined) return undefined
+    const isOld = (this.#ports.hsm.status().keys ?? []).some(
+      ({ ageSeconds = 0, label, state }) =>
+        state === 'active' &&
+        ageSeconds >= afterSeconds &&
+        [keys.pin, keys.mac].some((ref) => label.startsWith(`${ref}.v`)),
+    )
+    return isOld ? `a key has been in use for ${afterSeconds} s or more` : undefined
   }
 
   #record(

@@ -21,6 +21,11 @@ function world() {
     mayAsk: true,
     session: 'online',
     outOfStep: false,
+    ageSeconds: 0,
+    seals: 0,
+    renew: undefined as { afterSeconds?: number; afterSeals?: number } | undefined,
+    /** What the network puts into its answer to our asking. */
+    given: undefined as string | undefined,
   }
   const done: string[] = []
   const records: KeyExchangeRecord[] = []
@@ -30,7 +35,12 @@ function world() {
   const connector = {
     name: 'knet',
     keys: {
-      rules: knet.keys,
+      get rules() {
+        return { ...knet.keys, ...(state.renew && { renew: state.renew }) }
+      },
+      get seals() {
+        return state.seals
+      },
       get outOfStep() {
         return state.outOfStep
       },
@@ -46,7 +56,7 @@ function world() {
     status: () => ({ session: state.session }),
     askNetwork: ({ code }: NetworkQuestion) => {
       done.push(`asked ${code}`)
-      return Promise.resolve({ text: () => '00' })
+      return Promise.resolve({ text: () => '00', reveal: () => state.given })
     },
   } as unknown as Connector
   const exchanges = new KeyExchanges({
@@ -68,7 +78,9 @@ function world() {
         return Promise.resolve()
       },
       status: () =>
-        ({ keys: [{ label: 'zak.knet.both.v002', id: '', state: state.is }] }) as unknown as HsmStatus,
+        ({
+          keys: [{ label: 'zak.knet.both.v002', id: '', state: state.is, ageSeconds: state.ageSeconds }],
+        }) as unknown as HsmStatus,
     },
     book: {
       record: (record) => {
@@ -193,5 +205,61 @@ describe('K6: the network is asked', () => {
     await exchanges.sweep()
     await exchanges.sweep()
     expect(done).toEqual(['asked 101', 'asked 101'])
+  })
+})
+
+describe('K5: the network is asked of our own accord', () => {
+  test('when a key has been in use for long enough, until there is a new one', async () => {
+    const { state, done, exchanges } = world()
+    Object.assign(state, { is: 'active', renew: { afterSeconds: 3_600 }, ageSeconds: 3_599 })
+    await exchanges.sweep()
+    expect(done).toEqual([])
+    state.ageSeconds = 3_600
+    await exchanges.sweep()
+    expect(done).toEqual(['asked 101'])
+    state.ageSeconds = 1
+    await exchanges.sweep()
+    expect(done).toHaveLength(1)
+  })
+
+  test('when enough was sealed with it', async () => {
+    const { state, done, exchanges } = world()
+    Object.assign(state, { is: 'active', renew: { afterSeals: 256 }, seals: 255 })
+    await exchanges.sweep()
+    expect(done).toEqual([])
+    state.seals = 256
+    await exchanges.sweep()
+    expect(done).toEqual(['asked 101'])
+  })
+
+  test('never where nothing is said of it', async () => {
+    const { state, done, exchanges } = world()
+    Object.assign(state, { is: 'active', ageSeconds: 10_000_000, seals: 10_000_000 })
+    await exchanges.sweep()
+    expect(done).toEqual([])
+  })
+})
+
+describe('a key that the network puts into its answer', () => {
+  test('is honoured, put on record and used: with its answer the network has our word', async () => {
+    const { outOfStep, state, done, records, exchanges } = world()
+    state.given = block
+    outOfStep()
+    await exchanges.sweep()
+    await Promise.resolve()
+    await exchanges.sweep()
+    expect(done.slice(0, 4)).toEqual(['asked 101', 'arriving', 'active', 'renewed'])
+    expect(events(records).slice(0, 2)).toEqual(['taken', 'activated'])
+  })
+
+  test('and that is refused leaves the old one in use, with people told', async () => {
+    const { outOfStep, state, done, records, alarms, exchanges } = world()
+    Object.assign(state, { given: block, refuses: 'kcvDiffers' })
+    outOfStep()
+    await exchanges.sweep()
+    await Promise.resolve()
+    expect(done.filter((deed) => deed !== 'asked 101')).toEqual([])
+    expect(records[0]).toMatchObject({ event: 'refused', why: 'kcvDiffers' })
+    expect(alarms).toContain('a key of the network was refused')
   })
 })
