@@ -1,6 +1,7 @@
 import {
   type Codec,
   compile,
+  type Dialect,
   encodeSealed,
   type FieldValue,
   IsoCodecError,
@@ -26,7 +27,7 @@ export class Speech {
 
   constructor(network: NetworkProfile, sealer: Sealer, log: Log) {
     this.#network = network
-    this.#codec = compile(network.dialect)
+    this.#codec = codecOf(network.dialect)
     this.#sealer = sealer
     this.#log = log
     this.#codeElement = codeElementOf(network.session)
@@ -97,6 +98,15 @@ export class Speech {
     return mti[1] === '8' && typeof code === 'string' && session.sealedCodes?.includes(code) === true
   }
 }
+
+/** A codec has no memory, so one is enough for all who speak a dialect. */
+function codecOf(dialect: Dialect): Codec {
+  const codec = codecs.get(dialect) ?? compile(dialect)
+  codecs.set(dialect, codec)
+  return codec
+}
+
+const codecs = new WeakMap<Dialect, Codec>()
 
 /** The sealer failed, whatever its reason: nothing was sent. */
 class SealError extends Error {}

@@ -7,6 +7,7 @@ import {
   type FrameFormat,
   IsoCodecError,
   type Link,
+  type LinkHandlers,
   type LinkServer,
   listenLinks,
   type ListenOptions,
@@ -30,15 +31,18 @@ import type { Answer } from './transaction/transaction.ts'
  * Where one source's links come in: bytes become arrivals for the shell, and its answers become bytes. What is not
  * sealed by the source changes nothing; what can't be read is answered as far as it could be read.
  */
-export interface SourceOptions {
+export interface SourceOptions extends DeskOptions {
+  readonly host: string
+  readonly port: number
+  readonly frame: FrameFormat
+  readonly door?: SourceDoor
+}
+
+export interface DeskOptions {
   readonly name: string
   /** Those in force now. */
   readonly rules: { readonly current: Rules }
-  readonly host: string
-  readonly port: number
   readonly codec: Codec
-  readonly frame: FrameFormat
-  readonly door?: SourceDoor
   /** By participant: the acquirers (DE32) that it may speak for. Who is not in it may speak for any. */
   readonly acquirers?: ReadonlyMap<string, readonly string[]>
   readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise' | 'generateMac'>
@@ -61,6 +65,18 @@ export interface Source {
   readonly links: number
 }
 
+/** Serves the links of one source, whoever opens them. */
+export interface SourceDesk {
+  /** What the handlers of a link must do for what comes over it. */
+  attach(link: Link): LinkHandlers
+  drain(): void
+  close(): void
+}
+
+export function sourceDesk(options: DeskOptions): SourceDesk {
+  return new Desk(options)
+}
+
 /** Requests of one link under way at once; the next is refused before any work is done on it. */
 const inFlightMax = 64
 const badSealsToAlarm = 3
@@ -68,12 +84,11 @@ const badSealsToAlarm = 3
 const echoed = [3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49] as const
 
 export async function openSource(options: SourceOptions): Promise<Source> {
-  const desk = new Desk(options)
+  const desk = sourceDesk(options)
   const { host, port, frame, clock, door } = options
-  const server: LinkServer = await listenLinks({ host, port, frame, clock, ...door }, (link) => {
-    const line = { link, inFlight: 0, badSeals: 0 }
-    return { onMessage: (body) => desk.receive(line, body), onClose: () => undefined }
-  })
+  const server: LinkServer = await listenLinks({ host, port, frame, clock, ...door }, (link) =>
+    desk.attach(link),
+  )
   return {
     port: server.port,
     drain() {
@@ -97,14 +112,19 @@ interface Line {
   badSeals: number
 }
 
-class Desk {
-  readonly #options: SourceOptions
+class Desk implements SourceDesk {
+  readonly #options: DeskOptions
   readonly #pauses: Pauses
   #draining = false
 
-  constructor(options: SourceOptions) {
+  constructor(options: DeskOptions) {
     this.#options = options
     this.#pauses = new Pauses(options.clock)
+  }
+
+  attach(link: Link): LinkHandlers {
+    const line = { link, inFlight: 0, badSeals: 0 }
+    return { onMessage: (body) => this.#receive(line, body), onClose: () => undefined }
   }
 
   drain(): void {
@@ -115,7 +135,7 @@ class Desk {
     this.#pauses.stop()
   }
 
-  receive(line: Line, body: Buffer): void {
+  #receive(line: Line, body: Buffer): void {
     const receivedMonotonicMs = this.#options.clock.monotonicMs()
     let message: Message
     try {

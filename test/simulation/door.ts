@@ -1,13 +1,14 @@
 import assert from 'node:assert'
-import type { Hsm } from '../../hsm/hsm.ts'
 import { admit } from '../../switch/admission.ts'
-import type { Clock } from '../../kernel/clock.ts'
 import type { InboundCompletion, InboundRequest, InboundReversal } from '../../switch/arrivals.ts'
 import type { Waiter } from '../../switch/live.ts'
 import { Pauses } from '../../switch/pauses.ts'
 import type { Rules } from '../../switch/rules/rules.ts'
 import type { SourceRules } from '../../switch/rules/source-rules.ts'
 import type { Shell } from '../../switch/shell.ts'
+import type { DoorPorts } from './edges/edge.ts'
+import { macOf } from './edges/mac.ts'
+import { simulatedSource } from './rules.ts'
 
 /** Where what the terminals send comes in. */
 export interface Door {
@@ -17,17 +18,9 @@ export interface Door {
 }
 
 /** The way in behind the listener's codec: what is sealed reaches the shell. */
-export function doorOf(
-  shell: Shell,
-  ports: {
-    readonly clock: Clock
-    readonly hsm: Pick<Hsm, 'verifyMac' | 'verifyThenTokenise'>
-    /** What now comes in is decided by. */
-    readonly rules: () => Rules
-  },
-): Door {
+export function doorOf(shell: Shell, ports: DoorPorts): Door {
   const pauses = new Pauses(ports.clock)
-  const seal = { key: 'tak.acq.both', data: new Uint8Array(), mac: new Uint8Array() }
+  const seal = { key: simulatedSource.keys.mac, data: nothing, mac: macOf(simulatedSource.keys.mac, nothing) }
   return {
     async request(sent, waiter) {
       if (pauses.mayBeStale) return
@@ -53,6 +46,8 @@ export function doorOf(
     },
   }
 }
+
+const nothing = new Uint8Array()
 
 /** As the rules have it at each moment that it is looked at: which changes nothing, unless they change themselves. */
 function sourceIn(rules: Rules): SourceRules {

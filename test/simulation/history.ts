@@ -1,6 +1,9 @@
 import type { Bug } from './bugs/bug.ts'
 import { check } from './checks/checks.ts'
 import { type CommittedEvent, SimulatedDatabase } from './database.ts'
+import { bytes } from './edges/bytes.ts'
+import type { Edge } from './edges/edge.ts'
+import { words } from './edges/words.ts'
 import { drawFaults, type FaultRates, noFaults } from './faults/faults.ts'
 import { scheduleHappenings } from './happenings/happenings.ts'
 import { SimulatedNetwork } from './network.ts'
@@ -16,6 +19,8 @@ export interface HistoryOptions {
   /** Faults by name that stay off, for shrinking. */
   readonly off?: ReadonlySet<string>
   readonly tell?: boolean
+  /** What terminals and networks read and write is bytes. */
+  readonly codec?: boolean
 }
 
 export interface HistorySize {
@@ -43,7 +48,8 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const world = new World(options.seed, { tell: options.tell ?? false })
   let faults: FaultRates = drawFaults((component) => world.random(component), options.off ?? new Set())
   const rates = (): FaultRates => faults
-  const scene = sceneOf({ world, rates, size, bug: options.bug })
+  const edge = options.codec === true ? bytes : words
+  const scene = sceneOf({ world, rates, size, bug: options.bug, edge })
   const { database, nodes, terminals } = scene
 
   // A failed assertion ends the process in production; here it ends the history.
@@ -75,13 +81,14 @@ export function sceneOf(options: {
   readonly rates: () => FaultRates
   readonly size: HistorySize
   readonly bug: Bug | undefined
+  readonly edge: Edge
 }): Scene {
-  const { world, rates, size, bug } = options
+  const { world, rates, size, bug, edge } = options
   const database = new SimulatedDatabase(world, rates, bug?.ignore)
   const networks = numbered(size.networks, (n) => new SimulatedNetwork(`net-${n}`, world, rates))
   const nodes = numbered(
     size.nodes,
-    (n) => new SimulatedNode({ name: `node-${n}`, world, rates, database, networks, bug }),
+    (n) => new SimulatedNode({ name: `node-${n}`, world, rates, database, networks, bug, edge }),
   )
   const terminals = new SimulatedTerminals(world, rates, nodes)
   return { world, peaceAtMs: faultyMs, rates, database, networks, nodes, terminals }

@@ -1,4 +1,5 @@
 import { HsmError, type SealedCardAnswer } from '../../hsm/hsm.ts'
+import { isMacOf, macOf } from './edges/mac.ts'
 import type { FaultRates } from './faults/faults.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
@@ -7,9 +8,16 @@ import type { World } from './world.ts'
 export interface SimulatedHsm {
   translatePin(): Promise<Uint8Array>
   movePin(): Promise<Uint8Array>
-  verifyMac(): Promise<boolean>
-  verifyThenTokenise(card: { readonly pan: string }): Promise<SealedCardAnswer>
+  generateMac(sealed: Pick<Sealed, 'key' | 'data'>): Promise<Uint8Array>
+  verifyMac(sealed: Sealed): Promise<boolean>
+  verifyThenTokenise(card: Sealed & { readonly pan: string }): Promise<SealedCardAnswer>
   detokenise(token: string): Promise<string>
+}
+
+interface Sealed {
+  readonly key: string
+  readonly data: Uint8Array
+  readonly mac: Uint8Array
 }
 
 export function simulatedHsm(
@@ -27,12 +35,15 @@ export function simulatedHsm(
   return {
     translatePin: () => answer(new Uint8Array(8)),
     movePin: () => answer(new Uint8Array(16)),
-    verifyMac: () => answer(true),
-    verifyThenTokenise: ({ pan }) =>
+    generateMac: ({ key, data }) => answer(macOf(key, data)),
+    verifyMac: ({ key, data, mac }) => answer(isMacOf(mac, key, data)),
+    verifyThenTokenise: ({ key, data, mac, pan }) =>
       answer<SealedCardAnswer>(
-        fails()
-          ? { verified: true, fault: { kind: 'deadline' } }
-          : { verified: true, token: tokenPrefix + pan },
+        !isMacOf(mac, key, data)
+          ? { verified: false }
+          : fails()
+            ? { verified: true, fault: { kind: 'deadline' } }
+            : { verified: true, token: tokenPrefix + pan },
       ),
     detokenise: (token) => answer(token.slice(tokenPrefix.length)),
   }

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { Bug } from './bugs/bug.ts'
 import { bugs } from './bugs/bugs.ts'
-import { runHistory } from './history.ts'
+import { type HistoryOptions, runHistory } from './history.ts'
 import { shrunkStory } from './shrink.ts'
 
 /** `npm run simulate -- --histories N --seed S`: exit 0 when no history violated anything. `--first` ends at one that did. */
@@ -12,6 +12,7 @@ const { values } = parseArgs({
     bug: { type: 'string' },
     bugs: { type: 'boolean', default: false },
     first: { type: 'boolean', default: false },
+    codec: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 })
@@ -83,6 +84,6 @@ async function findBugs(): Promise<0 | 1> {
   return missed === 0 ? 0 : 1
 }
 
-function optionsOf(number: number, planted: Bug | undefined): { readonly seed: number; readonly bug?: Bug } {
-  return { seed: number, ...(planted === undefined ? {} : { bug: planted }) }
+function optionsOf(number: number, planted: Bug | undefined): HistoryOptions {
+  return { seed: number, codec: values.codec, ...(planted === undefined ? {} : { bug: planted }) }
 }

@@ -3,7 +3,6 @@ import type {
   DestinationRules,
   LegAnswer,
   LegIdentity,
-  LegOutcome,
   NetworkRequest,
   NetworkRequestHandler,
   OutboundLeg,
@@ -12,7 +11,9 @@ import { usualReconciliation } from '../../connectors/usual.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Random } from '../../kernel/random.ts'
 import { businessDateOf } from '../../switch/business-date.ts'
+import type { Edge } from './edges/edge.ts'
 import type { FaultRates } from './faults/faults.ts'
+import type { SimulatedHsm } from './hsm.ts'
 import { SimulatedIssuer } from './issuer.ts'
 import type { Life } from './life.ts'
 import { transmittedAtOf } from './time.ts'
@@ -34,6 +35,11 @@ const rules: DestinationRules = {
 }
 
 export interface ConnectorOptions {
+  readonly life: Life
+  /** What that life believes the time to be. */
+  readonly clock: Clock
+  readonly hsm: SimulatedHsm
+  readonly edge: Edge
   /** Names a leg at a DE7. */
   readonly identify: (transmittedAt: string) => LegIdentity
   /** What an answer must have in common with its leg, where it is not everything that names one. */
@@ -105,50 +111,23 @@ export class SimulatedNetwork {
     this.#awayUntil = this.#world.monotonicMs() + forMs
   }
 
-  /** The connector of one life of a node; `clock` is what that life believes the time to be. */
-  connect(life: Life, clock: Clock, options: ConnectorOptions): Connector {
+  /** The connector of one life of a node. */
+  connect({ clock, edge, hsm, identify, life, matchKey }: ConnectorOptions): Connector {
     const { name } = this
-    /** Who waits for an answer, by what answers are matched on. */
-    const waiting = new Map<string, (answer: LegAnswer) => void>()
-    let onLate: (identity: LegIdentity, answer: LegAnswer) => void = () => undefined
-    const matchKey = options.matchKey ?? fullKey
-    const answered = (identity: LegIdentity, answer: LegAnswer): void => {
-      const waiter = waiting.get(matchKey(identity))
-      if (waiter === undefined) onLate(identity, answer)
-      else waiter(answer)
-    }
+    const wire = edge.wire({
+      ...{ network: name, rules, life, clock, hsm, matchKey },
+      random: this.#random,
+      rates: this.#rates,
+      carry: (arrive) => this.#carry(this.#rates(), arrive),
+      decide: (leg) =>
+        leg.mti.startsWith('05') ? this.#judgeTotals(leg) : this.issuer.decide(leg, this.tellsDates),
+    })
     return {
       name,
-      rules,
+      ...wire,
       adopt: () => undefined,
       availability: () => (this.#isAway || this.#chance(this.#rates().networkAway) ? 'offline' : 'available'),
-      identify: () => options.identify(transmittedAtOf(clock.wallMs())),
-      prepare: (leg) => Promise.resolve({ leg, message: Buffer.alloc(0) }),
-      send: ({ leg }, deadline) =>
-        new Promise((resolve) => {
-          const key = matchKey(leg.identity)
-          const end = (outcome: LegOutcome): void => {
-            if (waiting.get(key) !== waiter) return
-            waiting.delete(key)
-            resolve(outcome)
-          }
-          const waiter = (answer: LegAnswer): void => end({ kind: 'answered', answer, sent: leg.mti })
-          waiting.set(key, waiter)
-          const rates = this.#rates()
-          if (this.#chance(rates.notSent)) return end({ kind: 'notSent', reason: 'offline' })
-          const isLost = this.#chance(rates.linkLost)
-          this.#carry(rates, () => {
-            const answer = leg.mti.startsWith('05')
-              ? this.#judgeTotals(leg)
-              : this.issuer.decide(leg, this.tellsDates)
-            this.#carry(rates, () => life.enter(() => answered(leg.identity, answer)))
-          })
-          const lose = (reason: 'linkLost' | 'deadline'): void =>
-            end({ kind: 'maybeSent', reason, sent: leg.mti })
-          if (isLost) clock.after(this.#random.below(100), () => lose('linkLost'))
-          clock.after(deadline - clock.monotonicMs(), () => lose('deadline'))
-        }),
-      onLate: (listener) => (onLate = listener),
+      identify: () => identify(transmittedAtOf(clock.wallMs())),
       onAvailable: () => undefined,
       onNetworkRequest: (kind, handler) => {
         if (kind === 'cutover') this.#cutoverHandlers.set(life, handler)
@@ -195,8 +174,4 @@ export class SimulatedNetwork {
   #chance(rate: number): boolean {
     return this.#random.fraction() < rate
   }
-}
-
-function fullKey({ transmittedAt, stan }: LegIdentity): string {
-  return `${transmittedAt} ${stan}`
 }

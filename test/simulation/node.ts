@@ -3,17 +3,18 @@ import type { Clock } from '../../kernel/clock.ts'
 import { BusinessDays, followCutovers, switchItself } from '../../switch/business-days.ts'
 import { Deliveries } from '../../switch/deliveries.ts'
 import { JournalUnavailable } from '../../switch/journal.ts'
-import type { Observer } from '../../switch/observer.ts'
 import { Shell } from '../../switch/shell.ts'
 import { Sweeper } from '../../switch/sweeper.ts'
 import type { Bug } from './bugs/bug.ts'
 import type { SimulatedDatabase } from './database.ts'
-import { type Door, doorOf } from './door.ts'
+import type { Door } from './door.ts'
+import type { Edge } from './edges/edge.ts'
 import type { FaultRates } from './faults/faults.ts'
 import { simulatedHsm } from './hsm.ts'
 import { Life } from './life.ts'
 import type { SimulatedNetwork } from './network.ts'
 import { SimulatedRules, simulatedRules } from './rules.ts'
+import { silent } from './silent.ts'
 import type { World } from './world.ts'
 
 export interface NodeOptions {
@@ -23,6 +24,7 @@ export interface NodeOptions {
   readonly database: SimulatedDatabase
   readonly networks: readonly SimulatedNetwork[]
   readonly bug: Bug | undefined
+  readonly edge: Edge
 }
 
 /** The switch's own date turns at midnight in Kuwait, by each node's clock. */
@@ -73,7 +75,7 @@ export class SimulatedNode {
 
   /** Begins a life with the production core and shell on simulated ports; it is served once it has recovered. */
   start(): void {
-    const { bug, database, name, networks, rates, world } = this.#options
+    const { bug, database, edge, name, networks, rates, world } = this.#options
     const life = new Life(
       world,
       `${name}.${++this.#lives}`,
@@ -84,15 +86,16 @@ export class SimulatedNode {
     const random = world.random(`switch ${life.name}`)
     const connection = database.connect(life)
     const journal = bug?.journal?.(connection, clock) ?? connection
+    const hsm = simulatedHsm(world, life, { rates, hangs: () => world.monotonicMs() < this.#hsmHangsUntil })
     const connectors = new Map<string, Connector>()
     for (const network of networks) {
-      const connector = network.connect(life, clock, {
+      const connector = network.connect({
+        ...{ life, clock, hsm, edge },
         identify: bug?.identify?.() ?? database.identities(network.name),
         matchKey: bug?.matchKey,
       })
       connectors.set(network.name, bug?.connector?.(connector, clock) ?? connector)
     }
-    const hsm = simulatedHsm(world, life, { rates, hangs: () => world.monotonicMs() < this.#hsmHangsUntil })
     const observer = silent
     const destinations = [...connectors.keys()]
     const book = database.days.book(life)
@@ -125,7 +128,7 @@ export class SimulatedNode {
     void recover(days, sweeper, life).then(() => {
       if (!life.alive) return
       sweeper.start()
-      const door = doorOf(shell, { clock, hsm, rules: () => bug?.pins?.(rules) ?? rules.current })
+      const door = edge.door(shell, { clock, hsm, rules: () => bug?.pins?.(rules) ?? rules.current })
       this.#door = entering(bug?.door?.(door) ?? door, life)
     })
   }
@@ -202,15 +205,3 @@ async function recover(days: BusinessDays, sweeper: Sweeper, life: Life): Promis
 
 /** Here they are read at once. */
 const readNow = { follow: () => Promise.resolve() }
-
-const silent: Observer = {
-  moved: () => undefined,
-  answered: () => undefined,
-  duplicate: () => undefined,
-  late: () => undefined,
-  commitUnknown: () => undefined,
-  reversal: () => undefined,
-  cutover: () => undefined,
-  refused: () => undefined,
-  alarm: () => undefined,
-}

@@ -1,5 +1,6 @@
 import type { Bug } from './bugs/bug.ts'
 import { check } from './checks/checks.ts'
+import { words } from './edges/words.ts'
 import { noFaults } from './faults/faults.ts'
 import { type HistorySize, sceneOf } from './history.ts'
 import type { Scene } from './scene.ts'
@@ -35,6 +36,7 @@ export async function stage(
     rates: () => ({ ...noFaults, standIn: options.standIn === true ? 1 : 0 }),
     size,
     bug: options.around,
+    edge: words,
   })
   for (const node of scene.nodes) node.start()
   await world.run(100)

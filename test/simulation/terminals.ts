@@ -1,3 +1,4 @@
+import { nearestYear } from '../../kernel/calendar.ts'
 import { Secret } from '../../kernel/secret.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { InboundCompletion, InboundRequest, InboundReversal } from '../../switch/arrivals.ts'
@@ -103,7 +104,7 @@ export class SimulatedTerminals {
       amountMinor,
       approvedMinor: amountMinor,
       transmittedAt,
-      sourceKey: `acq|${kind.mti}|2026${transmittedAt}|${rrn.slice(-6)}||T0000001`,
+      sourceKey: `acq|${kind.mti}|${nearestYear(transmittedAt, this.#world.wallMs())}${transmittedAt}|${rrn.slice(-6)}||T0000001`,
       askedAtMs: this.#world.monotonicMs(),
       answers: [],
       line: this.#random.below(this.#lines.length),
