@@ -143,8 +143,10 @@ function deliver(
   if (before.state !== 'approved') return settle(before, event, 'late', {}, { cause: event.outcome })
   if (event.outcome !== 'failed') return settle(before, event, event.outcome, { delivery: event.outcome })
   if (!movesMoney(kindOfStored(before))) return settle(before, event, 'unheard', { delivery: 'failed' })
-  // Whoever refunded it knew of it.
-  if ((before.refundedMinor ?? 0n) > 0n) return settle(before, event, 'unproven', { delivery: 'unproven' })
+  // Whoever refunded it knew of it; and another node that answered a repeat said so before it told the approval.
+  const { delivery, refundedMinor = 0n } = before
+  if (delivery !== 'none') return settle(before, event, 'unproven', { delivery })
+  if (refundedMinor > 0n) return settle(before, event, 'unproven', { delivery: 'unproven' })
   // The source can't have the approval (D1), so it is undone; should its request come again, it is declined.
   return settle(
     before,

@@ -144,6 +144,20 @@ describe('the life of a transaction', () => {
     expect(effects).toEqual([{ kind: 'wake', destination: 'knet' }])
   })
 
+  test('F29: an approval that a repeat was told on another node is not undone because the first answer did not leave', () => {
+    for (const outcome of ['unproven', 'delivered'] as const) {
+      const told = { kind: 'delivery', outcome, ...when } as const
+      const failed = { kind: 'delivery', outcome: 'failed', ...when } as const
+      const { transaction, unit } = after(intent(), answered('00'), told, failed)
+      expect(transaction).toMatchObject({
+        state: 'approved',
+        delivery: outcome,
+        answer: { responseCode: '00' },
+      })
+      expect([unit.owe, unit.commands]).toEqual([[], []])
+    }
+  })
+
   test('F27, F28: an approval of an earlier life without evidence of delivery stays approved', () => {
     const { transaction, unit } = after(intent(), answered('00'), {
       kind: 'delivery',
