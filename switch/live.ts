@@ -15,6 +15,8 @@ export interface Live {
   readonly waiters: Waiter[]
   readonly inbound: InboundRequest
   readonly card: StoredCard
+  /** What its source was told before, when that could not be recorded. */
+  readonly refusedWith?: string
   /** Its answer is decided. */
   answered: boolean
   /** Somebody was given the answer. */

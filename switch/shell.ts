@@ -135,6 +135,7 @@ export class Shell {
       waiters: [waiter],
       inbound,
       card,
+      ...(refusedWith === undefined ? {} : { refusedWith }),
       answered: false,
       heard: false,
       tried: [],
@@ -236,6 +237,9 @@ export class Shell {
     // safe; the source asks again.
     if (stored.answer === undefined) return
     this.#ports.observer.duplicate('replayed')
+    // A commit that showed up after its request had been refused ended otherwise, and moved nothing: told is told.
+    if (stored.state !== 'approved' && live.refusedWith !== undefined)
+      return void tell(live.waiters, { responseCode: live.refusedWith })
     if (stored.state !== 'approved' || stored.delivery !== 'none')
       return void tell(live.waiters, stored.answer)
     // A commit that undoes this approval as undelivered may still be on its way. One of the two is first: the source

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import type { Connector, LegOutcome } from '../../connectors/connector.ts'
+import type { InboundRequest } from '../../switch/arrivals.ts'
 import type { CommitOutcome, JournalUnit } from '../../switch/journal.ts'
+import type { Answer } from '../../switch/transaction/transaction.ts'
 import type { Bug } from './bugs/bug.ts'
 import { type Stage, stage } from './stage.ts'
 import type { Told } from './terminals.ts'
@@ -25,6 +27,34 @@ test('F13: a request of whose first commit nothing is heard is sent only when th
     expect(codes(told)).toEqual([isMade ? '00' : '91'])
     expect(scene.violations()).toEqual([])
   }
+})
+
+test('F13: a first commit that shows up after its request was refused ends otherwise, and repeats hear the refusal', async () => {
+  let asked: InboundRequest | undefined
+  const scene = await stage({
+    around: {
+      ...commits('request', unheardUntil(6_000), 1),
+      door: (door) => ({ ...door, request: (one, waiter) => door.request((asked ??= one), waiter) }),
+    },
+  })
+  // By these rules silence is told as another code than a refusal for want of a record.
+  const [node] = scene.nodes
+  node!.reload(2)
+  const told = scene.buy()
+  await scene.pass(20_000)
+  expect(codes(told)).toEqual(['91'])
+  const [only] = scene.database.transactions.values()
+  expect(only!.transaction).toMatchObject({ state: 'unknown', answer: { responseCode: '68' } })
+  const heard: string[] = []
+  const hear = ({ responseCode }: Answer): Promise<'written'> => {
+    heard.push(responseCode)
+    return Promise.resolve('written')
+  }
+  void node!.door!.request({ ...asked!, repeat: true }, hear)
+  await scene.pass(1_000)
+  expect(heard).toEqual(['91'])
+  await scene.pass(60_000)
+  expect(scene.violations()).toEqual([])
 })
 
 test('F13: a first commit that takes longer than the source waits lets nothing out', async () => {
@@ -284,6 +314,14 @@ function unheard(isMade: boolean) {
   return async (commit: () => Promise<CommitOutcome>, clock: Ticking): Promise<CommitOutcome> => {
     if (isMade) await commit()
     return new Promise((resolve) => clock.after(4_000, () => resolve({ kind: 'unknown' })))
+  }
+}
+
+/** Nothing is heard of it, and it is made when nobody waits for it any more. */
+function unheardUntil(ms: number) {
+  return (commit: () => Promise<CommitOutcome>, clock: Ticking): Promise<CommitOutcome> => {
+    clock.after(ms, () => void commit())
+    return unheard(false)(commit, clock)
   }
 }
 
