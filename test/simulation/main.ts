@@ -4,7 +4,7 @@ import { bugs } from './bugs/bugs.ts'
 import { type HistoryOptions, runHistory } from './history.ts'
 import { shrunkStory } from './shrink.ts'
 
-/** `npm run simulate -- --histories N --seed S`: exit 0 when no history violated anything. `--first` ends at one that did. */
+/** `npm run simulate -- --histories N --seed S`: exit 0 when no history violated anything. `--first` ends at one that did, `--codec` puts bytes between. */
 const { values } = parseArgs({
   options: {
     histories: { type: 'string', default: '1000' },
