@@ -1,4 +1,5 @@
 import assert from 'node:assert'
+import type { Clock } from '../../kernel/clock.ts'
 import { admit } from '../../switch/admission.ts'
 import type { InboundCompletion, InboundRequest, InboundReversal } from '../../switch/arrivals.ts'
 import type { Waiter } from '../../switch/live.ts'
@@ -6,9 +7,16 @@ import { Pauses } from '../../switch/pauses.ts'
 import type { Rules } from '../../switch/rules/rules.ts'
 import type { SourceRules } from '../../switch/rules/source-rules.ts'
 import type { Shell } from '../../switch/shell.ts'
-import type { DoorPorts } from './edges/edge.ts'
 import { macOf } from './edges/mac.ts'
+import type { SimulatedHsm } from './hsm.ts'
 import { simulatedSource } from './rules.ts'
+
+export interface DoorPorts {
+  readonly clock: Clock
+  readonly hsm: SimulatedHsm
+  /** What now comes in is decided by. */
+  readonly rules: () => Rules
+}
 
 /** Where what the terminals send comes in. */
 export interface Door {

@@ -7,9 +7,8 @@ import type {
 } from '../../../connectors/connector.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import type { Random } from '../../../kernel/random.ts'
-import type { Rules } from '../../../switch/rules/rules.ts'
 import type { Shell } from '../../../switch/shell.ts'
-import type { Door } from '../door.ts'
+import type { Door, DoorPorts } from '../door.ts'
 import type { FaultRates } from '../faults/faults.ts'
 import type { SimulatedHsm } from '../hsm.ts'
 import type { Life } from '../life.ts'
@@ -23,13 +22,6 @@ export interface Edge {
   door(shell: Shell, ports: DoorPorts): Door
   /** The way of one life of a node to a network. */
   wire(ports: WirePorts): Wire
-}
-
-export interface DoorPorts {
-  readonly clock: Clock
-  readonly hsm: SimulatedHsm
-  /** What now comes in is decided by. */
-  readonly rules: () => Rules
 }
 
 export type Wire = Pick<Connector, 'rules' | 'prepare' | 'send' | 'onLate'>

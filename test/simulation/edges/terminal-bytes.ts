@@ -8,10 +8,9 @@ import type { Waiter } from '../../../switch/live.ts'
 import type { Shell } from '../../../switch/shell.ts'
 import { sourceDesk } from '../../../switch/source.ts'
 import type { Answer } from '../../../switch/transaction/transaction.ts'
-import type { Door } from '../door.ts'
+import type { Door, DoorPorts } from '../door.ts'
 import { simulatedSource } from '../rules.ts'
 import { silent } from '../silent.ts'
-import type { DoorPorts } from './edge.ts'
 import { macOf } from './mac.ts'
 
 const codec = compile(iso87Ascii)
