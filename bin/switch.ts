@@ -11,6 +11,7 @@ import {
   type NetworkConnector,
   openConnector,
 } from '../connectors/network-connector.ts'
+import { Relay } from '../connectors/relay.ts'
 import { openFront } from '../front/front.ts'
 import { type HsmOptions, openHsm, registerHsmMetrics } from '../hsm/hsm.ts'
 import {
@@ -60,6 +61,22 @@ interface Configuration {
   readonly http: { readonly host: string; readonly port: number }
   /** Connections from outside that this process may hold, over all its listeners; undefined: each listener's own limit. */
   readonly connectionsMax?: number
+  /**
+   * Where this node listens to the others, and where they do: for destinations with `singleSession`, whose line one node
+   * has and all use. Off this machine it needs `tls`; each node is known by the name in its certificate.
+   */
+  readonly relay?: {
+    readonly host: string
+    readonly port: number
+    readonly tls?: TlsFiles
+    readonly plaintext?: PlaintextConsent
+    readonly nodes: readonly {
+      readonly name: string
+      readonly host: string
+      readonly port: number
+      readonly dnsName?: string
+    }[]
+  }
   /** How leases are held and lost among several nodes; the same on all of them. */
   readonly leases?: LeaseTimes
   /**
@@ -165,6 +182,7 @@ const hsm = await openHsm({
 const stanBlocks = postgresStanBlocks(pool)
 const certificates = new Certificates(clock, log)
 const budget = config.connectionsMax === undefined ? undefined : new ConnectionBudget(config.connectionsMax)
+const relay = config.relay && (await relayOf(config.relay))
 const connectors = new Map<string, NetworkConnector>(
   config.destinations.map((destination) => [destination.name, connectorOf(destination)]),
 )
@@ -260,6 +278,7 @@ closeWithGrace({ delay: drainMs + 14_000, logger: false, skip: ['SIGHUP'] }, asy
   }
   front.retire()
   await opened.drain(drainMs)
+  await relay?.close()
   disk?.stop()
   await wakeups?.close()
   await keeping.close()
@@ -325,12 +344,33 @@ function lineOf({
         ...(budget && { budget }),
       },
     }),
-    ...(singleSession === true && { leased: true }),
+    ...(singleSession === true && { leased: true, ...(relay && { relay }) }),
     ...(alternates && { alternates }),
     ...(sessions !== undefined && { sessions }),
     ...(tls && { tls: { ...tls, credentials: certificates.open(tls) } }),
     ...(plaintext && { plaintext }),
   } satisfies Partial<ConnectorOptions>
+}
+
+/** The nodes' own certificate is for both ends: each is a listener and connects. */
+async function relayOf({
+  host,
+  port,
+  tls,
+  plaintext,
+  nodes,
+}: NonNullable<Configuration['relay']>): Promise<Relay> {
+  const credentials = tls && certificates.open(tls)
+  const peers = nodes.flatMap(({ name, dnsName }) => (dnsName === undefined ? [] : [{ name, dnsName }]))
+  return Relay.open({
+    ...{ clock, log },
+    listen: { host, port, ...(credentials && { tls: { credentials }, peers }) },
+    nodes: nodes.map(({ dnsName, ...node }) => ({
+      ...node,
+      ...(credentials && dnsName !== undefined && { tls: { credentials, dnsName } }),
+    })),
+    ...(plaintext && { plaintext }),
+  })
 }
 
 /** Who may come in at a source, and how. */

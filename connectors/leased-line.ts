@@ -4,30 +4,54 @@ import type { NetworkQuestion, SessionStatus } from './connector.ts'
 import type { Line } from './line.ts'
 import type { SessionState } from './session-state.ts'
 
+/** The line of another node, for as long as that has it. */
+export interface ForeignLine {
+  readonly isThere: boolean
+  exchange(bytes: Buffer, deadlineMs: number): Promise<ExchangeOutcome>
+}
+
 /**
  * A line that may be open only while somebody says so: to a network that allows one session, for which several nodes
- * stand ready. It closes by itself when the time is over, and a process that stood still past it sends nothing more.
+ * stand ready. It closes by itself when the time is over, and a process that stood still past it sends nothing more. While
+ * it is not ours, requests go over the line of the node that has it, where that can be reached.
  */
 export class LeasedLine implements Line {
   readonly #clock: Clock
   readonly #open: () => Line
   readonly #onState: () => void
+  readonly #foreign: ForeignLine | undefined
   #line: Line | undefined
   #untilMs = Number.NEGATIVE_INFINITY
   #started = false
   #ended = false
   #timer: Timer | undefined
 
-  constructor({ clock, open, onState }: { clock: Clock; open: () => Line; onState: () => void }) {
+  constructor({
+    clock,
+    foreign,
+    open,
+    onState,
+  }: {
+    readonly clock: Clock
+    readonly foreign?: ForeignLine | undefined
+    readonly open: () => Line
+    readonly onState: () => void
+  }) {
     this.#clock = clock
+    this.#foreign = foreign
     this.#open = open
     this.#onState = onState
   }
 
+  /** Whether requests may go over our own line. */
+  get isHeld(): boolean {
+    return !this.#isOver() && this.#line?.state === 'online'
+  }
+
   get state(): SessionState {
     if (this.#ended) return this.#line?.state ?? 'closed'
-    if (this.#isOver()) return 'standby'
-    return this.#line?.state ?? 'standby'
+    const own = this.#isOver() ? undefined : this.#line
+    return own?.state ?? (this.#foreign?.isThere === true ? 'relayed' : 'standby')
   }
 
   get sessions(): readonly SessionStatus[] {
@@ -52,11 +76,13 @@ export class LeasedLine implements Line {
   exchange(bytes: Buffer, deadlineMs: number): Promise<ExchangeOutcome> {
     // Timers may be late, most of all in a process that was stopped; the clock is not.
     if (this.#isOver()) this.#cut()
-    return this.#line?.exchange(bytes, deadlineMs) ?? Promise.resolve({ kind: 'notSent', reason: 'closed' })
+    const line = this.#line ?? this.#foreign
+    return line?.exchange(bytes, deadlineMs) ?? Promise.resolve({ kind: 'notSent', reason: 'closed' })
   }
 
   echo(): Promise<boolean> {
-    return this.#line?.echo() ?? Promise.resolve(false)
+    // Who has the line says so only while it is online.
+    return this.#line?.echo() ?? Promise.resolve(this.#foreign?.isThere === true)
   }
 
   ask(question: NetworkQuestion): Promise<Message | undefined> {

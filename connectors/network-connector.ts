@@ -3,6 +3,9 @@ import {
   type ClientTls,
   type Message,
   type MessageBody,
+  wireBytes,
+  type ExchangeOutcome,
+  IsoCodecError,
   Multiplexer,
   type PlaintextConsent,
 } from '../iso8583/iso8583.ts'
@@ -27,14 +30,18 @@ import type {
 } from './connector.ts'
 import { Credits } from './credits.ts'
 import type { Endpoint, ServerDoorOptions } from './doors.ts'
-import { LeasedLine } from './leased-line.ts'
+import { type ForeignLine, LeasedLine } from './leased-line.ts'
 import type { Line } from './line.ts'
+import { Remembered } from './remembered.ts'
+import { isUp } from './session-state.ts'
 import type { ConnectorKeys, KeyExchangeRules } from './key-exchange.ts'
 import { Management } from './management.ts'
 import type { Log, NetworkProfile } from './network.ts'
 import { NetworkRequests } from './network-requests.ts'
 import { openLine } from './open-line.ts'
 import { answerOf, healthOf, legOutcome, logAnomaly, needOf } from './outcomes.ts'
+import type { Relay, RelayedLine, RelayedRequest } from './relay.ts'
+import type { RelayedOutcome } from './relay-words.ts'
 import { Speech } from './speech.ts'
 import { StanSource } from './stans.ts'
 
@@ -52,6 +59,8 @@ export interface ConnectorOptions {
   readonly serve?: Omit<ServerDoorOptions, keyof Endpoint>
   /** The network allows one session: the line is open only while `grant` says so. */
   readonly leased?: boolean
+  /** Between the nodes: of a leased line, requests go over the one that has it. */
+  readonly relay?: Relay
   readonly clock: Clock
   readonly random: Random
   readonly stanBlocks: StanBlocks
@@ -68,7 +77,7 @@ export function openConnector(network: NetworkProfile, options: ConnectorOptions
 type LateListener = (identity: LegIdentity, answer: LegAnswer) => void
 
 /** A connector for any network that a `NetworkProfile` describes. */
-export class NetworkConnector implements Connector {
+export class NetworkConnector implements Connector, RelayedLine {
   readonly name: string
   readonly keys?: ConnectorKeys
   /** Open to operators: its state can be forced, with an expiry. */
@@ -79,6 +88,9 @@ export class NetworkConnector implements Connector {
   readonly #log: Log
   readonly #speech: Speech
   readonly #multiplexer: Multiplexer
+  /** Requests over another's line, and of others over ours, of which nobody knows what became. */
+  readonly #unknown: Remembered
+  #relay: Relay | undefined
   readonly #stans: StanSource
   readonly #networkRequests: NetworkRequests
   readonly #credits: Credits
@@ -105,6 +117,7 @@ export class NetworkConnector implements Connector {
     this.#clock = clock
     this.#log = log
     this.#speech = new Speech(network, options.sealer, log)
+    this.#unknown = new Remembered(clock, network.lateMs)
     this.#multiplexer = this.#newMultiplexer()
     this.#networkRequests = new NetworkRequests({
       profile: network.session,
@@ -168,14 +181,43 @@ export class NetworkConnector implements Connector {
     const refused = this.#refusal(deadlineMonotonicMs)
     if (refused !== undefined) return { kind: 'notSent', reason: refused }
     if (typeof message === 'string') return { kind: 'notSent', reason: message }
-    this.#legs++
-    try {
-      return await this.#sendOnCredit(leg, message, deadlineMonotonicMs)
-    } finally {
-      this.#legs--
-      if (this.#legs === 0) this.#idle?.()
-      this.#announce()
+    const outcome = await this.#exchange({ mti: leg.mti, message }, deadlineMonotonicMs)
+    if (outcome.kind === 'notSent') {
+      const { reason } = outcome
+      return { kind: 'notSent', reason: reason === 'closed' ? 'offline' : reason }
     }
+    return legOutcome(
+      outcome,
+      () => this.#speech.codec.describe(this.#bodyOf(leg)),
+      (answer) => this.#answer(answer),
+    )
+  }
+
+  /** Whether other nodes may send over our line. */
+  get isHeld(): boolean {
+    return !this.#draining && this.#leased?.isHeld === true
+  }
+
+  /** An answer that came to another node, for a request of ours that nobody waits for any more. */
+  hearLate(bytes: Buffer): void {
+    const message = this.#read(bytes)
+    if (message.kind === 'answered' && this.#unknown.has(this.#keyOf(bytes))) this.#tellLate(message.message)
+  }
+
+  /** A request of a node that has no line of its own. */
+  async serve(request: RelayedRequest, deadlineMonotonicMs: number): Promise<RelayedOutcome> {
+    const refused = this.isHeld ? this.#refusal(deadlineMonotonicMs) : 'offline'
+    const outcome =
+      refused === undefined
+        ? await this.#exchange(request, deadlineMonotonicMs)
+        : { kind: 'notSent' as const, reason: refused }
+    if (outcome.kind === 'answered') return { kind: 'answered', message: wireBytes(outcome.message) }
+    if (outcome.kind === 'maybeSent') {
+      this.#unknown.add(this.#keyOf(request.message))
+      return outcome
+    }
+    const reason = outcome.reason === 'congested' || outcome.reason === 'noTime' ? outcome.reason : 'closed'
+    return { kind: 'notSent', reason }
   }
 
   onLate(listener: LateListener): void {
@@ -222,8 +264,19 @@ export class NetworkConnector implements Connector {
     this.breaker.stop()
   }
 
-  async #sendOnCredit(leg: OutboundLeg, message: Buffer, deadlineMonotonicMs: number): Promise<LegOutcome> {
-    const credit = await this.#credits.acquire(needOf(leg.mti), this.#sparedMs(deadlineMonotonicMs))
+  async #exchange(request: RelayedRequest, deadlineMonotonicMs: number): Promise<Exchanged> {
+    this.#legs++
+    try {
+      return await this.#exchangeOnCredit(request, deadlineMonotonicMs)
+    } finally {
+      this.#legs--
+      if (this.#legs === 0) this.#idle?.()
+      this.#announce()
+    }
+  }
+
+  async #exchangeOnCredit({ mti, message }: RelayedRequest, deadlineMonotonicMs: number): Promise<Exchanged> {
+    const credit = await this.#credits.acquire(needOf(mti), this.#sparedMs(deadlineMonotonicMs))
     if (credit === undefined) return { kind: 'notSent', reason: 'congested' }
     let health: LegHealth = 'neutral'
     // Much may have happened while it waited for the credit.
@@ -233,15 +286,45 @@ export class NetworkConnector implements Connector {
       if (permit === undefined) return { kind: 'notSent', reason: refused ?? 'breakerOpen' }
       const outcome = await this.#line.exchange(message, deadlineMonotonicMs)
       health = healthOf(outcome)
-      return legOutcome(
-        outcome,
-        () => this.#speech.codec.describe(this.#bodyOf(leg)),
-        (answer) => this.#answer(answer),
-      )
+      return outcome
     } finally {
       credit.release()
       permit?.done(health)
     }
+  }
+
+  /** The line of another node: undefined where nodes do not speak to each other. */
+  #foreignLine(relay: Relay | undefined, onState: () => void): ForeignLine | undefined {
+    if (relay === undefined) return undefined
+    this.#relay = relay
+    relay.add(this)
+    relay.onChange(onState)
+    const { name } = this
+    return {
+      get isThere() {
+        return relay.reaches(name)
+      },
+      exchange: async (message, deadlineMs) => {
+        const { mti } = this.#speech.codec.decode(message)
+        const outcome = await relay.ask(name, { mti, message }, deadlineMs)
+        if (outcome.kind === 'maybeSent') this.#unknown.add(this.#keyOf(message))
+        return outcome.kind === 'answered' ? this.#read(outcome.message) : outcome
+      },
+    }
+  }
+
+  #read(bytes: Buffer): ExchangeOutcome {
+    try {
+      return { kind: 'answered', message: this.#speech.codec.decode(bytes) }
+    } catch (error) {
+      if (!(error instanceof IsoCodecError)) throw error
+      return { kind: 'maybeSent', reason: 'unparseable' }
+    }
+  }
+
+  #keyOf(bytes: Buffer): string {
+    const message = this.#speech.codec.decode(bytes)
+    return [message.text(7), message.text(11)].join('|')
   }
 
   #keysOf(rules: KeyExchangeRules): ConnectorKeys {
@@ -296,7 +379,7 @@ export class NetworkConnector implements Connector {
       log: this.#log,
     })
     const onState = (): void => {
-      if (this.#line.state === 'online') this.breaker.online()
+      if (isUp(this.#line.state)) this.breaker.online()
       else this.breaker.offline()
       this.#announce()
     }
@@ -313,7 +396,12 @@ export class NetworkConnector implements Connector {
     }
     const open = (): Line => openLine(this.#network, options, ports)
     if (options.leased !== true) return open()
-    this.#leased = new LeasedLine({ clock, open, onState })
+    this.#leased = new LeasedLine({
+      clock,
+      open,
+      onState,
+      foreign: this.#foreignLine(options.relay, onState),
+    })
     return this.#leased
   }
 
@@ -329,7 +417,7 @@ export class NetworkConnector implements Connector {
 
   #refusal(deadlineMonotonicMs = Number.POSITIVE_INFINITY): NotSentReason | undefined {
     if (this.#draining) return 'draining'
-    if (this.#line.state !== 'online') return 'offline'
+    if (!isUp(this.#line.state)) return 'offline'
     if (this.#keySync) return 'keySync'
     if (this.#sparedMs(deadlineMonotonicMs) < 0) return 'noTime'
     return this.breaker.admits ? undefined : 'breakerOpen'
@@ -355,6 +443,17 @@ export class NetworkConnector implements Connector {
   #onLate(identity: LegIdentity & { readonly mti: string }, message: Message): void {
     if (identity.mti[1] === '8') return
     const { stan, transmittedAt } = identity
+    if (this.#unknown.has([transmittedAt, stan].join('|'))) this.#relay?.late(this.name, wireBytes(message))
+    else this.#tellLate(message, identity)
+  }
+
+  #tellLate(
+    message: Message,
+    { stan, transmittedAt }: LegIdentity = {
+      stan: message.text(11) ?? '',
+      transmittedAt: message.text(7) ?? '',
+    },
+  ): void {
     this.#log.info({ stan, responseCode: message.text(39) }, 'late answer')
     const answer = this.#answer(message)
     for (const listener of this.#lateListeners) listener({ stan, transmittedAt }, answer)
@@ -407,6 +506,8 @@ export class NetworkConnector implements Connector {
     if (became) for (const listener of this.#availableListeners) listener()
   }
 }
+
+type Exchanged = ExchangeOutcome | { readonly kind: 'notSent'; readonly reason: NotSentReason }
 
 /** DE7: MMDDhhmmss in UTC. */
 function transmissionTime(wallMs: number): string {

@@ -7,6 +7,8 @@ export type SessionState =
   | 'suspect'
   /** The peer signed off: nothing new is sent until it signs on again. */
   | 'signedOff'
+  /** Another node holds the line, and takes our requests over it. */
+  | 'relayed'
   /** Another node holds the line. */
   | 'standby'
   | 'draining'
@@ -19,8 +21,14 @@ export const sessionStates: readonly SessionState[] = [
   'signedOff',
   'signingOn',
   'connecting',
+  'relayed',
   'standby',
   'draining',
   'down',
   'closed',
 ]
+
+/** Whether requests may be sent. */
+export function isUp(state: SessionState): boolean {
+  return state === 'online' || state === 'relayed'
+}

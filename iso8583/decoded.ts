@@ -167,3 +167,9 @@ export class DecodedMessage implements Message, Source {
 function bytesOf(packed: number, units: number): number {
   return packed === packing.single ? units : packed === packing.nibbles ? (units + 1) >> 1 : units * 2
 }
+
+/** A decoded message as it came. A view, with all that is sensitive in it: to be handed on, never to be shown. */
+export function wireBytes(message: Message): Buffer {
+  assert(message instanceof DecodedMessage)
+  return message.bytes
+}

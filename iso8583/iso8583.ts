@@ -66,6 +66,7 @@ export type { Explanation, Span } from './explain.ts'
 export { differences, formatOf, writingText } from './format.ts'
 export { reference } from './reference.ts'
 export { bodyFromJson, bodyOf, revealJson } from './json.ts'
+export { wireBytes } from './decoded.ts'
 export { encodeSealed, sealedPart } from './seal.ts'
 export type { SealedPart } from './seal.ts'
 

@@ -116,6 +116,7 @@ export function switchConfiguration(place: Place, node = 1): object {
       socketFolder: join(stateFolder, node === 1 ? 'sockets' : `sockets-${node}`),
     },
     http,
+    ...relayOf(place, node),
     leases: special.leases,
     // One node writes the checkpoints of the books.
     ...(endpoints.anchors === undefined || node > 1
@@ -151,6 +152,23 @@ export function switchConfiguration(place: Place, node = 1): object {
       usual: usualTimeouts,
       rules: special.rules,
     }),
+  }
+}
+
+/** Each node and all others, by their numbers. */
+function relayOf({ endpoints, stateFolder, special }: Place, node: number): object {
+  const all = [endpoints.switch, ...Object.values(endpoints.nodes ?? {})]
+  const own = all[node - 1]!.relay
+  if (own === undefined) return {}
+  const named = special.tls === true ? { dnsName: dnsNameOf('switch') } : {}
+  const nodes = all.flatMap(({ relay }, index) =>
+    relay === undefined || index === node - 1 ? [] : [{ name: `node-${index + 1}`, ...relay, ...named }],
+  )
+  return {
+    relay: {
+      ...{ ...own, nodes },
+      ...(special.tls === true && { tls: certificatesOf(stateFolder).files('switch') }),
+    },
   }
 }
 

@@ -38,6 +38,8 @@ export interface Endpoints {
 interface NodeEndpoint {
   readonly iso8583: Address
   readonly http: Address
+  /** Where it listens to other nodes, where there are some. */
+  readonly relay?: Address
 }
 
 export type HsmEndpoint =

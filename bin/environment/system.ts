@@ -208,7 +208,11 @@ async function plan(
   parts: Pick<Endpoints, 'database' | 'hsm'>,
 ): Promise<Endpoints> {
   const address = async (): Promise<Address> => ({ host: '127.0.0.1', port: await freePort() })
-  const node = async () => ({ iso8583: await address(), http: await address() })
+  const node = async (): Promise<Endpoints['switch']> => ({
+    iso8583: await address(),
+    http: await address(),
+    ...(nodes > 1 && { relay: await address() }),
+  })
   const books = join(stateFolder, 'books')
   mkdirSync(books, { recursive: true })
   const keyFile = join(stateFolder, 'keys.json')
@@ -316,12 +320,15 @@ async function hsmPid(http: Address): Promise<number | undefined> {
   return (await tryAsk<SwitchStatus>(http, '/status'))?.hsm.pid
 }
 
+/** By this node or by another. */
+const signedOn: readonly string[] = ['online', 'relayed', 'standby']
+
 /** A switch that is ready has its sessions still to sign on; a purchase before that would be answered 91. */
 async function waitForNetworks(http: Address): Promise<void> {
   const giveUpAt = performance.now() + networksWithinMs
   for (;;) {
     const destinations = (await tryAsk<SwitchStatus>(http, '/status'))?.destinations
-    if (destinations?.every(({ session }) => session === 'online' || session === 'standby') === true) return
+    if (destinations?.every(({ session }) => signedOn.includes(session)) === true) return
     if (performance.now() > giveUpAt)
       throw new Error('the switch did not sign on to its networks, see its log')
     await sleep(50)

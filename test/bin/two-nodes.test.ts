@@ -3,6 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runReconcile } from '../../bin/commands/reconcile.ts'
 import { startSystem, type System } from '../../bin/environment/system.ts'
 import { type DatabasePool, openPool } from '../../kernel/database.ts'
+import { cardNamed } from '../../simulators/cards.ts'
+import { keyNamed, readKeyFile } from '../../simulators/keys.ts'
+import { responseCodeOf, Terminal } from '../../simulators/terminals/terminal.ts'
 import { enterableFolder } from '../support/server.ts'
 import { harmTwoNodes } from '../support/two-nodes.ts'
 
@@ -27,6 +30,28 @@ afterAll(async () => {
   await system.close()
   rmSync(stateFolder, { recursive: true, force: true })
 }, 90_000)
+
+test('a network that allows one session is reached through either node, whichever has it', async () => {
+  const keyFile = await readKeyFile(system.endpoints.keyFile)
+  const keys = { pin: keyNamed(keyFile, 'tpk.acq1.in'), mac: keyNamed(keyFile, 'tak.acq1.both') }
+  const { nodes, switch: first } = system.endpoints
+  for (const [index, { iso8583 }] of [first, nodes!['node-2']!].entries()) {
+    const names = { terminalId: `RELAY00${index}`, merchantId: '000000000000905' }
+    const terminal = await Terminal.open({ ...iso8583, ...names, keys })
+    try {
+      const order = { card: cardNamed('visa-approved'), amountMinor: 4_300n }
+      await expect
+        .poll(async () => responseCodeOf((await terminal.purchase(order)).answer), { timeout: 20_000 })
+        .toBe('00')
+    } finally {
+      terminal.close()
+    }
+  }
+  const { rows } = await pool.query(
+    `SELECT DISTINCT node FROM switch.transaction WHERE state = 'approved' ORDER BY node`,
+  )
+  expect(rows).toEqual([{ node: 'node-1' }, { node: 'node-2' }])
+}, 60_000)
 
 test('of two nodes one is stopped and continued and one killed: the other follows, nothing is lost or doubled, and who was followed writes nothing', async () => {
   await system.startTerminals({ rate: 25 })

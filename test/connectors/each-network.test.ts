@@ -165,11 +165,16 @@ describe.each([...(await allNetworks())])('$name', (network: NetworkProfile) => 
 
   test('is told the totals of a date in its own words, and says whether they are its own', async () => {
     const { mti, elements } = network.rules.reconciliation!
-    const zeros = Object.entries(elements).map(([name, de]) => [
+    const zeros = Object.entries(elements).map(([name, de]): [number, FieldValue] => [
       de,
       name.endsWith('Count') ? '0000000000' : 0n,
     ])
-    const told = { 15: '1122', 50: '840', 97: { sign: 'C', amount: 0n }, ...Object.fromEntries(zeros) }
+    const told: OutboundLeg['fields'] = {
+      15: '1122',
+      50: '840',
+      97: { sign: 'C', amount: 0n },
+      ...Object.fromEntries(zeros),
+    }
     const balance = async (debitMinor: bigint): Promise<string> => {
       const [, outcome] = await ask(mti, { ...told, [elements.debitMinor!]: debitMinor })
       if (outcome.kind !== 'answered') return outcome.kind

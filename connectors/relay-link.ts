@@ -1,0 +1,116 @@
+import type { Link, LinkHandlers } from '../iso8583/iso8583.ts'
+import type { Clock, Timer } from '../kernel/clock.ts'
+import type { RelayedRequest } from './relay.ts'
+import { readWord, type RelayedOutcome, wordOf } from './relay-words.ts'
+
+/** What was said longer ago than this does not count any more: that node may be gone, or stand still. */
+const trustMs = 3_000
+const askedMax = 1_000
+
+export interface RelayEvents {
+  /** Another node has other lines than before. */
+  changed(): void
+  heardLate(destination: string, message: Buffer): void
+}
+
+interface Asked {
+  readonly resolve: (outcome: RelayedOutcome) => void
+  readonly timer: Timer
+}
+
+/** Our link to one other node, which may have lines that we have not. */
+export class RelayLink {
+  readonly name: string
+  readonly #clock: Clock
+  readonly #events: RelayEvents
+  readonly #asked = new Map<number, Asked>()
+  #link: Link | undefined
+  #holds: readonly string[] = []
+  #saidAtMs = Number.NEGATIVE_INFINITY
+  #ids = 0
+
+  constructor(name: string, clock: Clock, events: RelayEvents) {
+    this.name = name
+    this.#clock = clock
+    this.#events = events
+  }
+
+  holds(destination: string): boolean {
+    return this.#isTrusted() && this.#holds.includes(destination)
+  }
+
+  opened(link: Link, onClose: () => void): LinkHandlers {
+    this.#link = link
+    return {
+      onMessage: (body) => this.#hear(link, body),
+      onClose: () => {
+        this.#link = undefined
+        this.#say([])
+        for (const id of [...this.#asked.keys()]) this.#settle(id, { kind: 'maybeSent', reason: 'linkLost' })
+        onClose()
+      },
+    }
+  }
+
+  async ask(
+    destination: string,
+    request: RelayedRequest,
+    deadlineMonotonicMs: number,
+  ): Promise<RelayedOutcome> {
+    const link = this.#link
+    if (link === undefined) return { kind: 'notSent', reason: 'closed' }
+    if (this.#asked.size >= askedMax) return { kind: 'notSent', reason: 'congested' }
+    const withinMs = deadlineMonotonicMs - this.#clock.monotonicMs()
+    if (withinMs <= 0) return { kind: 'notSent', reason: 'noTime' }
+    const id = ++this.#ids
+    const outcome = new Promise<RelayedOutcome>((resolve) => {
+      const timer = this.#clock.after(withinMs, () =>
+        this.#settle(id, { kind: 'maybeSent', reason: 'deadline' }),
+      )
+      this.#asked.set(id, { resolve, timer })
+    })
+    const sent = await link.send(wordOf({ kind: 'ask', id, destination, withinMs, ...request }))
+    if (sent === 'notSent') this.#settle(id, { kind: 'notSent', reason: 'congested' })
+    else if (sent === 'failed') this.#settle(id, { kind: 'maybeSent', reason: 'linkLost' })
+    return outcome
+  }
+
+  /** What it said may have become too old by now. */
+  check(): void {
+    if (this.#holds.length > 0 && !this.#isTrusted()) this.#say([])
+  }
+
+  close(): void {
+    this.#link?.close('ending')
+  }
+
+  #hear(link: Link, body: Buffer): void {
+    const word = readWord(body)
+    if (word === undefined || word.kind === 'ask') return link.close('not a word between nodes')
+    if (word.kind === 'outcome') return this.#settle(word.id, word.outcome)
+    if (word.kind === 'late') return this.#events.heardLate(word.destination, word.message)
+    this.#saidAtMs = this.#clock.monotonicMs()
+    // So that the other end hears us too, and does not take the link for a dead one.
+    void link.send(wordOf({ kind: 'holds', holds: [] }))
+    this.#say(word.holds)
+  }
+
+  #say(holds: readonly string[]): void {
+    const isNew = holds.join() !== this.#holds.join()
+    this.#holds = holds
+    if (isNew) this.#events.changed()
+  }
+
+  /** After the deadline nobody waits: what comes then for the request itself is told as late. */
+  #settle(id: number, outcome: RelayedOutcome): void {
+    const asked = this.#asked.get(id)
+    if (asked === undefined) return
+    this.#asked.delete(id)
+    asked.timer.cancel()
+    asked.resolve(outcome)
+  }
+
+  #isTrusted(): boolean {
+    return this.#clock.monotonicMs() - this.#saidAtMs < trustMs
+  }
+}
