@@ -1,7 +1,6 @@
 import type { Link, LinkHandlers } from '../iso8583/iso8583.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
-import type { RelayedRequest } from './relay.ts'
-import { readWord, type RelayedOutcome, wordOf } from './relay-words.ts'
+import { readWord, type RelayedOutcome, type RelayedRequest, wordOf } from './relay-words.ts'
 
 /** What was said longer ago than this does not count any more: that node may be gone, or stand still. */
 const trustMs = 3_000

@@ -2,6 +2,13 @@ import Type from 'typebox'
 import type { ExchangeOutcome } from '../iso8583/iso8583.ts'
 import { hasForm } from '../kernel/form.ts'
 
+/** What a node asks of the one that holds a line, and is asked of it. */
+export interface RelayedRequest {
+  readonly mti: string
+  /** Encoded and sealed, as it is to go to the network. */
+  readonly message: Buffer
+}
+
 /** As an exchange of our own would end; of an answer the bytes that came. */
 export type RelayedOutcome =
   | { readonly kind: 'answered'; readonly message: Buffer }

@@ -16,14 +16,7 @@ import type { Clock, Timer } from '../kernel/clock.ts'
 import type { Endpoint } from './doors.ts'
 import type { Log } from './network.ts'
 import { type RelayEvents, RelayLink } from './relay-link.ts'
-import { readWord, type RelayedOutcome, type Word, wordOf } from './relay-words.ts'
-
-/** What a node asks of the one that holds a line, and is asked of it. */
-export interface RelayedRequest {
-  readonly mti: string
-  /** Encoded and sealed, as it is to go to the network. */
-  readonly message: Buffer
-}
+import { readWord, type RelayedOutcome, type RelayedRequest, type Word, wordOf } from './relay-words.ts'
 
 /** A destination's line, as far as other nodes have use for it. */
 export interface RelayedLine {
