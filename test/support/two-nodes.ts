@@ -29,6 +29,9 @@ interface NodeStatus {
 /** So long a node that goes on is kept from learning that it was followed. */
 const unawareMs = 1_500
 
+/** So many purchases of each node before any harm. */
+const servedMin = 5
+
 /** Whatever does not come to pass within this is not waited for any longer. */
 const waitMs = 60_000
 
@@ -40,11 +43,10 @@ const waitMs = 60_000
 export async function harmTwoNodes(
   system: System,
   pool: DatabasePool,
-  { singleSession, warmMs, say }: { singleSession: string; warmMs: number; say: (what: string) => void },
+  { singleSession, say }: { singleSession: string; say: (what: string) => void },
 ): Promise<Followed> {
   const line = new SharedLine(system, singleSession)
-  await sleep(warmMs)
-  const served = await servedBy(pool)
+  const served = await untilBothServe(pool)
 
   const stopped = await line.owner()
   const pid = (await system.pid(stopped))!
@@ -118,6 +120,15 @@ class SharedLine {
     const status = await tryAsk<NodeStatus>(http, '/status')
     return status?.destinations.find(({ name }) => name === this.#network)?.session
   }
+}
+
+/** Until each has served some. */
+async function untilBothServe(pool: DatabasePool): Promise<ReadonlyMap<string, number>> {
+  for (const startedAt = performance.now(); performance.now() - startedAt < waitMs; await sleep(100)) {
+    const served = await servedBy(pool)
+    if ([...served.values()].filter((many) => many >= servedMin).length === nodes.length) return served
+  }
+  throw new Error('one node serves everything')
 }
 
 /** When the place of the node was taken, on the database's clock. */

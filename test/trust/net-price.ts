@@ -8,9 +8,9 @@ import { costOf, type Pair, saidOf } from './paired.ts'
 
 /** The healthy ones may pay so much of their p99 while another is harmed. */
 const costMax = 0.1
-const windowMs = 3_000
+const windowMs = 2_500
 /** Between two windows: a session that was harmed is up again, and nothing of before is answered any more. */
-const betweenMs = 1_200
+const betweenMs = 1_000
 
 export interface Price {
   readonly line: string

@@ -4,7 +4,7 @@ import { openPool } from '../../kernel/database.ts'
 import { harmTwoNodes } from '../support/two-nodes.ts'
 import type { Goal } from './goal.ts'
 
-const rate = 60
+const rate = 40
 const followWithinMs = 15_000
 /** Terminals whose node is gone give up sooner than usual. */
 const timeouts = { networkMs: 2_000, sourceMs: 4_000, terminalMs: 5_000, terminalReversesAgainMs: 2_000 }
@@ -24,13 +24,12 @@ export const twoNodes: Goal = async ({ stateFolder, say }) => {
   try {
     await system.startTerminals({ rate })
     say('purchases run')
-    const seen = await harmTwoNodes(system, pool, { singleSession: 'visa', warmMs: 2_000, say })
+    const seen = await harmTwoNodes(system, pool, { singleSession: 'visa', say })
     const { served, afterKillMs, afterStopMs, writtenByFollowed: written, numbersDoubled } = seen
     const terminals = await system.stopTerminals(60_000)
     await system.settle(60_000)
     const { ok, lines } = await runReconcile({ stateFolder, final: true, settleMs: 60_000 })
     const wrong = [
-      served.size === 2 ? '' : 'one node served everything',
       afterKillMs <= followWithinMs ? '' : `a dead node was followed after ${seconds(afterKillMs)} s`,
       afterStopMs <= followWithinMs ? '' : `a stopped node was followed after ${seconds(afterStopMs)} s`,
       seen.approvedBesideStopped > 0 ? '' : 'the other approved nothing',

@@ -15,6 +15,8 @@ export interface Cost {
   readonly share: number
   readonly low: number
   readonly high: number
+  /** The middle one of the pairs' own shares: what one long disturbance can't move. */
+  readonly middle: number
 }
 
 const resamples = 400
@@ -41,11 +43,12 @@ export function costOf(pairs: readonly Pair[], seed = 1): Cost {
     ...{ without: without!, among: among!, share: shareOf(pairs) },
     low: shares[Math.floor(resamples * 0.05)]!,
     high: shares[Math.ceil(resamples * 0.95) - 1]!,
+    middle: pairs.map((pair) => shareOf([pair])).sort((a, b) => a - b)[Math.floor(pairs.length / 2)]!,
   }
 }
 
 /** In one line, with how far it can be believed. */
-export function saidOf({ without, among, share, low, high }: Cost, costMax: number): string {
+export function saidOf({ without, among, share, low, high, middle }: Cost, costMax: number): string {
   const believed =
     high <= costMax
       ? `within ${percent(costMax)}`
@@ -54,7 +57,7 @@ export function saidOf({ without, among, share, low, high }: Cost, costMax: numb
         : `neither shown to be within ${percent(costMax)} nor to be more`
   return (
     `p99 without ${without.p99Ms.toFixed(1)} ms (of ${without.count}), with ${among.p99Ms.toFixed(1)} ms ` +
-    `(of ${among.count}): ${percent(share)}, by nine chances in ten ${percent(low)} to ${percent(high)}: ${believed}`
+    `(of ${among.count}): ${percent(share)}, by nine chances in ten ${percent(low)} to ${percent(high)} (the middle pair ${percent(middle)}): ${believed}`
   )
 }
 
