@@ -93,6 +93,9 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
     nothingToUndo: 'expired',
     reversalAcknowledged: 'expired',
     reversalParked: 'expired',
+    // Of a completion that was undone before the time came.
+    adviceAcknowledged: 'expired',
+    adviceParked: 'expired',
     late: 'expired',
   },
   unknown: {

@@ -105,6 +105,25 @@ describe('a reversal that names one of several completions', () => {
     expect(moves(unit)).toEqual(['post undo-completion-3'])
   })
 
+  test.each(['acknowledged', 'parked'] as const)(
+    'leaves an authorization whose time may end before its network has %s the completion that was undone',
+    (verdict) => {
+      const one = after(approved, taking(4_000n, { key: 'c1', openMinor: 12_500n }), undoing('c1', 8_500n))
+      // As the books' sweep ends it: nothing is left of what completions took.
+      const expired: Transaction = { ...one.transaction, state: 'expired' }
+      const { transaction, unit } = step(
+        expired,
+        {
+          ...{ kind: 'obligationAnswered', owed: 'advice', verdict, responseCode: '00' },
+          ...{ obligationId: obligationId(`advice:${arrival.id}:completion`), fence: 1n, ...when },
+        },
+        profile,
+      )
+      expect(transaction).toMatchObject({ state: 'expired', advice: verdict })
+      expect(unit.commands).toEqual([])
+    },
+  )
+
   test('that was undone before, together with the others or alone, has nothing to undo', () => {
     const alone = step(two, undoing('c1', 3_500n), profile).transaction
     const hold = { state: 'open', openMinor: 3_500n } as const
