@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { keyNamed, readKeyFile } from '../../simulators/keys.ts'
 import { type PackResult, readPack, runPack } from '../../simulators/terminals/pack.ts'
+import { readTrace, replay } from '../../simulators/terminals/replay.ts'
 import { Terminal } from '../../simulators/terminals/terminal.ts'
 import { type Endpoints, readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
 import { networkHand } from '../environment/packs.ts'
@@ -40,14 +41,46 @@ export function simulateCommand(): Command {
       if (options.junit !== undefined) writeFileSync(options.junit, asJUnit(results))
       if (failed > 0) process.exitCode = 1
     })
+  command
+    .command('replay')
+    .description(
+      'recorded traffic once more, at its moments; ends with 1 when an answer is another than it was',
+    )
+    .argument(
+      '<book>',
+      'a book of terminals: books/terminals.jsonl of the state folder, or one that was kept',
+    )
+    .option('--state <folder>', 'the state folder of the running system')
+    .option('--speed <times>', 'as many times as fast as it was', '1')
+    .action(async (book: string, options: { state?: string; speed: string }) => {
+      const speed = Number(options.speed)
+      if (!(speed > 0 && speed <= 1_000)) throw new Error('--speed is a number above 0, at most 1000')
+      const trace = await readTrace(book)
+      const endpoints = readEndpoints(stateFolderOf(options.state))
+      const startedMs = performance.now()
+      const { asked, same, uncompared, differing } = await replay(trace, {
+        open: (terminalId) => openTerminal(endpoints, terminalId),
+        speed,
+      })
+      for (const { rrn, was, is } of differing) process.stdout.write(`RRN ${rrn}: was ${was}, is ${is}\n`)
+      const seconds = ((performance.now() - startedMs) / 1_000).toFixed(0)
+      const counted = `asked ${asked}  same ${same}  not compared ${uncompared}  seconds ${seconds}`
+      process.stdout.write(
+        `RESULT ${differing.length === 0 ? 'ok' : `${differing.length} differ`}  ${counted}\n`,
+      )
+      if (differing.length > 0) process.exitCode = 1
+    })
   return command
 }
 
-async function openTerminal({ keyFile, switch: node }: Endpoints): Promise<Terminal> {
+async function openTerminal(
+  { keyFile, switch: node }: Endpoints,
+  terminalId = 'SCENARIO',
+): Promise<Terminal> {
   const keys = await readKeyFile(keyFile)
   return Terminal.open({
     ...node.iso8583,
-    ...{ terminalId: 'SCENARIO', merchantId: '000000000000903' },
+    ...{ terminalId, merchantId: '000000000000903' },
     keys: { pin: keyNamed(keys, 'tpk.acq1.in'), mac: keyNamed(keys, 'tak.acq1.both') },
   })
 }

@@ -127,9 +127,14 @@ export function drawTerms(
   cards: readonly (readonly TestCard[])[],
 ): { card: TestCard; pin: string; amountMinor: bigint; entry: 'pan' | 'track2' } {
   const card = scenario.card === undefined ? drawCard(cards, random) : cardNamed(scenario.card)
-  const pin = scenario.pin === 'wrong' ? String((Number(card.pin) + 1) % 10_000).padStart(4, '0') : card.pin
+  const pin = pinFor(scenario, card)
   const entry = random.below(2) === 0 ? 'pan' : 'track2'
   return { card, pin, amountMinor: drawAmount(scenario, card, random), entry }
+}
+
+/** The card's own, or one that is not. */
+export function pinFor({ pin }: Scenario, card: TestCard): string {
+  return pin === 'wrong' ? String((Number(card.pin) + 1) % 10_000).padStart(4, '0') : card.pin
 }
 
 /** Each network as often as any other, however many cards it has. */

@@ -41,7 +41,7 @@ export interface PurchaseOrder {
   readonly pin?: string | null
   readonly entry?: 'pan' | 'track2'
   readonly currency?: string
-  readonly kind?: keyof typeof processingCodes
+  readonly kind?: keyof typeof processingCodes | 'ecommerce'
   /** Elements to put in the place of what the terminal would write; undefined leaves one out. */
   readonly fields?: Readonly<Record<number, string | undefined>>
   readonly seal?: NonNullable<AskOptions['seal']>
@@ -117,9 +117,14 @@ export class Terminal {
 
   /** Sends a purchase; does not wait for its answer. */
   begin(order: PurchaseOrder): Asked {
+    const drafted = this.draft(order)
+    return { ...drafted, reply: this.ask(drafted.message, order) }
+  }
+
+  /** A purchase that is not sent yet, but may be reversed. */
+  draft(order: PurchaseOrder): Omit<Asked, 'reply'> {
     const purchase = this.#purchaseOf(order)
-    const message = withFields(purchaseRequest(purchase), order.fields)
-    return { purchase, message, reply: this.ask(message, order) }
+    return { purchase, message: withFields(purchaseRequest(purchase), order.fields) }
   }
 
   async purchase(order: PurchaseOrder): Promise<Asked & { readonly answer: Reply }> {
