@@ -137,8 +137,10 @@ export class Deliveries {
       if (identity === undefined) await this.#postpone(connector, obligation, unsent('noStan'))
       else fresh.push({ ...obligation, identity })
     }
-    if (fresh.length > 0) await this.#ports.journal.name(fresh)
-    return [...named, ...fresh]
+    if (fresh.length === 0) return named
+    // Who stood still until the lease was over may not send it under a second number: to its network it would be another.
+    const kept = await this.#ports.journal.name(fresh)
+    return [...named, ...fresh.filter(({ id }) => kept.has(id))]
   }
 
   #start(line: Line, obligation: Named): void {

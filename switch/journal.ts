@@ -45,8 +45,11 @@ export interface Journal {
   undeliveredOf(node: string, limit: number): Promise<Transaction[]>
   /** Takes what may go now (`lanes.ts`) under a lease; the attempt is counted before the caller sends. */
   claim(query: ClaimQuery): Promise<Claimed[]>
-  /** Keeps the numbers of first deliveries, before the caller sends: repeats carry the same. */
-  name(claimed: readonly Named[]): Promise<void>
+  /**
+   * Keeps the numbers of first deliveries, before the caller sends: repeats carry the same. Resolves to the ids of those
+   * that it kept; of the others somebody else has the lease by now, and sends them under numbers of its own.
+   */
+  name(claimed: readonly Named[]): Promise<ReadonlySet<string>>
   /** Puts a claimed obligation back, to be tried again later. */
   postpone(claimed: Claimed, postponement: Postponement): Promise<void>
   /** Keeps a network's word on the totals of a date. False: somebody else holds the obligation now. */

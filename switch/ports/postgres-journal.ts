@@ -144,10 +144,10 @@ export function postgresJournal(
       })
     },
     async name(claimed) {
-      await ask(
+      const kept = await ask(
         `UPDATE switch.obligation o SET stan = n.stan, transmitted_at = n.transmitted_at
            FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n (id, fence, stan, transmitted_at)
-          WHERE o.id = n.id AND o.fence = n.fence AND o.state = 'due'`,
+          WHERE o.id = n.id AND o.fence = n.fence AND o.state = 'due' RETURNING o.id`,
         [
           claimed.map(({ id }) => id),
           claimed.map(({ fence }) => fence),
@@ -155,6 +155,7 @@ export function postgresJournal(
           claimed.map(({ identity }) => identity.transmittedAt),
         ],
       )
+      return new Set(kept.map((row) => text(row['id'])))
     },
     async postpone({ id, fence }, { delayMs, cause, kind }) {
       await ask(

@@ -140,10 +140,14 @@ export class SimulatedDatabase {
       claim: (query) => read(() => this.#claim(query)),
       name: (claimed) =>
         read(() => {
+          const kept = new Set<string>()
           for (const { id, fence, identity } of claimed) {
             const obligation = this.#held(id, fence)
-            if (obligation !== undefined) obligation.identity = identity
+            if (obligation === undefined) continue
+            obligation.identity = identity
+            kept.add(id)
           }
+          return kept
         }),
       postpone: ({ id, fence }, { delayMs, kind }) =>
         read(() => {

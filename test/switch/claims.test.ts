@@ -184,6 +184,25 @@ describe('what may be delivered now', () => {
     expect((await claim())[0]).toEqual([])
   })
 
+  test('is named by who has the lease, and who lost it is told so before it sends', async () => {
+    await owe({ name: 'a' }, { name: 'b', card: 2 })
+    const [, claimed] = await claim({ leaseMs: 1 })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const [, [taken]] = await claim({ limit: 1 })
+    const named = (one: Claimed, stan: string) => ({
+      ...one,
+      identity: { stan, transmittedAt: '1122090000' },
+    })
+    expect(await journal.name([named(taken!, '000200')])).toEqual(new Set([taken!.id]))
+    const other = claimed.find(({ id }) => id !== taken!.id)!
+    const late = claimed.map((one, index) => named(one, `00010${index}`))
+    expect(await journal.name(late)).toEqual(new Set([other.id]))
+    const { rows } = await pool.query<{ stan: string }>('SELECT stan FROM switch.obligation WHERE id = $1', [
+      taken!.id,
+    ])
+    expect(rows).toEqual([{ stan: '000200' }])
+  })
+
   test('counts an attempt that left, and a refusal that was one', async () => {
     await owe({ name: 'a' })
     const [, [one]] = await claim()

@@ -50,6 +50,9 @@ function answered(responseCode: string): LegOutcome {
   return { kind: 'answered', answer: { mti: '0430', responseCode, described: '0430' }, sent: '0420' }
 }
 
+/** Of what somebody else claimed in the meantime. */
+const overtakenFence = 7n
+
 /** Deliveries over a list of what is due; every delivery ends as it is told, at once. */
 function world(due: ClaimedObligation[], outcome: LegOutcome, perSecondMax = 100) {
   const clock = new ManualClock()
@@ -74,8 +77,9 @@ function world(due: ClaimedObligation[], outcome: LegOutcome, perSecondMax = 100
   const journal = {
     claim: ({ limit }: { limit: number }) => Promise.resolve(due.splice(0, limit)),
     name(claimed: readonly ClaimedObligation[]) {
-      for (const { identity } of claimed) named.push(identity!.stan)
-      return Promise.resolve()
+      const kept = claimed.filter(({ fence }) => fence !== overtakenFence)
+      for (const { identity } of kept) named.push(identity!.stan)
+      return Promise.resolve(new Set(kept.map(({ id }) => id)))
     },
     postpone(_claimed: ClaimedObligation, postponement: Postponement) {
       postponed.push(postponement)
@@ -120,6 +124,18 @@ describe('what is owed', () => {
       '0420 000001',
       '0421 000042',
     ])
+  })
+
+  test('is not sent by who stood still until another had the lease: it would be a second one to its network', async () => {
+    const advice = { mti: '0220', amountMinor: 900n } as const
+    const { deliveries, named, said, settle } = world(
+      [owed({ id: 'lost', kind: 'advice', advice, fence: overtakenFence }), owed({ id: 'ours' })],
+      answered('00'),
+    )
+    deliveries.wake('net')
+    await settle()
+    expect(named).toEqual(['000002'])
+    expect(said.map(({ mti, identity: { stan } }) => `${mti} ${stan}`)).toEqual(['0420 000002'])
   })
 
   test('an advice is told as one: its amount, its repeat, nothing of a PIN', async () => {
