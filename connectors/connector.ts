@@ -77,6 +77,10 @@ export interface LegAnswer {
   readonly currencyNumeric?: string
   /** DE54 of the answer, where it carries one. */
   readonly additionalAmounts?: string
+  /** DE5, DE50 and DE9: what the network pays for it, where that is another currency. */
+  readonly settlement?: AmountElsewhere
+  /** DE6, DE51 and DE10: what the cardholder is charged. */
+  readonly billing?: AmountElsewhere
   /** What later messages of the transaction repeat, by the paths of `traceElements`. */
   readonly trace?: Readonly<Record<string, string>>
   /** DE15 of the answer, MMDD, where it carries one: the business date on which the network accounts for it. */
@@ -85,6 +89,17 @@ export interface LegAnswer {
   readonly settlementCode?: string
   /** The masked, readable dump of the message, for the journal. */
   readonly described: string
+}
+
+/** An amount in another currency, as it was said. */
+export interface AmountElsewhere {
+  readonly amountMinor: bigint
+  /** ISO 4217 numeric. */
+  readonly currencyNumeric: string
+  /** Eight digits, of which the first says how many of the others are decimals. */
+  readonly rate?: string
+  /** DE16, MMDD. */
+  readonly date?: string
 }
 
 export type NotSentReason =
@@ -184,6 +199,8 @@ export interface DestinationRules {
   readonly traceElements?: readonly string[]
   /** The totals of each business date are told to it. Absent: it wants none. */
   readonly reconciliation?: ReconciliationRules
+  /** Whether its rates (DE9, DE10) are between whole units, or between minor units. `major` where nothing is stated. */
+  readonly rateBasis?: 'major' | 'minor'
   /** Of the PIN blocks that this destination takes (ISO 9564-1); 0 where nothing else is stated. */
   readonly pinFormat?: 0 | 4
 }

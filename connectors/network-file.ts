@@ -150,6 +150,7 @@ const rulesForm = object({
     closed,
   ),
   traceElements: Type.Array(Type.String({ pattern: '^[0-9]{1,3}(\\.[A-Za-z0-9]{1,8})?$' })),
+  rateBasis: Type.Union([Type.Literal('major'), Type.Literal('minor')]),
   pinFormat: Type.Union([Type.Literal(0), Type.Literal(4)]),
 })
 

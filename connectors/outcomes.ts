@@ -21,10 +21,29 @@ export function answerOf(message: Message, rules: DestinationRules, described: s
     ...(amountMinor !== undefined && { amountMinor }),
     ...(currencyNumeric !== undefined && { currencyNumeric }),
     ...(additionalAmounts !== undefined && { additionalAmounts }),
+    ...elsewhere(message, 'settlement', { amount: 5, currency: 50, rate: 9 }),
+    ...elsewhere(message, 'billing', { amount: 6, currency: 51, rate: 10 }),
     ...traceOf(message, rules.traceElements ?? []),
     ...(settlementDate !== undefined && { settlementDate }),
     ...(settlementCode !== undefined && { settlementCode }),
     described,
+  }
+}
+
+function elsewhere(
+  message: Message,
+  name: 'settlement' | 'billing',
+  de: { readonly amount: number; readonly currency: number; readonly rate: number },
+): Pick<LegAnswer, 'settlement' | 'billing'> {
+  const [amountMinor, currencyNumeric] = [message.amount(de.amount), message.text(de.currency)]
+  if (amountMinor === undefined || currencyNumeric === undefined) return {}
+  const [rate, date] = [message.text(de.rate), message.text(16)?.slice(-4)]
+  return {
+    [name]: {
+      ...{ amountMinor, currencyNumeric },
+      ...(rate !== undefined && { rate }),
+      ...(date !== undefined && { date }),
+    },
   }
 }
 

@@ -233,7 +233,10 @@ export class Advance {
 
   /** Whether the entries were refused because their business date was closed meanwhile. */
   async #isDateClosed({ transaction, unit }: Step): Promise<boolean> {
-    const dated = datedAccountsOf(unit.commands).map(({ path }) => path.split(':')[2])
+    const dated = datedAccountsOf(unit.commands).flatMap(({ path }) => {
+      const [kind, , date] = path.split(':')
+      return kind === 'net' || kind === 'adjustment' ? [date] : []
+    })
     const date = dated[0] ?? transaction.businessDate
     return transaction.leg !== undefined && this.#ports.days.isClosed(transaction.leg.destination, date)
   }
@@ -357,6 +360,7 @@ export class Advance {
       takesPartialApprovals: inbound?.source.takesPartialApprovals ?? false,
       tolerancePercent: holds?.tolerancePercent?.[transaction?.request?.merchantType ?? ''] ?? 0,
       forcedPost: source?.forcedPost ?? 'refuse',
+      rateBasis: terms?.rules.rateBasis ?? 'major',
       holdForMs: holdForMs(holds, transaction?.request),
       days: this.#ports.days.postingDays(leg?.destination ?? switchItself),
     }

@@ -264,11 +264,12 @@ class Desk implements SourceDesk {
   /** An answer without a seal would be refused by the source, so then there is none. */
   async #sealed(request: Message, answer: Answer): Promise<Buffer | undefined> {
     const { codec, hsm, name, observer } = this.#options
-    const { keys } = sourceIn(this.#options.rules.current, name)
+    const { hearsBilling, keys } = sourceIn(this.#options.rules.current, name)
     const fields: Record<number, FieldValue> = { 39: answer.responseCode }
     for (const de of echoed) copy(request, de, fields)
     if (answer.authId !== undefined) fields[38] = answer.authId
     if (answer.additionalAmounts !== undefined) fields[54] = answer.additionalAmounts
+    if (answer.billing !== undefined && hearsBilling === true) tellBilling(answer.billing, fields)
     if (answer.amountMinor !== undefined) tellPart(request, answer.amountMinor, fields)
     const body = { mti: responseMti(request.mti), fields }
     try {
@@ -292,6 +293,7 @@ function isSame(one: Answer, other: Answer): boolean {
     one.responseCode === other.responseCode &&
     one.authId === other.authId &&
     one.additionalAmounts === other.additionalAmounts &&
+    one.billing?.amountMinor === other.billing?.amountMinor &&
     one.amountMinor === other.amountMinor
   )
 }
@@ -302,6 +304,17 @@ function tellPart(request: Message, amountMinor: bigint, fields: Record<number, 
   fields[4] = amountMinor
   if (asked === undefined || numeric === undefined) return
   fields[54] = additionalAmount({ type: originalType, numeric, amountMinor: asked })
+}
+
+/** What the cardholder is charged, as the destination says it: amount, currency, rate, and the day of that. */
+function tellBilling(
+  { amountMinor, currencyNumeric, date, rate }: NonNullable<Answer['billing']>,
+  fields: Record<number, FieldValue>,
+): void {
+  fields[6] = amountMinor
+  fields[51] = currencyNumeric
+  if (rate !== undefined) fields[10] = rate
+  if (date !== undefined) fields[16] = date
 }
 
 function copy(message: Message, de: number, fields: Record<number, FieldValue>): void {

@@ -462,7 +462,10 @@ export class Desk {
     const said = hearing.say({ mti: answerMti(message.mti), fields: { ...fields, ...more } }, message)
     const answer: Fields = { ...said.fields, ...deed.set }
     // An amount is a number to the codec, and digits to who wrote the rule.
-    if (typeof answer[4] === 'string') answer[4] = BigInt(answer[4])
+    for (const de of [4, 5, 6]) {
+      const said = answer[de]
+      if (typeof said === 'string') answer[de] = BigInt(said)
+    }
     for (const de of deed.remove ?? []) Reflect.deleteProperty(answer, de)
     const body = { mti: deed.mti ?? said.mti, fields: answer }
     const sealed = !management && deed.seal !== 'none'

@@ -21,6 +21,7 @@ import type {
   SourceAct,
   Transaction,
 } from '../transaction/transaction.ts'
+import type { Conversion, SaidConversion } from '../conversion.ts'
 import type { Reconciliation, Totals } from '../reconciliation.ts'
 import type { Kind } from '../transaction/kinds.ts'
 import { claimStatement, overdueStatement } from './claims.ts'
@@ -206,7 +207,7 @@ function text(value: unknown): string {
 }
 
 const legColumns = `l.id AS leg_id, l.destination, l.acquirer_id, l.stan, l.transmitted_at, l.state AS leg_state,
-    l.response_code AS leg_response_code, l.auth_id AS leg_auth_id, l.trace AS leg_trace`
+    l.response_code AS leg_response_code, l.auth_id AS leg_auth_id, l.trace AS leg_trace, l.elsewhere AS leg_elsewhere`
 
 const selectLeg = `SELECT ${legColumns} FROM switch.leg l`
 
@@ -263,6 +264,7 @@ function transactionOf(row: Row): Transaction {
             ...(row['approved_minor'] === null || answer.authId === undefined
               ? {}
               : { amountMinor: row['approved_minor'] as bigint }),
+            ...(leg?.billing === undefined || answer.authId === undefined ? {} : { billing: leg.billing }),
           },
         }),
     ...optionalOf(row, 'parent_id', 'parentId'),
@@ -320,6 +322,30 @@ function legOf(row: Row): Leg | undefined {
     state: text(row['leg_state']) as Leg['state'],
     ...answerOf(row, 'leg_response_code', 'leg_auth_id'),
     ...(row['leg_trace'] === null ? {} : { trace: row['leg_trace'] as Record<string, string> }),
+    ...(row['leg_elsewhere'] === null ? {} : elsewhereOf(row['leg_elsewhere'] as StoredElsewhere)),
+  }
+}
+
+type AsText<Amounts> = {
+  readonly [Name in keyof Amounts]: Amounts[Name] extends bigint ? string : Amounts[Name]
+}
+interface StoredElsewhere {
+  readonly settlement?: AsText<Conversion>
+  readonly billing?: AsText<SaidConversion>
+}
+
+function elsewhereOf({ billing, settlement }: StoredElsewhere): Pick<Leg, 'settlement' | 'billing'> {
+  return {
+    ...(billing === undefined ? {} : { billing: { ...billing, amountMinor: BigInt(billing.amountMinor) } }),
+    ...(settlement === undefined
+      ? {}
+      : {
+          settlement: {
+            ...settlement,
+            amountMinor: BigInt(settlement.amountMinor),
+            roundingMinor: BigInt(settlement.roundingMinor),
+          },
+        }),
   }
 }
 

@@ -154,9 +154,10 @@ export const journalRows: readonly RowKind[] = [
       ['response_code', 'text'],
       ['auth_id', 'text'],
       ['trace', 'jsonb'],
+      ['elsewhere', 'jsonb'],
     ],
     write: `UPDATE switch.leg l
-      SET state = i.state, response_code = i.response_code, auth_id = i.auth_id, trace = i.trace
+      SET state = i.state, response_code = i.response_code, auth_id = i.auth_id, trace = i.trace, elsewhere = i.elsewhere
       FROM (SELECT input.*, found.place FROM input
              CROSS JOIN LATERAL (SELECT ctid AS place FROM switch.leg WHERE id = input.id OFFSET 0) found) i
       WHERE l.ctid = i.place`,
@@ -500,8 +501,16 @@ function changedLeg(leg: Leg): UnitRow {
       leg.responseCode ?? null,
       leg.authId ?? null,
       leg.trace === undefined ? null : JSON.stringify(leg.trace),
+      leg.settlement === undefined && leg.billing === undefined ? null : elsewhereJson(leg),
     ],
   }
+}
+
+/** Amounts as text: JSON has no whole numbers of any size. */
+function elsewhereJson({ billing, settlement }: Leg): string {
+  return JSON.stringify({ settlement, billing }, (_name, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value,
+  )
 }
 
 function newSourceAct(act: SourceAct): UnitRow {

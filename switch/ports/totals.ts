@@ -18,7 +18,8 @@ export const itemsStatement = `
              WHERE n.destination = d.destination AND n.number > d.number), 'infinity') AS until
       FROM switch.business_day d WHERE d.destination = $1 AND d.date = $2),
   leg AS (
-    SELECT total.name, t.id, t.rrn, t.currency, coalesce(t.approved_minor, t.amount_minor) AS minor
+    SELECT total.name, t.id, t.rrn, coalesce(l.elsewhere -> 'settlement' ->> 'currency', t.currency) AS currency,
+        coalesce((l.elsewhere -> 'settlement' ->> 'amountMinor')::bigint, t.approved_minor, t.amount_minor) AS minor
       FROM switch.transaction t
       JOIN total ON total.kind = t.kind
       JOIN switch.leg l ON l.transaction_id = t.id AND l.destination = $1
@@ -31,13 +32,17 @@ export const itemsStatement = `
              ELSE false END),
   told AS (
     SELECT o.kind, o.cause, o.actual_minor, o.undone_minor, o.advice, o.response_code, o.leg_id, o.advice_id, t.id, t.rrn, t.currency,
-        t.kind AS of, coalesce(t.approved_minor, t.amount_minor) AS approved_minor, t.completed_minor
+        t.kind AS of, coalesce(t.approved_minor, t.amount_minor) AS approved_minor, t.completed_minor,
+        -- What the network pays in another currency it takes back in that, in the same measure.
+        (SELECT l.elsewhere -> 'settlement' FROM switch.leg l
+          WHERE l.transaction_id = t.id AND l.elsewhere -> 'settlement' IS NOT NULL LIMIT 1) AS settlement
       FROM switch.obligation o JOIN switch.transaction t ON t.id = o.transaction_id, day
      WHERE o.destination = $1 AND o.state = 'acknowledged'
        AND o.closed_at >= day.from_at AND o.closed_at < day.until),
-  undone AS (
+  back AS (
     -- Each tells what it gives back beyond those before it. Of an authorization only what completions took was ever money.
     SELECT coalesce(total.name, 'debit') AS name, told.id, told.rrn, told.currency,
+        told.settlement, told.approved_minor,
         CASE WHEN told.undone_minor IS NOT NULL AND total.name = 'authorization' THEN nullif(told.undone_minor, 0)
              -- Less may have been approved than was asked when its undoing was first owed.
              WHEN told.undone_minor IS NOT NULL THEN least(told.undone_minor, told.approved_minor)
@@ -45,7 +50,12 @@ export const itemsStatement = `
              WHEN total.name = 'authorization' THEN told.completed_minor
              ELSE told.approved_minor - coalesce(told.actual_minor, 0) END AS minor
       FROM told LEFT JOIN total ON total.kind = told.of
-     WHERE told.kind = 'reversal' AND told.response_code = ANY($3))
+     WHERE told.kind = 'reversal' AND told.response_code = ANY($3)),
+  undone AS (
+    SELECT name, id, rrn, coalesce(settlement ->> 'currency', currency) AS currency,
+        CASE WHEN settlement IS NULL THEN minor
+             ELSE round((settlement ->> 'amountMinor')::numeric * minor / approved_minor)::bigint END AS minor
+      FROM back)
   SELECT name AS total, false AS "isReversal", id, rrn, currency, minor FROM leg
   UNION ALL
   SELECT 'debit', false, id, rrn, currency, (advice ->> 'amountMinor')::bigint FROM told WHERE kind = 'advice'

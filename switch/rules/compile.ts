@@ -83,6 +83,7 @@ function sourceOf(
     timeoutMs: Number(timers?.timeoutMs ?? 1),
     terminalTimeoutMs: Number(timers?.terminalTimeoutMs ?? 1),
     takesPartialApprovals: terms?.takesPartialApprovals === 'yes',
+    ...(terms?.hearsBilling === 'yes' ? { hearsBilling: true } : {}),
     forcedPost: terms?.forcedPost ?? 'refuse',
     limits: (terms?.limits ?? []).map((limit) => ({
       ...limit,

@@ -96,6 +96,7 @@ const limitsForm = object({
   sources: byName(
     object({
       takesPartialApprovals: yesNo,
+      hearsBilling: Type.Optional(yesNo),
       forcedPost: oneOf(['flag', 'refuse']),
       limits: Type.Array(object({ kind, currency, amountMinorMax: amount })),
     }),

@@ -14,6 +14,8 @@ export interface SourceRules {
   readonly limits?: readonly AmountLimit[]
   /** Its terminals can do with a part of what they asked for. */
   readonly takesPartialApprovals?: boolean
+  /** Its terminals can do with what the cardholder is charged in another currency (DE6, 10, 16, 51). */
+  readonly hearsBilling?: boolean
   /** A completion that no authorization covers is taken and flagged, or refused before anybody is told; refused when absent. */
   readonly forcedPost?: 'flag' | 'refuse'
   /** How it is told of outcomes, where it is otherwise than in its edition. */

@@ -1,6 +1,7 @@
 import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
 import type { PostingDays } from '../business-date.ts'
 import type { HoldNow, JournalUnit } from '../journal.ts'
+import type { RateBasis } from '../conversion.ts'
 import type { Reading, Told } from '../results.ts'
 import type {
   Answer,
@@ -33,6 +34,8 @@ export interface Profile extends Reading {
   readonly tolerancePercent: number
   /** What becomes of a completion that no authorization covers: taken and flagged, or refused. */
   readonly forcedPost: 'flag' | 'refuse'
+  /** Whether its rates are between whole units. Left out: they are. */
+  readonly rateBasis?: RateBasis
   /** How long the destination keeps money set aside for an authorization such as this. */
   readonly holdForMs: number
   /** The business dates of the destination, or of the switch where there is none. */

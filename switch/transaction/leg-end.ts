@@ -2,6 +2,7 @@ import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
 import { currencies } from '../../kernel/money.ts'
 import { additionalAmountsForm } from '../additional-amounts.ts'
 import { settlementDateOf } from '../business-date.ts'
+import { readConversion } from '../conversion.ts'
 import type { ObligationChange } from '../journal.ts'
 import { isApproval, isOutOfReach, type Outcome, readCode, toldOf } from '../results.ts'
 import type { Instead, Profile, Step, TransactionEvent } from './events.ts'
@@ -65,14 +66,45 @@ export function endLeg(
     // F23: approved, but not what was asked for. It is undone whole, whatever it was.
     return lose(before, event, { cause: 'wrongAmount', answer: tellingOf(profile, 'system'), leg })
   }
+  const paid = paidFor(before, answer, profile)
+  if ('refused' in paid)
+    return lose(before, event, { cause: 'wrongAmount', answer: tellingOf(profile, paid.refused), leg })
   const responseCode = toldOf(profile.told, read.outcome)
   const approval = { ...approvalOf(answer, kinds[request.kind].givesAmounts), responseCode }
   return endAnswered(before, event, profile, {
     move: 'approve',
     outcome: read.outcome,
     answer: approval,
-    leg,
+    leg: { ...leg, ...paid },
   })
+}
+
+/**
+ * What the destination pays and charges in other currencies (§4.13). A settlement that nobody can book, since its currency is
+ * not known or its own rate makes another amount, is no approval that we could keep.
+ */
+function paidFor(
+  before: Transaction,
+  { billing, settlement }: LegAnswer,
+  { rateBasis = 'major' }: Profile,
+): Pick<Leg, 'settlement' | 'billing'> | { readonly refused: Outcome } {
+  const { amountMinor, currency, kind } = requestOf(before)
+  const charged = billing === undefined ? {} : { billing }
+  // What is only set aside is settled when it is taken.
+  if (kinds[kind].books !== 'post') return charged
+  const read = readConversion(settlement, {
+    ...{ amountMinor: before.approvedMinor ?? amountMinor, currency, basis: rateBasis },
+  })
+  switch (read.kind) {
+    case 'unknownCurrency':
+      return { refused: 'invalidTransaction' }
+    case 'doesNotAdd':
+      return { refused: 'system' }
+    case 'none':
+      return charged
+    case 'converted':
+      return { ...charged, settlement: read.conversion }
+  }
 }
 
 /** A part was approved (§4.10): a source that can't do with a part is declined, and the part undone (F24). */
@@ -100,10 +132,13 @@ function endPartly(
       approvedMinor,
     })
   }
+  const paid = paidFor({ ...before, approvedMinor }, answer, profile)
+  if ('refused' in paid)
+    return lose(before, event, { cause: 'wrongAmount', answer: tellingOf(profile, paid.refused), leg })
   const responseCode = toldOf(profile.told, 'approvedPartial')
   const approval = { ...approvalOf(answer, false), responseCode, amountMinor: approvedMinor }
-  const end = { move: 'approve', outcome: 'approvedPartial', answer: approval, leg, approvedMinor } as const
-  return endAnswered(before, event, profile, end)
+  const end = { move: 'approve', outcome: 'approvedPartial', answer: approval, approvedMinor } as const
+  return endAnswered(before, event, profile, { ...end, leg: { ...leg, ...paid } })
 }
 
 /** The destination never saw the leg: nothing to reverse, and the source is told so. */
@@ -251,10 +286,10 @@ function answerOf(answer: LegAnswer): Answer {
 
 /** What goes back of an approval. Additional amounts that are not what DE54 holds are nobody's balance. */
 function approvalOf(answer: LegAnswer, givesAmounts: boolean): Answer {
-  const { additionalAmounts } = answer
-  if (!givesAmounts || additionalAmounts === undefined) return answerOf(answer)
-  if (!additionalAmountsForm.test(additionalAmounts)) return answerOf(answer)
-  return { ...answerOf(answer), additionalAmounts }
+  const { additionalAmounts, billing } = answer
+  const said = { ...answerOf(answer), ...(billing === undefined ? {} : { billing }) }
+  if (!givesAmounts || additionalAmounts === undefined) return said
+  return additionalAmountsForm.test(additionalAmounts) ? { ...said, additionalAmounts } : said
 }
 
 /** What the leg keeps of its answer. */

@@ -2,6 +2,7 @@ import assert from 'node:assert'
 import type { CurrencyCode } from '../../kernel/money.ts'
 import type { AccountSpec, Command, Leg as Side } from '../../ledger/ledger.ts'
 import { effectiveOn, type PostingDays } from '../business-date.ts'
+import { type Conversion, shareOf } from '../conversion.ts'
 import type { HoldNow } from '../journal.ts'
 import type { CompletionRequest } from './events.ts'
 import { isHeld, type Kind, kinds, movesMoney } from './kinds.ts'
@@ -331,13 +332,51 @@ function legsOf(transaction: Transaction, amountMinor: bigint, on: OnDate): Side
     { account: cashAccount(request), amountMinor: cashMinor },
     { account: feeAccount(request), amountMinor: feeMinor },
   ].filter((part) => part.amountMinor > 0n)
-  const whole = { account: places.network, amountMinor }
+  const whole = { account: places.network, amountMinor, currency }
+  const exchanged = exchangedOf(transaction, amountMinor, whole)
   const isPaid = kinds[request.kind].cardholder === 'isPaid'
-  const [debits, credits] = isPaid ? [parts, [whole]] : [[whole], parts]
+  const ours = [...parts.map((part) => ({ ...part, currency })), ...exchanged.counter]
+  const [debits, credits] = isPaid ? [ours, exchanged.network] : [exchanged.network, ours]
   return [
-    ...debits.map((part): Side => ({ ...part, side: 'debit', currency })),
-    ...credits.map((part): Side => ({ ...part, side: 'credit', currency })),
-  ]
+    ...debits.map((part): Side => ({ ...part, side: 'debit' })),
+    ...credits.map((part): Side => ({ ...part, side: 'credit' })),
+  ].filter((side) => side.amountMinor > 0n)
+}
+
+type Part = Omit<Side, 'side'>
+
+/**
+ * What a network pays in another currency is a claim in that one: each currency sums to zero by itself over the positions
+ * between the two, and what the network rounded otherwise than half up is on an account of its own (A3).
+ */
+function exchangedOf(
+  transaction: Transaction,
+  amountMinor: bigint,
+  whole: Part,
+): { readonly network: readonly Part[]; readonly counter: readonly Part[] } {
+  const settlement = settlementOf(transaction)
+  if (settlement === undefined || amountMinor === 0n) return { network: [whole], counter: [] }
+  const { currency, roundingMinor } = settlement
+  const paidMinor = shareOf(settlement.amountMinor, { minor: amountMinor, ofMinor: approvedOf(transaction) })
+  const moreMinor = roundingMinor > 0n ? least(roundingMinor, paidMinor) : 0n
+  const lessMinor = roundingMinor < 0n ? -roundingMinor : 0n
+  return {
+    network: [
+      { account: whole.account, amountMinor: paidMinor, currency },
+      { account: roundingAccount(currency), amountMinor: lessMinor, currency },
+      { account: positionAccount(whole.currency), amountMinor, currency: whole.currency },
+    ],
+    counter: [
+      { account: positionAccount(currency), amountMinor: paidMinor - moreMinor + lessMinor, currency },
+      { account: roundingAccount(currency), amountMinor: moreMinor, currency },
+    ],
+  }
+}
+
+/** Of money that moved by the destination's own word. */
+function settlementOf({ leg, request, standIn }: Transaction): Conversion | undefined {
+  if (standIn !== undefined || request === undefined || kinds[request.kind].books !== 'post') return undefined
+  return kinds[request.kind].cardholder === 'moves' ? undefined : leg?.settlement
 }
 
 /** The account that answers for the cardholder, and the one over the counter. */
@@ -350,7 +389,9 @@ function placesOf(
   assert(leg !== undefined)
   const isFrozen = !isOpen(date, days)
   const { destination } = leg
-  const placed = places({ ...request, destination, businessDate: date, isFrozen })
+  const paidIn = settlementOf(transaction)?.currency
+  const where = { destination, businessDate: date, isFrozen }
+  const placed = places({ ...request, ...where, ...(paidIn === undefined ? {} : { paidIn }) })
   return isOnOurAccount(transaction)
     ? { ...placed, network: exposureAccount(destination, request.currency) }
     : placed
@@ -401,6 +442,8 @@ interface Placed extends Pick<CardRequest, 'kind' | 'merchantId' | 'currency' | 
   readonly destination: string
   readonly businessDate: string
   readonly isFrozen?: boolean
+  /** The currency that the network pays in, where it is another. */
+  readonly paidIn?: CurrencyCode
 }
 
 function places(placed: Placed): { readonly network: string; readonly counter: string } {
@@ -416,7 +459,7 @@ function places(placed: Placed): { readonly network: string; readonly counter: s
   return {
     network: isHeld(kind)
       ? authorizedAccount(destination, currency)
-      : dated(destination, businessDate, currency),
+      : dated(destination, businessDate, placed.paidIn ?? currency),
     counter: merchantAccount(merchantId, currency),
   }
 }
@@ -433,18 +476,20 @@ function isOpen(date: string, { today, open }: PostingDays): boolean {
   return date > today || open.includes(date)
 }
 
-/** Those accounts of a unit's entries that belong to a business date, and may be the first of it to be needed. */
+/** Those accounts of a unit's entries that an answer decided on: of its business date, and of the currency that is paid in. */
 export function datedAccountsOf(commands: readonly Command[]): readonly AccountSpec[] {
   const dated: AccountSpec[] = []
   for (const command of commands) {
     if (command.kind !== 'post') continue
     for (const { account, currency } of command.legs) {
-      if (account.startsWith('net:') || account.startsWith('adjustment:'))
+      if (isOfAnswer.some((word) => account.startsWith(word)))
         dated.push({ path: account, currency, normalSide: 'debit', limit: 'none' })
     }
   }
   return dated
 }
+
+const isOfAnswer = ['net:', 'adjustment:', 'fx:', 'rounding:']
 
 /** By the event that made it: the same amount can't be given back twice under one name. */
 function partialName(version: number): string {
@@ -498,6 +543,15 @@ function authorizedAccount(destination: string, currency: string): string {
 /** What was approved in the place of a network's issuers and they have not acknowledged. */
 function exposureAccount(destination: string, currency: string): string {
   return `standin:${destination}:${currency}`
+}
+
+/** What we are long or short of in a currency because networks paid in another. */
+function positionAccount(currency: string): string {
+  return `fx:position:${currency}`
+}
+
+function roundingAccount(currency: string): string {
+  return `rounding:${currency}`
 }
 
 function merchantAccount(merchantId: string, currency: string): string {

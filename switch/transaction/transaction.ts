@@ -1,4 +1,5 @@
 import type { CurrencyCode } from '../../kernel/money.ts'
+import type { Conversion, SaidConversion } from '../conversion.ts'
 import type { Kind } from './kinds.ts'
 
 /**
@@ -170,6 +171,10 @@ export interface Leg {
   readonly state: 'intent' | 'notSent' | 'maybeSent' | 'answered'
   readonly responseCode?: string
   readonly authId?: string
+  /** What its destination pays for it, where that is another currency. */
+  readonly settlement?: Conversion
+  /** What the cardholder is charged, as the destination says it. */
+  readonly billing?: SaidConversion
   /** What its answer said of itself and later messages repeat, by the paths of the destination's profile. */
   readonly trace?: Readonly<Record<string, string>>
 }
@@ -181,6 +186,8 @@ export interface Answer {
   readonly additionalAmounts?: string
   /** What was approved, where that is not what was asked. */
   readonly amountMinor?: bigint
+  /** What the cardholder is charged in another currency, as the destination says it. */
+  readonly billing?: SaidConversion
 }
 
 /**
