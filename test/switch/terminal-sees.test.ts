@@ -227,7 +227,7 @@ describe("a terminal's own reversal", () => {
     const { rows } = await world.pool.query('SELECT state FROM switch.transaction WHERE rrn = $1', [
       asked.purchase.rrn,
     ])
-    expect(rows).toHaveLength(0)
+    expect(rows).toEqual([{ state: 'tombstone' }])
     terminal.close()
   })
 
@@ -255,9 +255,16 @@ describe("a terminal's own reversal", () => {
     expect(code(await terminal.reverse(asked, { actualMinor: 5_000n }).reply)).toBe('00')
     // Overtaken on its way: there is nothing left for it to do.
     expect(code(await terminal.reverse(asked, { actualMinor: 20_000n }).reply)).toBe('21')
-    const later = await world.lifeUntil(asked.purchase.rrn, (one) => one.reversal === 'acknowledged')
+    const later = await world.lifeUntil(
+      asked.purchase.rrn,
+      ({ obligations }) =>
+        obligations.length === 2 && obligations.every(({ state }) => state === 'acknowledged'),
+    )
     expect(later.actualMinor).toBe(5_000n)
-    expect(later.obligations).toMatchObject([{ actual_minor: 5_000n, state: 'acknowledged', attempts: 1 }])
+    expect(later.obligations).toMatchObject([
+      { actual_minor: 20_000n, attempts: 1 },
+      { actual_minor: 5_000n, attempts: 1 },
+    ])
     expect(code(await terminal.reverse(asked, { actualMinor: 30_001n }).reply)).toBe('13')
   })
 
@@ -270,7 +277,10 @@ describe("a terminal's own reversal", () => {
     await world.network({ reset: true })
     const life = await world.lifeUntil(asked.purchase.rrn, (one) => one.reversal === 'acknowledged')
     expect(life.state).toBe('reversed')
-    expect(life.obligations).toMatchObject([{ actual_minor: null, cause: 'sourceReversal' }])
+    expect(life.obligations).toMatchObject([
+      { actual_minor: 8_000n, cause: 'partialReversal', state: 'acknowledged' },
+      { actual_minor: null, cause: 'sourceReversal' },
+    ])
   })
 
   test('of something declined has nothing to do and says so', async () => {
