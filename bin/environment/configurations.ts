@@ -92,6 +92,7 @@ export function networkConfiguration(
     book,
     keyFile: endpoints.keyFile,
     keys: keysOf(endpoints, name),
+    conversions: simulatedNetwork(name).conversions,
     seed,
   }
 }

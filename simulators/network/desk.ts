@@ -12,6 +12,7 @@ import type { Book } from '../book.ts'
 import { type AmountOutcome, maskedPan } from '../cards.ts'
 import type { Behaviour } from './behaviour.ts'
 import type { NetworkLine, RequestName } from './book-lines.ts'
+import { type Conversions, convertedFields } from './conversion.ts'
 import type { Counts } from './counts.ts'
 import type { BusinessDates } from './day.ts'
 import { type Deed, deedOfManner } from './deed.ts'
@@ -39,6 +40,7 @@ export interface Network {
   readonly book: Book
   readonly dates: BusinessDates
   readonly counts: Counts
+  readonly conversions: Conversions
   /** How late a late answer is. */
   readonly lateMs: number
   readonly behaviour: () => Behaviour
@@ -299,9 +301,17 @@ export class Desk {
     const fields: Fields = authId === undefined ? { 39: responseCode } : { 38: authId, 39: responseCode }
     if (additionalAmounts !== undefined) fields[54] = additionalAmounts
     if (answered.approvedMinor !== undefined) fields[4] = answered.approvedMinor
+    if (authId !== undefined) Object.assign(fields, this.#converted(message, answered))
     const { told } = this.#network.dates
     if (told !== undefined) fields[15] = told
     await this.#answer(message, fields, deedOfManner(manner, lateMs))
+  }
+
+  /** What was granted, in the network's other currencies. */
+  #converted(message: Heard, { approvedMinor }: Answered): Fields {
+    const amountMinor = approvedMinor ?? message.amount(4) ?? 0n
+    const money = { amountMinor, currency: message.text(49) ?? '', wallMs: Date.now() }
+    return amountMinor === 0n ? {} : convertedFields(this.#network.conversions, money)
   }
 
   /** An advice: it is done, or was done, and acknowledged. */

@@ -6,6 +6,7 @@ import { type Control, serveControl } from '../control.ts'
 import { keyNamed, readKeyFile } from '../keys.ts'
 import { changed, goodBehaviour } from './behaviour.ts'
 import type { NetworkLine } from './book-lines.ts'
+import { readConversions } from './conversion.ts'
 import { noCounts } from './counts.ts'
 import { BusinessDates } from './day.ts'
 import { Desk, type KeySpeech } from './desk.ts'
@@ -67,6 +68,7 @@ export async function openNetwork(
     book,
     dates,
     counts,
+    conversions: readConversions(config),
     lateMs: config.number('lateMs', { min: 0, max: 600_000, fallback: 6_000 }),
     behaviour: () => behaviour,
     rules: () => rules,

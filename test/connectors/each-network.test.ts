@@ -47,6 +47,10 @@ describe.each([...(await allNetworks())])('$name', (network: NetworkProfile) => 
         book: join(folder, 'book.jsonl'),
         keyFile: join(folder, 'keys.json'),
         keys: { pin: 'zpk.test.out', mac: 'zak.test.both' },
+        conversions: {
+          settlement: { currency: '840', rate: '63250000' },
+          billing: { currency: '392', rate: '44987500' },
+        },
       }),
       { ...network, messages: network.wording === dualMessage ? 'dual' : 'single' },
     )
@@ -128,6 +132,17 @@ describe.each([...(await allNetworks())])('$name', (network: NetworkProfile) => 
     expect(outcome).toMatchObject({ kind: 'answered', answer: { authId: expect.any(String) as string } })
     const { answer } = outcome as LegOutcome & { kind: 'answered' }
     expect(network.rules.approvals).toContain(answer.responseCode)
+    // KWD 12.500 are USD 40.625, and JPY 6,234.375: three decimals, two, none.
+    const amounts = [
+      / 5=0*4063 /,
+      / 6=0*6234 /,
+      / 9=63250000 /,
+      / 10=44987500 /,
+      / 16=\d{4} /,
+      / 50=840 /,
+      / 51=392 /,
+    ]
+    for (const amount of amounts) expect(answer.described).toMatch(amount)
     const [, undone] = await ask(
       network.rules.reversalMti,
       reversal(asked, { 38: answer.authId!, ...elementsOf(answer.trace) }),
