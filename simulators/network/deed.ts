@@ -7,6 +7,8 @@ export interface Deed {
   /** Refused with this code, and not done. */
   readonly refuse?: string
   readonly delayMs?: number
+  /** A delay that differs: half are within the first, one of a hundred is longer than the second. */
+  readonly delay?: { readonly p50Ms: number; readonly p99Ms: number }
   /** How often the answer is sent; 0 is never. */
   readonly copies?: number
   /** A second, different answer behind the first: its response code. */
@@ -15,6 +17,12 @@ export interface Deed {
   readonly seal?: 'wrong' | 'none'
   /** The answer's type. */
   readonly mti?: string
+  /** The answer goes out over another of the peer's connections, where there is one. */
+  readonly otherSession?: true
+  /** Bytes of the answer, after it was sealed: for bitmaps and lengths that say what is not so. */
+  readonly overwrite?: { readonly at: number; readonly hex: string }
+  /** So many bytes of the answer, and no more. */
+  readonly cutTo?: number
   /** Elements of the answer, in the place of the right ones. */
   readonly set?: Readonly<Record<number, string>>
   readonly remove?: readonly number[]

@@ -43,6 +43,8 @@ export interface Network {
   readonly conversions: Conversions
   /** How late a late answer is. */
   readonly lateMs: number
+  /** Another of the peer's connections; the same one where there is no other. */
+  readonly otherLink: (link: Link) => Link
   readonly behaviour: () => Behaviour
   readonly rules: () => Rules
 }
@@ -495,8 +497,15 @@ export class Desk {
       return
     }
     // To a peer that is gone there is nothing to say; it will ask again or reverse.
-    await this.#link.send(bytes)
+    const over = deed.otherSession === true ? this.#network.otherLink(this.#link) : this.#link
+    await over.send(spoiled(bytes, deed))
   }
+}
+
+/** The bytes as a rule wants them. */
+function spoiled(bytes: Buffer, { cutTo = bytes.length, overwrite }: Deed): Buffer {
+  if (overwrite !== undefined) bytes.write(overwrite.hex, overwrite.at, 'hex')
+  return bytes.subarray(0, cutTo)
 }
 
 /** DE70 in generic use. */

@@ -1,5 +1,5 @@
 import { access, readFile } from 'node:fs/promises'
-import { type Dialect, compile, type FrameFormat } from '../../iso8583/iso8583.ts'
+import { type Dialect, compile, type FrameFormat, type Link } from '../../iso8583/iso8583.ts'
 import { openBook, readBook } from '../book.ts'
 import type { Config } from '../config.ts'
 import { type Control, serveControl } from '../control.ts'
@@ -56,6 +56,7 @@ export async function openNetwork(
     file: `${bookPath}.keys`,
   })
   const desks = new Set<Desk>()
+  const links = new Set<Link>()
   let behaviour = goodBehaviour
   let rules = new Rules(await configuredRules(config), seed)
   const network = {
@@ -70,17 +71,20 @@ export async function openNetwork(
     counts,
     conversions: readConversions(config),
     lateMs: config.number('lateMs', { min: 0, max: 600_000, fallback: 6_000 }),
+    otherLink: (link: Link) => [...links].find((other) => other !== link && other.open) ?? link,
     behaviour: () => behaviour,
     rules: () => rules,
   }
   const server = await openLines(config, frame, (link) => {
     const desk = new Desk(network, link)
     desks.add(desk)
+    links.add(link)
     return {
       // A book that cannot be written ends the process: the rejection is nobody's to handle.
       onMessage: (body) => void desk.receive(body),
       onClose: () => {
         desks.delete(desk)
+        links.delete(link)
         desk.closed()
       },
     }

@@ -17,6 +17,8 @@ export interface Condition {
   /** The n-th of those for which all of the above holds, counted from 1; or each n-th. */
   readonly nth?: number
   readonly every?: number
+  /** So many of them, the first ones: refused so often, then accepted. */
+  readonly first?: number
   readonly probability?: number
   /** Since the rules were loaded. */
   readonly window?: { readonly fromMs: number; readonly toMs: number }
@@ -58,12 +60,20 @@ export class Rules {
       if (when.window !== undefined && (sinceMs < when.window.fromMs || sinceMs > when.window.toMs)) continue
       each.seen++
       if (when.nth !== undefined && each.seen !== when.nth) continue
+      if (when.first !== undefined && each.seen > when.first) continue
       if (when.every !== undefined && each.seen % when.every !== 0) continue
       if (when.probability !== undefined && this.#random.fraction() >= when.probability) continue
       each.applied++
-      return deed
+      return deed.delay === undefined ? deed : { ...deed, delayMs: this.#drawn(deed.delay) }
     }
     return undefined
+  }
+
+  /** Log-normal, which is how networks are late. Two uniform numbers make a normal one (Box and Muller). */
+  #drawn({ p50Ms, p99Ms }: NonNullable<Deed['delay']>): number {
+    const radius = Math.sqrt(-2 * Math.log(1 - this.#random.fraction()))
+    const normal = radius * Math.cos(2 * Math.PI * this.#random.fraction())
+    return Math.round(p50Ms * Math.exp((Math.log(p99Ms / p50Ms) / normal99) * normal))
   }
 
   /** Names, and how often each was seen to fit and was applied. */
@@ -71,6 +81,9 @@ export class Rules {
     return this.#rules.map(({ rule: { name }, seen, applied }) => ({ name, seen, applied }))
   }
 }
+
+/** 99 % of a normal distribution are below this. */
+const normal99 = 2.326
 
 function fits(when: Condition, { mti, processingCode, amountMinor, pan }: RequestFacts): boolean {
   const { amount, amountEndsWith } = when
@@ -117,7 +130,7 @@ export function readRules(text: string, file: string): Rule[] {
 function readCondition(place: Place): Condition {
   const said = place.fields([
     ...(['mti', 'processingCode', 'amount', 'amountEndsWith', 'pan'] as const),
-    ...(['nth', 'every', 'probability', 'window'] as const),
+    ...(['nth', 'every', 'first', 'probability', 'window'] as const),
   ])
   const range = (from: Place, form: RegExp, wanted: string): { from: string; to: string } => {
     const ends = from.fields(['from', 'to'])
@@ -136,6 +149,7 @@ function readCondition(place: Place): Condition {
     pan: said.pan && range(said.pan, /^[0-9]{1,19}$/, 'the first digits of a card number'),
     nth: said.nth?.number(count),
     every: said.every?.number(count),
+    first: said.first?.number(count),
     probability: said.probability?.number({ min: 0, max: 1 }),
     window: window && {
       fromMs: window.fromMs?.number(timeMs) ?? 0,
@@ -151,9 +165,10 @@ function mtiPattern(form: string): RegExp {
 function readDeed(place: Place): Deed {
   const said = place.fields([
     ...(['request', 'refuse', 'delayMs', 'copies', 'then', 'disconnect', 'seal'] as const),
-    ...(['mti', 'set', 'remove', 'addMinor'] as const),
+    ...(['mti', 'set', 'remove', 'addMinor', 'delay', 'session', 'overwrite', 'cutTo'] as const),
   ])
   said.request?.oneOf(['lost'])
+  said.session?.oneOf(['other'])
   const element = (each: Place, name: string): number => {
     const de = Number(name)
     return Number.isInteger(de) && de >= 2 && de <= 128 ? de : each.refuse('elements 2 to 128')
@@ -162,6 +177,10 @@ function readDeed(place: Place): Deed {
     lost: said.request === undefined ? undefined : true,
     refuse: said.refuse?.text(/^[0-9A-Z]{2}$/, 'a response code of two characters'),
     delayMs: said.delayMs?.number({ min: 0, max: 600_000 }),
+    delay: said.delay && readDelay(said.delay),
+    otherSession: said.session === undefined ? undefined : true,
+    overwrite: said.overwrite && readOverwrite(said.overwrite),
+    cutTo: said.cutTo?.number({ min: 1, max: 8_192 }),
     copies: said.copies?.number({ min: 0, max: 20 }),
     then: said.then?.text(/^[0-9A-Z]{2}$/, 'a response code of two characters'),
     disconnect: said.disconnect?.oneOf(['before', 'after']),
@@ -173,6 +192,22 @@ function readDeed(place: Place): Deed {
     remove: said.remove?.oneOrMore().map((each) => element(each, each.text())),
     addMinor: said.addMinor && BigInt(said.addMinor.text(digits, 'minor units in digits')),
   })
+}
+
+function readDelay(place: Place): NonNullable<Deed['delay']> {
+  const { p50Ms, p99Ms } = place.fields(['p50Ms', 'p99Ms'])
+  if (p50Ms === undefined || p99Ms === undefined) return place.refuse('p50Ms and p99Ms are needed')
+  const half = p50Ms.number({ min: 1, max: 60_000 })
+  return { p50Ms: half, p99Ms: p99Ms.number({ min: half, max: 600_000 }) }
+}
+
+function readOverwrite(place: Place): NonNullable<Deed['overwrite']> {
+  const { at, hex } = place.fields(['at', 'hex'])
+  if (at === undefined || hex === undefined) return place.refuse('at and hex are needed')
+  return {
+    at: at.number({ min: 0, max: 8_191 }),
+    hex: hex.text(/^([0-9A-Fa-f]{2})+$/, 'bytes in hexadecimal'),
+  }
 }
 
 /** Without what was not said. */

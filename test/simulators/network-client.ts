@@ -5,6 +5,7 @@ import {
   connectLink,
   encodeSealed,
   type FieldValue,
+  IsoCodecError,
   type Link,
   type Message,
   sealedPart,
@@ -93,6 +94,7 @@ export const again = (sent: Sent): Sent => ({ ...sent, mti: `${sent.mti.slice(0,
 /** The switch's end of a line to the network, on a real socket, doing what the test says. */
 export class NetworkClient {
   readonly received: Message[] = []
+  readonly unreadable: Buffer[] = []
   readonly #link: Link
   closed = false
 
@@ -102,16 +104,24 @@ export class NetworkClient {
 
   static async open(port: number): Promise<NetworkClient> {
     const received: Message[] = []
+    const unreadable: Buffer[] = []
     let onClose = (): void => undefined
     const link = await connectLink(
       { host: '127.0.0.1', port, frame: ascii4Frame, clock: systemClock },
       () => ({
-        onMessage: (body) => void received.push(codec.decode(body)),
+        onMessage: (body) => {
+          try {
+            received.push(codec.decode(body))
+          } catch (error) {
+            if (!(error instanceof IsoCodecError)) throw error
+            unreadable.push(body)
+          }
+        },
         onClose: () => onClose(),
       }),
     )
     const client = new NetworkClient(link)
-    Object.assign(client, { received })
+    Object.assign(client, { received, unreadable })
     onClose = () => {
       client.closed = true
     }

@@ -45,6 +45,32 @@ describe('a condition', () => {
     expect(nth.list()).toEqual([{ name: 'line 2', seen: 6, applied: 1 }])
   })
 
+  test('the first ones are met, and then no more', () => {
+    const first = rules('first: 2')
+    expect(Array.from({ length: 4 }, () => first.deedFor(facts) !== undefined)).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ])
+  })
+
+  test('delays differ as they are told to, and are the same from the same seed', () => {
+    const text = 'rules:\n- then: {delay: {p50Ms: 100, p99Ms: 1000}}\n'
+    const drawn = (): number[] => {
+      const from = new Rules(readRules(text, 'rules.yaml'), 7)
+      return Array.from({ length: 2_000 }, () => from.deedFor(facts)!.delayMs!).sort(
+        (one, other) => one - other,
+      )
+    }
+    const delays = drawn()
+    expect(drawn()).toEqual(delays)
+    expect(delays[1_000]).toBeGreaterThan(90)
+    expect(delays[1_000]).toBeLessThan(111)
+    expect(delays[1_980]).toBeGreaterThan(700)
+    expect(delays[1_980]).toBeLessThan(1_400)
+  })
+
   test('chance is the same from the same seed, and about as often as it says', () => {
     const draw = (seed: number): boolean[] => {
       const from = rules('probability: 0.3', seed)
@@ -171,6 +197,29 @@ describe('a network under rules', () => {
     expect([answer.mti, answer.text(39), answer.text(41), answer.text(38), answer.amount(4)]).toEqual([
       ...['0230', 'ZZ', 'OTHER001', undefined, 1_007n],
     ])
+  })
+
+  test('spoils bytes: a bitmap that says what is not there, half a message', async () => {
+    const sent = purchaseOf({ card, amountMinor: 1_000n })
+    await then('overwrite: {at: 2, hex: "FFFFFFFFFFFFFFFF"}')
+    await client.send(sent)
+    await eventually(() => client.unreadable.length).toBe(1)
+    expect(client.unreadable[0]!.subarray(0, 4).toString('hex')).toBe('0210ffff')
+    await then('cutTo: 30')
+    await client.send(purchaseOf({ card, amountMinor: 1_000n }))
+    await eventually(() => client.unreadable.length).toBe(2)
+    expect(client.unreadable[1]).toHaveLength(30)
+    expect(client.answersTo(sent)).toEqual([])
+  })
+
+  test('answers over another connection of the peer’s', async () => {
+    const other = await NetworkClient.signedOn(network.port)
+    await then('session: other')
+    const sent = purchaseOf({ card, amountMinor: 1_000n })
+    await client.send(sent)
+    await eventually(() => other.answersTo(sent).map((answer) => answer.text(39))).toEqual(['00'])
+    expect(client.answersTo(sent)).toEqual([])
+    other.close()
   })
 
   test('meets reversals and echoes as well, and lists what was met', async () => {
