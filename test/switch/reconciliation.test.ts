@@ -95,6 +95,7 @@ test('what is undone in parts counts once: each part on the date on which it is 
       return reversal === 'acknowledged' && obligations.every(({ state }) => state === 'acknowledged')
     })
   await settled(part.purchase.rrn)
+  await world.lifeUntil(held.purchase.rrn, ({ advice }) => advice === 'acknowledged')
   await ofDay({ cutover: dateAfter(today, 2) })
   const before = await answered(tomorrow)
   expect(before).toMatchObject({
