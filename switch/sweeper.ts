@@ -93,24 +93,31 @@ export class Sweeper {
     deliveries.sweep()
     // A network that is asked for keys may take its time.
     void keyExchanges?.sweep()
-    try {
-      await rules.follow()
-      await days.sweep()
-      if (this.#sweeps++ % sweepsToOverdue === 0) await deliveries.tellOverdue()
+    // One after the other, and none instead of another: a date that can't be frozen must strand no payment.
+    await unlessAway(() => rules.follow())
+    await unlessAway(() => days.sweep())
+    if (this.#sweeps++ % sweepsToOverdue === 0) await unlessAway(() => deliveries.tellOverdue())
+    await unlessAway(async () => {
       const stranded = await journal.stranded({ node, ownPast: false, limit: batchMax })
       await Promise.all(
         stranded
           .filter(({ sourceKey }) => !shell.isLive(sourceKey))
           .map((transaction) => shell.recover(transaction)),
       )
-    } catch (error) {
-      if (!(error instanceof JournalUnavailable)) throw error
-    }
+    })
   }
 
   stop(): void {
     this.#stopped = true
     this.#timer?.cancel()
+  }
+}
+
+async function unlessAway(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!(error instanceof JournalUnavailable)) throw error
   }
 }
 
