@@ -81,19 +81,24 @@ export class RulesInForce {
 
   /** Reads the files again. One at a time. Never rejects: what can't be recorded is refused. */
   reload(request: RuleRequest): Promise<Reloaded> {
-    const done = this.#turn.then(() =>
-      this.#reload(request).catch((error: unknown) => this.#unrecorded(error)),
-    )
-    this.#turn = done.catch(() => undefined)
-    return done
+    return this.#inTurn(request).catch((error: unknown) => this.#unrecorded(error))
   }
 
-  /** What operators have asked for since. */
+  /**
+   * What operators have asked for since. One that could not be recorded is made when the journal is there again: of all
+   * nodes none stays with the rules of before because of a moment. Rejects with `JournalUnavailable` until then.
+   */
   async follow(): Promise<void> {
     for (const request of await this.#ports.book.requests(this.#lastRequest)) {
+      await this.#inTurn(request)
       this.#lastRequest = request.id
-      await this.reload(request)
     }
+  }
+
+  #inTurn(request: RuleRequest): Promise<Reloaded> {
+    const done = this.#turn.then(() => this.#reload(request))
+    this.#turn = done.catch(() => undefined)
+    return done
   }
 
   async #reload(request: RuleRequest): Promise<Reloaded> {

@@ -135,6 +135,23 @@ describe('F51: a reload', () => {
     ])
   })
 
+  test('that an operator asks for while the journal is away is made once it is there again', async () => {
+    const real = postgresRuleBook(pool)
+    let away = true
+    const { rules, write } = await node('away-for-a-moment', {
+      ...real,
+      record: (change) =>
+        away && change.cause !== 'start' ? Promise.reject(new JournalUnavailable()) : real.record(change),
+    })
+    write({ 'timers.yaml': texts['timers.yaml']!.replace('10000', '13000') })
+    const request = await askRuleReload(pool, { who: 'bob', why: 'both' })
+    await expect(rules.follow()).rejects.toThrow(JournalUnavailable)
+    away = false
+    for (let time = 0; time < 2; time++) await rules.follow()
+    expect(rules.current.sources.get('acq1')?.terminalTimeoutMs).toBe(13_000)
+    expect((await ruleAnswers(pool, request)).map(({ outcome }) => outcome)).toEqual(['adopted'])
+  })
+
   test('can not be asked for by nobody, and no record of one can be changed', async () => {
     await expect(askRuleReload(pool, { who: '', why: 'x' })).rejects.toThrow()
     for (const table of ['rule_set', 'rule_change', 'rule_request'])
