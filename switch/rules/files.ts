@@ -138,7 +138,7 @@ const standInForm = object({
       perEpisodeMinorMax: amount,
       perHourMinorMax: amount,
       merchantTypes: Type.Optional(list(digits(4, 4))),
-      negative: Type.Optional(list(text(/^[A-Za-z0-9_-]{1,64}$/, 'the token of a card is needed'))),
+      negative: Type.Optional(list(text(/^tok_[A-Za-z0-9_-]{1,60}$/, 'the token of a card is needed'))),
     }),
   ),
 })

@@ -33,6 +33,27 @@ function edited(file: string, from: string | RegExp, to: string): RuleTexts {
   return { [file]: text }
 }
 
+test('a card number in the place of a token is refused, and is not said again', () => {
+  const range = `ranges:
+  - bin: '888888'
+    kinds: [purchase]
+    currency: KWD
+    perTransactionMinorMax: 1
+    perCardMinorMax: 1
+    perCardCountMax: 1
+    perEpisodeMinorMax: 1
+    perHourMinorMax: 1
+    negative: [NEGATIVE]
+`
+  const listing = (negative: string): RuleTexts => ({
+    'stand-in.yaml': `destinations: {}\n${range.replace('NEGATIVE', negative)}`,
+  })
+  expect(mistakes(listing('tok_a'))).toEqual([])
+  const told = mistakes(listing('8888880000000001'))
+  expect(told).toMatchObject([expect.stringContaining('ranges.0.negative')])
+  expect(told.join()).not.toContain('8888880000000001')
+})
+
 describe('the rules of the project', () => {
   test('are sound, and there is a file for each thing', () => {
     expect(Object.keys(texts).sort()).toEqual([...ruleFileNames].sort())
