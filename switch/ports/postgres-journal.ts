@@ -260,8 +260,9 @@ function transactionOf(row: Row): Transaction {
           answer: {
             ...answer,
             ...(additionalAmounts === null ? {} : { additionalAmounts: text(additionalAmounts) }),
-            // Only an approval says an amount, and only an approval has an authorization id.
-            ...(row['approved_minor'] === null || answer.authId === undefined
+            // Only an approval says an amount; what has an authorization id, or stands, is one.
+            ...(row['approved_minor'] === null ||
+            (answer.authId === undefined && !standing.includes(column('state')))
               ? {}
               : { amountMinor: row['approved_minor'] as bigint }),
             ...(leg?.billing === undefined || answer.authId === undefined ? {} : { billing: leg.billing }),
@@ -286,6 +287,9 @@ function transactionOf(row: Row): Transaction {
     advice: column('advice') as Transaction['advice'],
   }
 }
+
+/** The states of what was approved and not undone as a whole. */
+const standing: readonly string[] = ['approved', 'completed', 'expired'] satisfies Transaction['state'][]
 
 function requestOf(row: Row): CardRequest {
   type Kept = Omit<CardRequest, 'kind' | 'amountMinor' | 'currency' | 'cashMinor' | 'feeMinor'> & {

@@ -7,7 +7,8 @@ const kindsOf = Object.entries(totalOfKind)
 /**
  * Everything that a network did for us on one of its business dates, item by item: what the totals are made of, and what
  * is looked at when they don't agree. Legs count on the date of their transaction, what was told afterwards on the date
- * on which it was acknowledged (B3). A leg that nobody answered was done if its undoing was.
+ * on which it was acknowledged (B3). A leg that nobody answered was done if its undoing was; one that was declined never was,
+ * whatever its undoing is answered.
  *
  * $1 destination, $2 date, $3 what answers say when it was done.
  */
@@ -24,10 +25,11 @@ export const itemsStatement = `
       JOIN total ON total.kind = t.kind
       JOIN switch.leg l ON l.transaction_id = t.id AND l.destination = $1
      WHERE t.business_date = $2
-       AND CASE l.state
-             WHEN 'answered' THEN l.response_code = ANY($3)
-             WHEN 'maybeSent' THEN EXISTS (
+       AND CASE WHEN l.state = 'answered' AND l.response_code = ANY($3) THEN true
+             -- Nobody answered, or in a way that may have been an approval.
+             WHEN l.state IN ('maybeSent', 'answered') THEN EXISTS (
                SELECT FROM switch.obligation o WHERE o.leg_id = l.id AND o.kind = 'reversal'
+                  AND (l.state = 'maybeSent' OR o.cause = 'badAnswer')
                   AND o.state = 'acknowledged' AND o.response_code = ANY($3))
              ELSE false END),
   told AS (
@@ -50,7 +52,11 @@ export const itemsStatement = `
              WHEN total.name = 'authorization' THEN told.completed_minor
              ELSE told.approved_minor - coalesce(told.actual_minor, 0) END AS minor
       FROM told LEFT JOIN total ON total.kind = told.of
-     WHERE told.kind = 'reversal' AND told.response_code = ANY($3)),
+     WHERE told.kind = 'reversal' AND told.response_code = ANY($3)
+       -- The undoing of what had been declined is acknowledged too, and gives nothing back.
+       AND (told.cause = 'badAnswer' OR NOT EXISTS (
+         SELECT FROM switch.leg l
+          WHERE l.id = told.leg_id AND l.state = 'answered' AND NOT l.response_code = ANY($3)))),
   undone AS (
     SELECT name, id, rrn, coalesce(settlement ->> 'currency', currency) AS currency,
         CASE WHEN settlement IS NULL THEN minor

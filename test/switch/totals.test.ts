@@ -1,0 +1,119 @@
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type DatabasePool, migrate, openPool } from '../../kernel/database.ts'
+import { type Ledger, migrateLedger } from '../../ledger/ledger.ts'
+import { postgresJournal } from '../../switch/ports/postgres-journal.ts'
+import { reconciliationItems } from '../../switch/switch.ts'
+import { openTestDatabase, type TestDatabase } from '../support/postgres.ts'
+
+let database: TestDatabase
+let pool: DatabasePool
+
+beforeAll(async () => {
+  database = await openTestDatabase()
+  await migrateLedger(database.url)
+  const folder = fileURLToPath(new URL('../../switch/migrations', import.meta.url))
+  await migrate({ databaseUrl: database.url, schema: 'switch', folder })
+  pool = openPool({ databaseUrl: database.url, applicationName: 'test', connectionsMax: 2 })
+  await pool.query(`INSERT INTO switch.business_day (destination, number, date, cause, who, described)
+    VALUES ('knet', 1, '2026-11-22', 'start', 'node', '')`)
+}, 60_000)
+
+afterAll(async () => {
+  await pool.end()
+  await database.close()
+})
+
+beforeEach(async () => {
+  await pool.query(`SET session_replication_role = replica;
+    TRUNCATE switch.obligation, switch.leg, switch.transaction; SET session_replication_role = DEFAULT`)
+})
+
+interface Kept {
+  readonly name: string
+  readonly state: string
+  readonly answer?: string
+  readonly authId?: string
+  readonly approvedMinor?: number
+  readonly leg: readonly [state: string, responseCode?: string]
+  /** Why its leg was undone, and what was said to that. */
+  readonly undone?: readonly [cause: string, responseCode: string]
+}
+
+/** A purchase of 12.500, as it is on record. */
+async function keep({ name, state, answer, authId, approvedMinor, leg, undone }: Kept): Promise<void> {
+  const [id, legId] = [`md5('${name}')::uuid`, `md5('leg ${name}')::uuid`]
+  await pool.query(
+    `INSERT INTO switch.transaction (id, version, state, source, source_key, fingerprint, node, business_date, received_at,
+        approvable_until, rrn, kind, amount_minor, currency, request, response_code, auth_id, approved_minor, delivery,
+        reversal, advice)
+      VALUES (${id}, 3, $1, 'a', $2, 'f', 'n', '2026-11-22', now(), now(), $2, 'purchase', 12500, 'KWD', '{}', $3, $4, $5,
+        'none', 'none', 'none')`,
+    [state, name, answer ?? null, authId ?? null, approvedMinor ?? null],
+  )
+  await pool.query(
+    `INSERT INTO switch.leg (id, transaction_id, destination, acquirer_id, stan, transmitted_at, state, response_code)
+      VALUES (${legId}, ${id}, 'knet', '1', '000001', '1122000000', $1, $2)`,
+    [leg[0], leg[1] ?? null],
+  )
+  if (undone === undefined) return
+  await pool.query(
+    `INSERT INTO switch.obligation (id, kind, key, transaction_id, leg_id, destination, cause, state, undone_minor, card, lane,
+        next_at, response_code, closed_at)
+      VALUES (gen_random_uuid(), 'reversal', $1, ${id}, ${legId}, 'knet', $2, 'acknowledged', 12500, 1, 1, now(), $3, now())`,
+    [name, ...undone],
+  )
+}
+
+/** What the totals of the day are made of: `debit`, or `-debit` where it was undone. */
+async function counted(): Promise<string[]> {
+  const items = await reconciliationItems(pool, {
+    ...{ destination: 'knet', date: '2026-11-22', approvals: ['00', '10'] },
+  })
+  return items.map(({ isReversal, minor, rrn }) => `${isReversal ? '-' : ''}${minor} ${rrn}`).sort()
+}
+
+describe('the totals of a date', () => {
+  test('have nothing of what was declined, though its undoing was acknowledged: nothing was given back', async () => {
+    await keep({ name: 'kept', state: 'approved', leg: ['answered', '00'] })
+    await keep({
+      name: 'declined',
+      state: 'reversed',
+      leg: ['answered', '51'],
+      undone: ['sourceReversal', '00'],
+    })
+    expect(await counted()).toEqual(['12500 kept'])
+  })
+
+  test('have both of what was approved and undone, and of what nobody answered and was undone', async () => {
+    await keep({
+      name: 'undone',
+      state: 'reversed',
+      leg: ['answered', '00'],
+      undone: ['sourceReversal', '00'],
+    })
+    await keep({ name: 'silent', state: 'unknown', leg: ['maybeSent'], undone: ['timeout', '00'] })
+    await keep({ name: 'never there', state: 'unknown', leg: ['maybeSent'], undone: ['timeout', '25'] })
+    expect(await counted()).toEqual(['-12500 silent', '-12500 undone', '12500 silent', '12500 undone'])
+  })
+
+  test('have both of what was answered in a way that may have been an approval', async () => {
+    await keep({ name: 'strange', state: 'unknown', leg: ['answered', '08'], undone: ['badAnswer', '00'] })
+    expect(await counted()).toEqual(['-12500 strange', '12500 strange'])
+  })
+})
+
+test('a repeat hears how much was approved also where the issuer gave no authorization number', async () => {
+  const journal = postgresJournal({} as Ledger, pool, () => 4)
+  await keep({
+    ...{ name: 'part', state: 'approved', answer: '10', approvedMinor: 6_250 },
+    leg: ['answered', '10'],
+  })
+  await keep({
+    ...{ name: 'not taken', state: 'unknown', answer: '51', approvedMinor: 6_250 },
+    leg: ['answered', '10'],
+  })
+  const answerOf = async (key: string) => (await journal.transactionByKey(key))?.answer
+  expect(await answerOf('part')).toEqual({ responseCode: '10', amountMinor: 6_250n })
+  expect(await answerOf('not taken')).toEqual({ responseCode: '51' })
+})
