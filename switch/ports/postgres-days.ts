@@ -5,6 +5,7 @@ import type { BusinessDay, DayBook, NewDay } from '../business-days.ts'
 import { JournalUnavailable } from '../journal.ts'
 import type { Balance, Reconciled, Totals } from '../reconciliation.ts'
 import { obligationId } from '../transaction/owed.ts'
+import { checkReason } from './reasons.ts'
 import { itemsStatement, totalsStatement } from './totals.ts'
 
 export interface DayBookPorts {
@@ -170,7 +171,7 @@ export async function businessDayHistory(pool: DatabasePool): Promise<DayOnRecor
   return rows
 }
 
-/** The cutover that an operator asks for: the nodes follow it within a second or two. */
+/** The cutover that an operator asks for: the nodes follow it within a second or two. Rejects with `ReasonRefused`. */
 export async function beginByOperator(
   pool: DatabasePool,
   asked: {
@@ -187,6 +188,7 @@ export async function beginByOperator(
     }
 > {
   const { destination, who, why } = asked
+  checkReason(asked)
   const days = (await businessDayHistory(pool)).filter((day) => day.destination === destination)
   const current = days.at(-1)?.date
   if (current === undefined) return { begun: false, reason: 'no such destination' }

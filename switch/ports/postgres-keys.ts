@@ -1,6 +1,7 @@
 import type { DatabasePool } from '../../kernel/database.ts'
 import { JournalUnavailable } from '../journal.ts'
 import type { KeyExchangeBook, KeyExchangeEvent } from '../key-exchange.ts'
+import { checkReason } from './reasons.ts'
 
 /** Key exchanges in the journal's schema. */
 export function postgresKeyBook(pool: DatabasePool): KeyExchangeBook {
@@ -53,11 +54,15 @@ export async function keyExchangeHistory(pool: DatabasePool, limit: number): Pro
   return rows.reverse()
 }
 
-/** A person wants new keys: the running switch asks the network within a second or two, or within a minute of the last time. */
+/**
+ * A person wants new keys: the running switch asks the network within a second or two, or within a minute of the last time.
+ * Rejects with `ReasonRefused`.
+ */
 export async function wantKeyExchange(
   pool: DatabasePool,
   { destination, who, why }: { readonly destination: string; readonly who: string; readonly why: string },
 ): Promise<void> {
+  checkReason({ who, why })
   await pool.query(
     `INSERT INTO switch.key_exchange (destination, event, why, who) VALUES ($1, 'wanted', $3, $2)`,
     [destination, who, why],

@@ -2,6 +2,7 @@ import type { DatabasePool } from '../../kernel/database.ts'
 import { JournalUnavailable } from '../journal.ts'
 import type { RuleTexts } from '../rules/files.ts'
 import type { RuleBook, RuleChange, RuleRequest } from '../rules/rules-in-force.ts'
+import { checkReason } from './reasons.ts'
 
 /** Sets of rules and their changes in the journal's schema. */
 export function postgresRuleBook(pool: DatabasePool): RuleBook {
@@ -92,11 +93,15 @@ export async function ruleTextsOf(pool: DatabasePool, number: number): Promise<R
   return rows[0]?.files
 }
 
-/** Asks every running node to read its rules again; each answers with a change of its own (`ruleAnswers`). */
+/**
+ * Asks every running node to read its rules again; each answers with a change of its own (`ruleAnswers`).
+ * Rejects with `ReasonRefused`.
+ */
 export async function askRuleReload(
   pool: DatabasePool,
   { who, why }: { readonly who: string; readonly why: string },
 ): Promise<string> {
+  checkReason({ who, why })
   const { rows } = await pool.query<{ id: string }>(
     'INSERT INTO switch.rule_request (who, why) VALUES ($1, $2) RETURNING id::text',
     [who, why],
