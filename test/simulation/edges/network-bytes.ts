@@ -115,7 +115,11 @@ class FarEnd {
     const { carry, random, rates } = this.#ports
     if (random.fraction() < rates().notSent) return 'notSent'
     carry(() => {
-      for (const read of this.#framed(body)) void this.#answer(read)
+      for (const read of this.#framed(body)) {
+        const garbled = this.#garbled(read)
+        if (garbled === undefined) void this.#answer(read)
+        else assert(!this.#isBelieved(garbled), 'a network believes no message of which a bit is wrong')
+      }
     })
     return 'written'
   }
@@ -133,8 +137,33 @@ class FarEnd {
       ? await encodeSealed(codec, body, (data) => Promise.resolve(macOf(this.#key, data)))
       : codec.encode(body)
     carry(() => {
-      for (const read of this.#framed(answer)) life.enter(() => this.#line!.handlers.onMessage(read))
+      for (const read of this.#framed(answer)) {
+        const arrives = this.#garbled(read) ?? read
+        life.enter(() => this.#line!.handlers.onMessage(arrives))
+      }
     })
+  }
+
+  /** Now and then, a message with one bit wrong. */
+  #garbled(body: Buffer): Buffer | undefined {
+    const { random, rates } = this.#ports
+    const { garbled } = rates()
+    if (garbled === 0 || random.fraction() >= garbled || !this.#isSealed(body)) return undefined
+    const copy = Buffer.from(body)
+    copy[random.below(copy.length)]! ^= 1 << random.below(8)
+    return copy
+  }
+
+  /** What has no seal could say anything with a bit wrong. */
+  #isSealed(body: Buffer): boolean {
+    return sealedPart(this.#speech.codec, body) !== undefined
+  }
+
+  #isBelieved(body: Buffer): boolean {
+    const read = this.#speech.codec.tryDecode(body)
+    if (!read.ok) return false
+    const part = sealedPart(this.#speech.codec, read.message)
+    return part !== undefined && isMacOf(part.mac, this.#key, part.data)
   }
 
   #bodyOf(asked: Message, said: LegAnswer): MessageBody {

@@ -6,6 +6,8 @@ export const networkFaults = {
   drop: upTo(0.3),
   slow: upTo(0.3),
   duplicate: upTo(0.3),
+  /** Of sealed messages as bytes, in either direction: one bit arrives as the other. */
+  garbled: upTo(0.2),
   /** The link to the network breaks under a leg. */
   linkLost: upTo(0.3),
   /** The network can't be reached when a leg is to be sent. */
