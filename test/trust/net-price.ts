@@ -4,13 +4,15 @@ import { ask } from '../../bin/environment/control.ts'
 import type { System } from '../../bin/environment/system.ts'
 import type { LatencyWindow } from '../../simulators/terminals/tally.ts'
 import { harm, heal, named, patienceMs, type Trial } from './net-trial.ts'
-import { costOf, type Pair, saidOf } from './paired.ts'
+import { costOf, costsMore, type Pair, saidOf } from './paired.ts'
 
 /** The healthy ones may pay so much of their p99 while another is harmed. */
 const costMax = 0.1
-const windowMs = 2_500
+const windowMs = 2_000
+/** Purchases a second in all: little, so that the machine's own queues do not drown what is asked about. */
+const rate = 32
 /** Between two windows: a session that was harmed is up again, and nothing of before is answered any more. */
-const betweenMs = 1_000
+const betweenMs = 800
 
 export interface Price {
   readonly line: string
@@ -28,7 +30,9 @@ export async function priceOf(
   say: (what: string) => void,
 ): Promise<Price> {
   const taken: Pair[] = []
-  await ask(system.endpoints.terminals.control, 'POST', '/start', patienceMs)
+  const { control } = system.endpoints.terminals
+  await ask(control, 'POST', '/rate', patienceMs, { rate })
+  await ask(control, 'POST', '/start', patienceMs)
   await sleep(2_000)
   for (let turn = 0; turn < pairs; turn++) {
     const trial = trials[turn % trials.length]!
@@ -45,13 +49,13 @@ export async function priceOf(
     const first = turn % 2 === 0 ? others(await windowOf(system)) : await among()
     const second = turn % 2 === 0 ? await among() : others(await windowOf(system))
     taken.push(turn % 2 === 0 ? { without: first, among: second } : { without: second, among: first })
-    if (turn % 6 === 5)
+    if (turn % 10 === 9)
       say(`${turn + 1} of ${pairs} pairs, the last ${named(trial)}: ${saidOf(costOf(taken), costMax)}`)
   }
   const cost = costOf(taken)
   return {
     line: `the other networks among a fault (${pairs} pairs of ${windowMs} ms, load ${loadavg()[0]!.toFixed(1)}): ${saidOf(cost, costMax)}`,
-    ...(cost.low > costMax && { wrong: 'a fault costs the other networks more than that of p99' }),
+    ...(costsMore(cost, costMax) && { wrong: 'a fault costs the other networks more than that of p99' }),
   }
 }
 

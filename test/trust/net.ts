@@ -137,7 +137,7 @@ function partOf(args: readonly string[]): { readonly trials: readonly Trial[]; r
     .slice(Math.max(0, valueOf('--from', 1) - 1))
     .filter((trial) => fits.every((fit) => fit(trial)))
   if (trials.length === 0) throw new Error('no trial is like that')
-  return { trials, pairs: valueOf('--pairs', 36) }
+  return { trials, pairs: valueOf('--pairs', 48) }
 }
 
 function fitOf(word: string): (trial: Trial) => boolean {

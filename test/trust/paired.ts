@@ -7,66 +7,95 @@ export interface Pair {
   readonly among: readonly LatencyMarks[]
 }
 
+/** How much more p99 is among it, in parts of one; and between what that lies by nine chances in ten. */
+interface Share {
+  readonly share: number
+  readonly low: number
+  readonly high: number
+}
+
 export interface Cost {
   /** p99 in ms over all windows of a kind, and of how many. */
   readonly without: { readonly p99Ms: number; readonly count: number }
   readonly among: { readonly p99Ms: number; readonly count: number }
-  /** How much more p99 is among it, in parts of one; and between what it lies by nine chances in ten. */
-  readonly share: number
-  readonly low: number
-  readonly high: number
-  /** The middle one of the pairs' own shares: what one long disturbance can't move. */
-  readonly middle: number
+  readonly together: Share
+  /** The middle one of what each pair says by itself: a disturbance of seconds moves one pair, and not this. */
+  readonly middle: Share
 }
 
 const resamples = 400
 
 /**
  * What the suspected costs in p99. On a machine that others use too, p99 comes and goes by more than is asked about, so
- * the windows alternate many times and are put together; how far the result is chance is told by a bootstrap that draws
- * whole pairs again, since what disturbs a window disturbs all that is in it (Efron and Tibshirani, "An Introduction
- * to the Bootstrap", chapters 8 and 13).
+ * the windows alternate many times; how far the result is chance is told by a bootstrap that draws whole pairs again,
+ * since what disturbs a window disturbs all that is in it (Efron and Tibshirani, "An Introduction to the Bootstrap",
+ * chapters 8 and 13).
  */
 export function costOf(pairs: readonly Pair[], seed = 1): Cost {
   const random = seededRandom(seed)
-  const shares: number[] = []
+  const own = pairs.map((pair) => shareOf([pair]))
+  const [together, middle]: [number[], number[]] = [[], []]
   for (let round = 0; round < resamples; round++) {
-    const drawn = pairs.map(() => pairs[random.below(pairs.length)]!)
-    shares.push(shareOf(drawn))
+    const drawn = pairs.map(() => random.below(pairs.length))
+    together.push(shareOf(drawn.map((index) => pairs[index]!)))
+    middle.push(middleOf(drawn.map((index) => own[index]!)))
   }
-  shares.sort((a, b) => a - b)
-  const [without, among] = [pooled(pairs, 'without'), pooled(pairs, 'among')].map((all) => ({
-    p99Ms: all.percentileMs(0.99),
-    count: all.count,
-  }))
   return {
-    ...{ without: without!, among: among!, share: shareOf(pairs) },
-    low: shares[Math.floor(resamples * 0.05)]!,
-    high: shares[Math.ceil(resamples * 0.95) - 1]!,
-    middle: pairs.map((pair) => shareOf([pair])).sort((a, b) => a - b)[Math.floor(pairs.length / 2)]!,
+    ...{ without: told(pairs, 'without'), among: told(pairs, 'among') },
+    together: { share: shareOf(pairs), ...between(together) },
+    middle: { share: middleOf(own), ...between(middle) },
   }
+}
+
+/** Whether chance alone does not explain that it costs more than this: by all windows, or by the pairs. */
+export function costsMore({ together, middle }: Cost, costMax: number): boolean {
+  return together.low > costMax || middle.low > costMax
 }
 
 /** In one line, with how far it can be believed. */
-export function saidOf({ without, among, share, low, high, middle }: Cost, costMax: number): string {
-  const believed =
-    high <= costMax
+export function saidOf(cost: Cost, costMax: number): string {
+  const { without, among, together, middle } = cost
+  const isWithin = together.high <= costMax || middle.high <= costMax
+  const believed = costsMore(cost, costMax)
+    ? `more than ${percent(costMax)}`
+    : isWithin
       ? `within ${percent(costMax)}`
-      : low > costMax
-        ? `more than ${percent(costMax)}`
-        : `neither shown to be within ${percent(costMax)} nor to be more`
+      : `neither shown to be within ${percent(costMax)} nor to be more`
   return (
     `p99 without ${without.p99Ms.toFixed(1)} ms (of ${without.count}), with ${among.p99Ms.toFixed(1)} ms ` +
-    `(of ${among.count}): ${percent(share)}, by nine chances in ten ${percent(low)} to ${percent(high)} (the middle pair ${percent(middle)}): ${believed}`
+    `(of ${among.count}): ${shown(together)}; the middle pair ${shown(middle)}: ${believed}`
   )
 }
 
-export function percent(share: number): string {
+function shown({ share, low, high }: Share): string {
+  return `${percent(share)} (${percent(low)} to ${percent(high)})`
+}
+
+function percent(share: number): string {
   return `${share < 0 ? '-' : '+'}${Math.abs(share * 100).toFixed(0)} %`
+}
+
+function between(shares: readonly number[]): { readonly low: number; readonly high: number } {
+  const sorted = shares.toSorted((a, b) => a - b)
+  return {
+    low: sorted[Math.floor(sorted.length * 0.05)]!,
+    high: sorted[Math.ceil(sorted.length * 0.95) - 1]!,
+  }
+}
+
+function middleOf(shares: readonly number[]): number {
+  const sorted = shares.toSorted((a, b) => a - b)
+  const half = (sorted.length - 1) / 2
+  return (sorted[Math.floor(half)]! + sorted[Math.ceil(half)]!) / 2
 }
 
 function shareOf(pairs: readonly Pair[]): number {
   return pooled(pairs, 'among').percentileMs(0.99) / pooled(pairs, 'without').percentileMs(0.99) - 1
+}
+
+function told(pairs: readonly Pair[], kind: keyof Pair): { p99Ms: number; count: number } {
+  const all = pooled(pairs, kind)
+  return { p99Ms: all.percentileMs(0.99), count: all.count }
 }
 
 function pooled(pairs: readonly Pair[], kind: keyof Pair): Latency {
