@@ -29,7 +29,7 @@ export const connections: Goal = (room) =>
 
 /** `npm run trust:smoke -- connections-tls`: fewer of them, each with a mutual TLS 1.3 of its own, as is every line. */
 export const connectionsTls: Goal = (room) =>
-  drill(room, { wanted: 2_000, kilobytesMax: 60, perSecond: 150, rate: 30, tls: true })
+  drill(room, { wanted: 2_000, kilobytesMax: 60, perSecond: 100, rate: 20, tls: true })
 
 async function drill({ stateFolder, say }: Parameters<Goal>[0], idle: Idle): ReturnType<Goal> {
   const { wanted, tls } = idle

@@ -24,7 +24,7 @@ export async function startCrowd(crowd: {
   const config = crowdConfiguration({ ...crowd, control })
   const child = new Child({ name, program: 'simulator-crowd.ts', stateFolder, config })
   await child.start()
-  return { ask: (path) => ask(control, 'POST', path, 120_000), stop: () => child.stop() }
+  return { ask: (path) => ask(control, 'POST', path, 400_000), stop: () => child.stop() }
 }
 
 /** How many files a process of this machine may have open. */

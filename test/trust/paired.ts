@@ -14,10 +14,16 @@ interface Share {
   readonly high: number
 }
 
+/** Over all windows of a kind, in ms, and of how many answers. */
+interface OfKind {
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly count: number
+}
+
 export interface Cost {
-  /** p99 in ms over all windows of a kind, and of how many. */
-  readonly without: { readonly p99Ms: number; readonly count: number }
-  readonly among: { readonly p99Ms: number; readonly count: number }
+  readonly without: OfKind
+  readonly among: OfKind
   readonly together: Share
   /** The middle one of what each pair says by itself: a disturbance of seconds moves one pair, and not this. */
   readonly middle: Share
@@ -61,10 +67,11 @@ export function saidOf(cost: Cost, costMax: number): string {
     : isWithin
       ? `within ${percent(costMax)}`
       : `neither shown to be within ${percent(costMax)} nor to be more`
-  return (
-    `p99 without ${without.p99Ms.toFixed(1)} ms (of ${without.count}), with ${among.p99Ms.toFixed(1)} ms ` +
-    `(of ${among.count}): ${shown(together)}; the middle pair ${shown(middle)}: ${believed}`
-  )
+  return `p99 without ${toldOf(without)}, with ${toldOf(among)}: ${shown(together)}; the middle pair ${shown(middle)}: ${believed}`
+}
+
+function toldOf({ p50Ms, p99Ms, count }: OfKind): string {
+  return `${p99Ms.toFixed(1)} ms (p50 ${p50Ms.toFixed(1)}, of ${count})`
 }
 
 function shown({ share, low, high }: Share): string {
@@ -93,9 +100,9 @@ function shareOf(pairs: readonly Pair[]): number {
   return pooled(pairs, 'among').percentileMs(0.99) / pooled(pairs, 'without').percentileMs(0.99) - 1
 }
 
-function told(pairs: readonly Pair[], kind: keyof Pair): { p99Ms: number; count: number } {
+function told(pairs: readonly Pair[], kind: keyof Pair): OfKind {
   const all = pooled(pairs, kind)
-  return { p99Ms: all.percentileMs(0.99), count: all.count }
+  return { p50Ms: all.percentileMs(0.5), p99Ms: all.percentileMs(0.99), count: all.count }
 }
 
 function pooled(pairs: readonly Pair[], kind: keyof Pair): Latency {
