@@ -61,12 +61,14 @@ export function costsMore({ together, middle }: Cost, costMax: number): boolean 
 /** In one line, with how far it can be believed. */
 export function saidOf(cost: Cost, costMax: number): string {
   const { without, among, together, middle } = cost
-  const isWithin = together.high <= costMax || middle.high <= costMax
+  const most = percent(costMax)
   const believed = costsMore(cost, costMax)
-    ? `more than ${percent(costMax)}`
-    : isWithin
-      ? `within ${percent(costMax)}`
-      : `neither shown to be within ${percent(costMax)} nor to be more`
+    ? `more than ${most}`
+    : middle.high > costMax
+      ? `neither shown to be within ${most} nor to be more`
+      : together.high <= costMax
+        ? `within ${most}`
+        : `within ${most} by the middle pair, not shown by all together`
   return `p99 without ${toldOf(without)}, with ${toldOf(among)}: ${shown(together)}; the middle pair ${shown(middle)}: ${believed}`
 }
 
