@@ -98,6 +98,8 @@ const suspectMs = 60_000
 /** From a connection to a link, or to nothing: how many there are, TLS, and who it is. */
 class Reception {
   readonly links = new Set<Link>()
+  /** By peer: of thousands that are open, none is looked at when one more comes. */
+  readonly #linksOf = new Map<string, Set<Link>>()
   readonly #options: ListenOptions
   readonly #limits: LinkLimits & AcceptLimits
   readonly #accept: (link: Link) => LinkHandlers
@@ -158,10 +160,10 @@ class Reception {
 
   /** A connection that looks dead gives way to a new one of its peer's; one that lives never does. */
   #makeRoom({ name, connectionsMax = 1 }: Peer): boolean {
-    const own = [...this.links].filter(({ peerName }) => peerName === name)
-    if (own.length < connectionsMax) return true
+    const own = this.#linksOf.get(name)
+    if (own === undefined || own.size < connectionsMax) return true
     const isSuspect = this.#options.isSuspect ?? (({ quietMs }) => quietMs >= suspectMs)
-    const dead = own.find((link) => isSuspect(link))
+    const dead = [...own].find((link) => isSuspect(link))
     dead?.close('replaced by a newer connection of the same peer')
     return dead !== undefined
   }
@@ -171,15 +173,26 @@ class Reception {
     const options = { clock, frame, limits: this.#limits, firstByte: true, peerName: peer?.name }
     socketLink(socket, options, (link) => {
       this.links.add(link)
+      const own = this.#ownOf(peer)
+      own?.add(link)
       const handlers = this.#accept(link)
       return {
         onMessage: (body) => handlers.onMessage(body),
         onClose: (reason) => {
           this.links.delete(link)
+          own?.delete(link)
           handlers.onClose(reason)
         },
       }
     })
+  }
+
+  /** There are as many as the configuration names. */
+  #ownOf(peer: Peer | undefined): Set<Link> | undefined {
+    if (peer === undefined) return undefined
+    const own = this.#linksOf.get(peer.name) ?? new Set<Link>()
+    this.#linksOf.set(peer.name, own)
+    return own
   }
 }
 
