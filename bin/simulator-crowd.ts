@@ -15,7 +15,7 @@ await runSimulator('crowd', async (config) => {
     'POST /open': async ({ query }) => crowd.open(Number(query.get('count')), perSecond),
     'POST /echo': () => crowd.echo(perSecond),
     'POST /slow': ({ query }) => {
-      crowd.slow(Number(query.get('count')))
+      crowd.slow(Number(query.get('count')), Number(query.get('port')) || undefined)
       return Promise.resolve(crowd.status())
     },
   })

@@ -55,6 +55,7 @@ export class Crowd {
   #answered = 0
   #echoMaxMs = 0
   #slowWanted = 0
+  #slowPort = 0
   #slowOpened = 0
   #slowClosed = 0
   #slowTimer: NodeJS.Timeout | undefined
@@ -94,8 +95,12 @@ export class Crowd {
     return this.status()
   }
 
-  /** From now on so many slow ones: a byte a second each; one that is closed is made again. 0 ends them. */
-  slow(count: number): void {
+  /**
+   * From now on so many slow ones: a byte a second each; one that is closed is made again. 0 ends them. `port`: of somebody
+   * else on the same host, for comparison.
+   */
+  slow(count: number, port = this.#options.port): void {
+    this.#slowPort = port
     this.#slowWanted = count
     clearInterval(this.#slowTimer)
     if (count === 0) for (const socket of this.#slow.keys()) socket.destroy()
@@ -169,7 +174,8 @@ export class Crowd {
   }
 
   #openSlow(): void {
-    const { host, port } = this.#options
+    const { host } = this.#options
+    const port = this.#slowPort
     const localAddress = addressOf(slowAddresses + (this.#slowOpened % slowAddresses))
     this.#slowOpened++
     const socket = connect({ host, port, localAddress, noDelay: true })
