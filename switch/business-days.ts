@@ -81,6 +81,9 @@ export class BusinessDays {
   #days = new Map<string, readonly BusinessDay[]>()
   readonly #closed = new Set<string>()
   #readAt = 0
+  /** How many readings of the book were begun, and which of them is known. */
+  #readings = 0
+  #lastRead = 0
 
   constructor(ports: BusinessDaysPorts) {
     this.#ports = ports
@@ -97,8 +100,13 @@ export class BusinessDays {
 
   /** What others have done since. */
   async follow(): Promise<void> {
+    const reading = ++this.#readings
     const days = new Map<string, BusinessDay[]>()
-    for (const day of await this.#ports.book.days()) {
+    const read = await this.#ports.book.days()
+    // A slow one that was begun before another knows no cutover since, and a date never goes back.
+    if (reading < this.#lastRead) return
+    this.#lastRead = reading
+    for (const day of read) {
       const of = days.get(day.destination)
       if (of === undefined) days.set(day.destination, [day])
       else of.push(day)

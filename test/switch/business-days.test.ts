@@ -9,19 +9,21 @@ function world(options: { readonly at?: string; readonly schedule?: CutoverSched
   let monotonicMs = 0
   const rows: (NewDay & { beganAt: number; frozen: boolean })[] = []
   const alarms: string[] = []
-  const faults = { unresolved: 0, away: false }
+  const faults = { unresolved: 0, away: false, slow: undefined as Promise<void> | undefined }
+  const kept = (): BusinessDay[] =>
+    rows
+      .filter(
+        (row, index) =>
+          !row.frozen || !rows.slice(index + 1).some((one) => one.destination === row.destination),
+      )
+      .map((row) => ({ ...row, beganMsAgo: monotonicMs - row.beganAt }))
   const book: DayBook = {
-    days: () =>
-      faults.away
-        ? Promise.reject(new JournalUnavailable())
-        : Promise.resolve(
-            rows
-              .filter(
-                (row, index) =>
-                  !row.frozen || !rows.slice(index + 1).some((one) => one.destination === row.destination),
-              )
-              .map((row): BusinessDay => ({ ...row, beganMsAgo: monotonicMs - row.beganAt })),
-          ),
+    days: async () => {
+      if (faults.away) throw new JournalUnavailable()
+      const read = kept()
+      await faults.slow
+      return read
+    },
     begin(day) {
       if (faults.away) return Promise.reject(new JournalUnavailable())
       if (rows.some(({ destination, date }) => destination === day.destination && date >= day.date))
@@ -96,6 +98,20 @@ describe('the business date of a destination', () => {
       cause: 'network',
       who: 'node-1',
     })
+  })
+
+  test('does not go back when a slow look into the book, begun before the cutover, ends after it', async () => {
+    const { node, faults, cutover } = world()
+    const days = node()
+    await days.open()
+    let end = (): void => undefined
+    faults.slow = new Promise((resolve) => (end = resolve))
+    const looking = days.follow()
+    faults.slow = undefined
+    expect(await cutover(days, '1123')).toBe('begun')
+    end()
+    await looking
+    expect(days.today('knet')).toBe('2026-11-23')
   })
 
   test('a cutover that comes twice, or backward, is acknowledged and ignored, with an alarm each', async () => {
