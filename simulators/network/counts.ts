@@ -1,5 +1,5 @@
 import type { Applied } from './book-lines.ts'
-import type { Completed } from './issuer.ts'
+import type { Completed } from './asked.ts'
 
 /** What a network counts as it goes, for its status. The book is the record. */
 export interface Counts {

@@ -10,6 +10,7 @@ import {
 } from '../../iso8583/iso8583.ts'
 import type { Book } from '../book.ts'
 import { type AmountOutcome, maskedPan } from '../cards.ts'
+import { Asking, type KeySpeech } from './asking.ts'
 import type { Behaviour } from './behaviour.ts'
 import type { NetworkLine, RequestName } from './book-lines.ts'
 import { type Conversions, convertedFields } from './conversion.ts'
@@ -17,16 +18,12 @@ import type { Counts } from './counts.ts'
 import type { BusinessDates } from './day.ts'
 import { type Deed, deedOfManner } from './deed.ts'
 import type { Heard, Hearing } from './hearing.ts'
-import {
-  type Answered,
-  isVerification,
-  type Issuer,
-  type PurchaseAsked,
-  type Reversed,
-  type Standing,
-} from './issuer.ts'
-import { type KeyRing, type Offer, type RingPart, ringParts } from './key-ring.ts'
-import type { RequestFacts, Rules } from './rules.ts'
+import type { Answered, PurchaseAsked } from './asked.ts'
+import type { Issuer } from './issuer.ts'
+import { type KeyRing, ringParts } from './key-ring.ts'
+import { lineOf, standingOf, undoneOf } from './line-of.ts'
+import { actualOf, factsOf, nameOf, originalOf, panOf } from './reading.ts'
+import type { Rules } from './rules.ts'
 
 /** What the desks of one network share. */
 export interface Network {
@@ -49,16 +46,6 @@ export interface Network {
   readonly rules: () => Rules
 }
 
-/** Where a key travels in this network's messages. */
-export interface KeySpeech {
-  readonly element: number
-  readonly form: 'text' | 'bytes'
-  readonly checkDigits: number
-  /** The codes of a message that brings a key, and of one that asks for keys, as they stand on the wire. */
-  readonly code: string
-  readonly askCode: string
-}
-
 type Fields = Record<number, FieldValue>
 
 /** One peer's connection: what it says, in order, and what it is told. */
@@ -68,12 +55,13 @@ export class Desk {
   /** What the rules say of requests that are being served. */
   readonly #deeds = new WeakMap<Heard, Deed>()
   #signedOn = false
-  #managementStan = 0
-  readonly #awaited = new Map<string, (responseCode: string | undefined) => void>()
+  readonly asking: Asking
 
   constructor(network: Network, link: Link) {
     this.#network = network
     this.#link = link
+    const { counts, exchange, keys } = network
+    this.asking = new Asking({ counts, exchange, keys, say: (body) => this.#say(body, undefined) })
   }
 
   get signedOn(): boolean {
@@ -93,7 +81,7 @@ export class Desk {
     if (message.mti.startsWith('08')) {
       if (message.mti === '0800' || message.mti === '0801') await this.#manage(message)
       // An 0810 answers what we asked ourselves.
-      else this.#awaited.get(message.text(11) ?? '')?.(message.wire.text(39))
+      else this.asking.answered(message.text(11) ?? '', message.wire.text(39))
       return
     }
     this.#network.counts.requests++
@@ -113,7 +101,7 @@ export class Desk {
 
   /** The peer is gone: it answers nothing any more. */
   closed(): void {
-    for (const answer of this.#awaited.values()) answer(undefined)
+    this.asking.closed()
   }
 
   disconnect(why: string): void {
@@ -123,64 +111,10 @@ export class Desk {
   /** Tells the peer that no more business is taken. */
   async signOff(): Promise<void> {
     this.#signedOn = false
-    await this.#say({ mti: '0800', fields: { ...this.#fresh(), 70: managementCodes.signOff } }, undefined)
-  }
-
-  /**
-   * Tells the peer of a new key, and takes it into use when the peer says that it has it. `wrongKcv`: with another check
-   * value than the key's. Resolves to DE39 of the answer; undefined: there was none.
-   */
-  async #sendKey(part: RingPart, { wrongKcv = false } = {}): Promise<string | undefined> {
-    const { counts, exchange, keys } = this.#network
-    const offer = keys.offer(part)
-    if (exchange === undefined || offer === undefined) return undefined
-    const fields = { ...this.#fresh(), ...keyFields(exchange, offer, wrongKcv) }
-    const responseCode = await this.#told(fields)
-    if (responseCode === undefined) return undefined
-    if (agreed.includes(responseCode)) keys.taken(part)
-    else if (!later.includes(responseCode)) {
-      counts.keysRefused++
-      keys.refused(part)
-    }
-    return responseCode
-  }
-
-  /** Says an 0800 of our own. Resolves to DE39 of its answer; undefined: there was none. */
-  async #told(fields: Fields & { readonly 11: string }): Promise<string | undefined> {
-    const answered = new Promise<string | undefined>((resolve) => {
-      const timer = setTimeout(() => resolve(undefined), managementAnswerMs)
-      timer.unref()
-      this.#awaited.set(fields[11], (responseCode) => {
-        clearTimeout(timer)
-        resolve(responseCode)
-      })
-    })
-    await this.#say({ mti: '0800', fields }, undefined)
-    const responseCode = await answered
-    this.#awaited.delete(fields[11])
-    return responseCode
-  }
-
-  #fresh(): { 7: string; 11: string } {
-    this.#managementStan++
-    // Apart from other desks' and from those of a life before: the peer joins what looks the same.
-    const stan = ((Date.now() + this.#managementStan) % 1_000_000).toString().padStart(6, '0')
-    return { 7: new Date().toISOString().slice(5, 19).replace(/[-:T]/g, ''), 11: stan }
-  }
-
-  /** What the peer asked for, or what it was told of in an earlier life and did not answer to. */
-  async #sendKeys(parts: readonly RingPart[]): Promise<void> {
-    for (const part of parts) await this.tellKey(part)
-  }
-
-  /** `sendKey`, and again a few times where the peer says that it can't just now. */
-  async tellKey(part: RingPart, how?: { readonly wrongKcv: boolean }): Promise<string | undefined> {
-    for (let tries = 1; ; tries++) {
-      const responseCode = await this.#sendKey(part, how)
-      if (!(responseCode !== undefined && later.includes(responseCode)) || tries === keyTriesMax)
-        return responseCode
-      await sleep(1_000)
-    }
+    await this.#say(
+      { mti: '0800', fields: { ...this.asking.fresh(), 70: managementCodes.signOff } },
+      undefined,
+    )
   }
 
   async #heard(body: Buffer): Promise<Heard | undefined> {
@@ -212,8 +146,8 @@ export class Desk {
     else if (code === managementCodes.echo) counts.echoes++
     else if (!asksForKeys) responseCode = '12'
     await this.#answer(message, { 39: responseCode })
-    if (asksForKeys) void this.#sendKeys(ringParts)
-    else if (code === managementCodes.signOn && this.#signedOn) void this.#sendKeys(keys.offered)
+    if (asksForKeys) void this.asking.tellKeys(ringParts)
+    else if (code === managementCodes.signOn && this.#signedOn) void this.asking.tellKeys(keys.offered)
   }
 
   #asksForKeys({ wire }: Heard): boolean {
@@ -447,7 +381,7 @@ export class Desk {
   /** Tells the peer that the next business date begins. */
   async cutover(monthAndDay: string): Promise<string | undefined> {
     if (!this.#signedOn) return undefined
-    return this.#told({ ...this.#fresh(), 15: monthAndDay, 70: managementCodes.cutover })
+    return this.asking.told({ ...this.asking.fresh(), 15: monthAndDay, 70: managementCodes.cutover })
   }
 
   /** A repeat is not answered before the line of its original is on disk, which may be being written right now. */
@@ -508,120 +442,9 @@ function spoiled(bytes: Buffer, { cutTo = bytes.length, overwrite }: Deed): Buff
   return bytes.subarray(0, cutTo)
 }
 
-/** DE70 in generic use. */
-const managementCodes = { signOn: '001', signOff: '002', cutover: '201', echo: '301' } as const
-
-/** DE39 of an 0810 that agrees, in either edition. */
-const agreed: readonly string[] = ['00', '800', '000']
-/** Malfunction: not now. */
-const later: readonly string[] = ['96', '909']
-const managementAnswerMs = 15_000
-const keyTriesMax = 5
-
-function keyFields(
-  { element, form, checkDigits, code }: KeySpeech,
-  { block, kcv }: Offer,
-  wrongKcv: boolean,
-): Fields {
-  const check = wrongKcv ? kcv.replace(/./g, (digit) => (digit === 'F' ? '0' : 'F')) : kcv
-  const text = block + check.slice(0, checkDigits)
-  return { [element]: form === 'bytes' ? Buffer.from(text, 'latin1') : text, 70: code }
-}
-
 function answerMti(mti: string): string {
   return `${mti.slice(0, 2)}${Number(mti.charAt(2)) + 1}0`
 }
 
-function factsOf(message: Heard): RequestFacts {
-  return {
-    ...{ mti: message.mti, processingCode: message.text(3) },
-    ...{ amountMinor: message.amount(4), pan: panOf(message) },
-  }
-}
-
-function panOf(message: Heard): string | undefined {
-  const pan = message.reveal(2)
-  if (typeof pan === 'string') return pan
-  const track = message.reveal(35)
-  return typeof track === 'string' ? track.split(/[=D]/)[0] : undefined
-}
-
-function nameOf(message: Heard): RequestName | undefined {
-  const [stan, transmittedAt, rrn, terminal] = [11, 7, 37, 41].map((de) => message.text(de))
-  if (stan === undefined || transmittedAt === undefined || rrn === undefined || terminal === undefined)
-    return undefined
-  return { stan, transmittedAt, acquirer: (message.text(32) ?? '').padStart(11, '0'), rrn, terminal }
-}
-
-/** DE90, with the reference and terminal that reversal and original share. */
-function originalOf(message: Heard, { rrn, terminal }: RequestName): RequestName | undefined {
-  const original = message.reveal(90)
-  if (typeof original !== 'object' || original instanceof Uint8Array) return undefined
-  const { stan, transmittedAt, acquirerId } = original as Readonly<Record<string, FieldValue>>
-  if (typeof stan !== 'string' || typeof transmittedAt !== 'string' || typeof acquirerId !== 'string')
-    return undefined
-  return { stan, transmittedAt, acquirer: acquirerId.padStart(11, '0'), rrn, terminal }
-}
-
-/** DE95: the actual transaction amount, zero where there is none. */
-function actualOf(message: Heard): bigint {
-  const amounts = message.reveal(95)
-  if (typeof amounts !== 'object' || amounts instanceof Uint8Array) return 0n
-  const { transaction } = amounts as Readonly<Record<string, FieldValue>>
-  return typeof transaction === 'bigint' ? transaction : 0n
-}
-
-function undoneOf({ undone }: Pick<Reversed, 'undone'>): {
-  readonly undoneMinor?: string
-  readonly undoneOf?: 'debit' | 'credit'
-} {
-  return undone === undefined ? {} : { undoneMinor: undone.minor.toString(), undoneOf: undone.of }
-}
-
-function standingOf({ stands }: { readonly stands?: Standing }): {
-  readonly rootStan?: string
-  readonly rootTransmittedAt?: string
-  readonly standsAtMinor?: string
-} {
-  if (stands === undefined) return {}
-  const { minor, root } = stands
-  return {
-    rootStan: root.stan,
-    rootTransmittedAt: root.transmittedAt,
-    standsAtMinor: minor.toString(),
-  }
-}
-
-function eventOf(asked: PurchaseAsked): 'verification' | 'hold' | 'credit' | 'transfer' | 'debit' {
-  if (isVerification(asked.processingCode, asked.amountMinor)) return 'verification'
-  if (asked.mtiClass === '1') return 'hold'
-  if (asked.processingCode.startsWith('2')) return 'credit'
-  return asked.processingCode.startsWith('4') ? 'transfer' : 'debit'
-}
-
-function lineOf(
-  asked: PurchaseAsked,
-  answered: Answered,
-  { network, stands }: { readonly network: string; readonly stands: ReturnType<typeof standingOf> },
-): NetworkLine {
-  const base = {
-    at: Date.now(),
-    network,
-    ...asked.name,
-    amountMinor: asked.amountMinor.toString(),
-    currency: asked.currency,
-    card: maskedPan(asked.pan),
-  }
-  const { responseCode, authId, additionalAmounts } = answered
-  if (authId === undefined) return { ...base, event: 'decline', responseCode }
-  if (additionalAmounts !== undefined) return { ...base, event: 'inquiry', authId, additionalAmounts }
-  const { approvedMinor } = answered
-  const part =
-    approvedMinor === undefined
-      ? {}
-      : { amountMinor: approvedMinor.toString(), askedMinor: asked.amountMinor.toString() }
-  if (asked.raises === undefined) return { ...base, ...part, event: eventOf(asked), authId }
-  const { acquirer, stan, transmittedAt } = asked.raises
-  const named = { originalStan: stan, originalTransmittedAt: transmittedAt, originalAcquirer: acquirer }
-  return { ...base, ...part, ...named, ...stands, event: 'raise', authId }
-}
+/** DE70 in generic use. */
+const managementCodes = { signOn: '001', signOff: '002', cutover: '201', echo: '301' } as const

@@ -7,107 +7,37 @@ import {
   testCards,
 } from '../cards.ts'
 import type { Applied, NetworkLine, RequestName } from './book-lines.ts'
-
-export interface PurchaseAsked {
-  /** The class of its MTI: an authorization only sets aside. */
-  readonly mtiClass: '1' | '2'
-  readonly name: RequestName
-  readonly pan: string
-  /** DE14, where the request carries it. */
-  readonly expiry?: string
-  /** In clear; undefined: there was none, or none that this network's key opens. */
-  readonly pin?: string
-  readonly amountMinor: bigint
-  readonly currency: string
-  /** DE3. */
-  readonly processingCode: string
-  /** The authorization that it names, to have more set aside with it. */
-  readonly raises?: RequestName
-}
-
-export interface ReversalAsked {
-  readonly name: RequestName
-  /** The key of the request that DE90 names. */
-  readonly original: RequestName
-  /** DE95: what is to remain; zero undoes all. */
-  readonly actualMinor: bigint
-}
-
-export interface Answered {
-  readonly responseCode: string
-  readonly authId?: string
-  /** DE54 */
-  readonly additionalAmounts?: string
-  /** What was approved, where that is less than was asked. */
-  readonly approvedMinor?: bigint
-}
-
-export type Purchased =
-  | { readonly kind: 'decided'; readonly answered: Answered; readonly outcome: AmountOutcome | undefined }
-  /** The same request again: the same answer. */
-  | { readonly kind: 'repeat'; readonly answered: Answered }
-  /** The same key with other data. */
-  | { readonly kind: 'conflict' }
-  /** It never reached the issuer. */
-  | { readonly kind: 'lost' }
-
-export interface Reversed {
-  readonly applied: Applied
-  readonly responseCode: string
-  /** Whether this very reversal had been answered before. */
-  readonly repeat: boolean
-  readonly stands?: Standing
-  /** What it undid of what had been taken, or been given. */
-  readonly undone?: { readonly of: 'debit' | 'credit'; readonly minor: bigint }
-}
-
-/** What an authorization that is raised, or taken in parts, stands at: what was taken and what is still set aside. */
-export interface Standing {
-  readonly root: RequestName
-  readonly minor: bigint
-}
-
-interface Original {
-  readonly fingerprint: string
-  readonly card: string
-  readonly amountMinor: bigint
-  /** What the account lost: less than nothing where it was given something. */
-  takenMinor: bigint
-  readonly answered: Answered
-  state: 'done' | 'declined' | 'released'
-  /** How many reversals of it have come. */
-  reversals: number
-  isCompleted?: boolean
-  readonly name: RequestName
-  /** What it counts to in the totals of a date; what only sets aside counts when it is taken. */
-  readonly total: 'debit' | 'credit' | 'hold' | 'none'
-  /** Of what it lost, the part that is set aside for completions to take. */
-  heldMinor: bigint
-  isTakenInPart?: boolean
-  /** What it raises. */
-  readonly raises?: Original
-  isRaised?: boolean
-}
-
-export interface CompletionAsked {
-  readonly name: RequestName
-  /** The key of the authorization that DE90 names. */
-  readonly original: RequestName | undefined
-  readonly pan: string
-  readonly amountMinor: bigint
-  /** DE71 and DE72 say that others follow. */
-  readonly isPart: boolean
-}
-
-/** What one completion took, so that it can be undone alone. */
-interface Taken {
-  readonly of: Original
-  readonly amountMinor: bigint
-  readonly heldMinor: bigint
-  isUndone: boolean
-}
-
-export type Completed = 'taken' | 'forced' | 'again' | 'released'
+import {
+  moneyOf,
+  totalOf,
+  totalOfLine,
+  type Direction,
+  directionOf,
+  isInquiry,
+  partialCode,
+  verifiedCode,
+  approvals,
+  availableBalance,
+  overtakenCode,
+  changing,
+  reversalCodes,
+  originalOf,
+  keyOf,
+  fingerprintOf,
+  currentMonth,
+  type Original,
+  type Taken,
+} from './accounts.ts'
+import type {
+  PurchaseAsked,
+  ReversalAsked,
+  Answered,
+  Purchased,
+  Reversed,
+  Standing,
+  CompletionAsked,
+  Completed,
+} from './asked.ts'
 
 /** The issuers behind the network: accounts, decisions, and the memory that makes every effect happen once. */
 export class Issuer {
@@ -466,115 +396,4 @@ export class Issuer {
 
 function heldOf(family: readonly Original[]): bigint {
   return family.reduce((sum, { heldMinor }) => sum + heldMinor, 0n)
-}
-
-/** What of them was money, and not only set aside. */
-function moneyOf(family: readonly Original[]): bigint {
-  return family.reduce((sum, { heldMinor, state, takenMinor, total }) => {
-    if (state !== 'done' || total === 'none') return sum
-    if (total === 'hold') return sum + takenMinor - heldMinor
-    return sum + (takenMinor < 0n ? -takenMinor : takenMinor)
-  }, 0n)
-}
-
-function totalOf(asked: PurchaseAsked): Original['total'] {
-  if (asked.mtiClass === '1') return 'hold'
-  if (asked.processingCode.startsWith('4')) return 'none'
-  const direction = directionOf(asked) ?? 0n
-  return direction === 0n ? 'none' : direction < 0n ? 'credit' : 'debit'
-}
-
-const totalOfLine: Readonly<Partial<Record<NetworkLine['event'], Original['total']>>> = {
-  debit: 'debit',
-  credit: 'credit',
-  hold: 'hold',
-  raise: 'hold',
-}
-
-/** Whether an account loses the amount, gains it, or neither. */
-type Direction = 1n | 0n | -1n
-
-/** The first two digits of DE3: purchases and cash, refunds and deposits, questions for the balance, transfers. */
-function directionOf({ processingCode, amountMinor }: PurchaseAsked): Direction | undefined {
-  if (isVerification(processingCode, amountMinor)) return 0n
-  return directions[processingCode.slice(0, 2)]
-}
-
-const directions: Readonly<Record<string, Direction>> = {
-  '00': 1n,
-  '01': 1n,
-  '09': 1n,
-  '20': -1n,
-  '21': -1n,
-  '30': 0n,
-  '31': 0n,
-  '40': 1n,
-}
-
-/** A purchase of nothing asks whether the card is good. */
-export function isVerification(processingCode: string, amountMinor: bigint): boolean {
-  return processingCode.startsWith('00') && amountMinor === 0n
-}
-
-function isInquiry({ processingCode }: PurchaseAsked): boolean {
-  return processingCode.startsWith('3')
-}
-
-/** Approved; approved in part; no reason to decline. */
-const partialCode = '10'
-const verifiedCode = '85'
-const approvals: readonly string[] = ['00', partialCode, verifiedCode]
-
-/** DE54: of the default account, available (02), currency, credit, and twelve digits of minor units. */
-function availableBalance(balanceMinor: bigint, currency: string): string {
-  return `0002${currency}C${balanceMinor.toString().padStart(12, '0')}`
-}
-
-/** An original that comes after its reversal is an invalid transaction. */
-const overtakenCode = '12'
-
-/** What a reversal may have changed, to be done again after a restart. */
-const changing: readonly Applied[] = ['released', 'reduced', 'unknownOriginal']
-
-/** Done; unable to locate; no action taken. */
-const reversalCodes: Readonly<Record<Applied, string>> = {
-  released: '00',
-  reduced: '00',
-  unknownOriginal: '25',
-  again: '21',
-  declinedOriginal: '21',
-}
-
-function originalOf(line: {
-  originalStan: string
-  originalTransmittedAt: string
-  originalAcquirer: string
-  rrn: string
-  terminal: string
-}): RequestName {
-  return {
-    stan: line.originalStan,
-    transmittedAt: line.originalTransmittedAt,
-    acquirer: line.originalAcquirer,
-    rrn: line.rrn,
-    terminal: line.terminal,
-  }
-}
-
-function keyOf({ stan, transmittedAt, acquirer, rrn, terminal }: RequestName): string {
-  return [stan, transmittedAt, acquirer, rrn, terminal].join('|')
-}
-
-function fingerprintOf({
-  pan,
-  amountMinor,
-  currency,
-}: Pick<PurchaseAsked, 'pan' | 'amountMinor' | 'currency'>): string {
-  return [maskedPan(pan), amountMinor, currency].join('|')
-}
-
-/** YYMM, as DE14 is written. */
-function currentMonth(): string {
-  const now = new Date().toISOString()
-  return now.slice(2, 4) + now.slice(5, 7)
 }

@@ -4,12 +4,13 @@ import { openBook, readBook } from '../book.ts'
 import type { Config } from '../config.ts'
 import { type Control, serveControl } from '../control.ts'
 import { keyNamed, readKeyFile } from '../keys.ts'
+import type { KeySpeech } from './asking.ts'
 import { changed, goodBehaviour } from './behaviour.ts'
 import type { NetworkLine } from './book-lines.ts'
 import { readConversions } from './conversion.ts'
 import { noCounts } from './counts.ts'
 import { BusinessDates } from './day.ts'
-import { Desk, type KeySpeech } from './desk.ts'
+import { Desk } from './desk.ts'
 import { dualMessages, messagesOf1993, singleMessage } from './hearing.ts'
 import { Issuer } from './issuer.ts'
 import { KeyRing, ringParts } from './key-ring.ts'
@@ -116,7 +117,7 @@ export async function openNetwork(
       else if (sent === undefined) return undefined
       const desk = [...desks].find(({ signedOn }) => signedOn)
       const responseCode =
-        sent === undefined ? undefined : await desk?.tellKey(sent, { wrongKcv: wrongKcv === true })
+        sent === undefined ? undefined : await desk?.asking.tellKey(sent, { wrongKcv: wrongKcv === true })
       return { ...status(), responseCode: responseCode ?? null }
     },
     /** `cutover`: the date that begins, which every peer is told; `misbookMinor`: a debit that no peer knows of. */
