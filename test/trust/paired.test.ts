@@ -22,20 +22,20 @@ function pairsOf(seed: number, factor: number, disturbed = 0): Pair[] {
 
 test('what costs nothing is not found to cost more than a tenth, and what costs a half is, on a machine with moods', () => {
   for (const seed of [1, 2]) {
-    const free = costOf(pairsOf(seed, 1))
+    const free = costOf(pairsOf(seed, 1), 80)
     expect(costsMore(free, 0.1)).toBe(false)
     expect(free.together.low).toBeLessThanOrEqual(free.together.share)
     expect(free.together.high).toBeGreaterThanOrEqual(free.together.share)
-    const dear = costOf(pairsOf(seed, 1.5))
+    const dear = costOf(pairsOf(seed, 1.5), 80)
     expect(costsMore(dear, 0.1)).toBe(true)
     expect(dear.without.count).toBe(4_000)
   }
 })
 
 test('a tenth of the windows ten times as slow hides from all of them together what the middle pair still shows', () => {
-  const free = costOf(pairsOf(3, 1, 4))
+  const free = costOf(pairsOf(3, 1, 4), 80)
   expect(costsMore(free, 0.1)).toBe(false)
-  const dear = costOf(pairsOf(3, 1.6, 4))
+  const dear = costOf(pairsOf(3, 1.6, 4), 80)
   expect(dear.together.low).toBeLessThan(0.1)
   expect(dear.middle.low).toBeGreaterThan(0.1)
   expect(costsMore(dear, 0.1)).toBe(true)

@@ -22,6 +22,7 @@ interface OfKind {
 }
 
 export interface Cost {
+  readonly pairs: number
   readonly without: OfKind
   readonly among: OfKind
   readonly together: Share
@@ -29,7 +30,8 @@ export interface Cost {
   readonly middle: Share
 }
 
-const resamples = 400
+/** Of fewer a bootstrap says nothing. */
+const pairsMin = 8
 
 /**
  * What the suspected costs in p99. On a machine that others use too, p99 comes and goes by more than is asked about, so
@@ -37,8 +39,8 @@ const resamples = 400
  * since what disturbs a window disturbs all that is in it (Efron and Tibshirani, "An Introduction to the Bootstrap",
  * chapters 8 and 13).
  */
-export function costOf(pairs: readonly Pair[], seed = 1): Cost {
-  const random = seededRandom(seed)
+export function costOf(pairs: readonly Pair[], resamples = 400): Cost {
+  const random = seededRandom(1)
   const own = pairs.map((pair) => shareOf([pair]))
   const [together, middle]: [number[], number[]] = [[], []]
   for (let round = 0; round < resamples; round++) {
@@ -47,6 +49,7 @@ export function costOf(pairs: readonly Pair[], seed = 1): Cost {
     middle.push(middleOf(drawn.map((index) => own[index]!)))
   }
   return {
+    pairs: pairs.length,
     ...{ without: told(pairs, 'without'), among: told(pairs, 'among') },
     together: { share: shareOf(pairs), ...between(together) },
     middle: { share: middleOf(own), ...between(middle) },
@@ -54,7 +57,8 @@ export function costOf(pairs: readonly Pair[], seed = 1): Cost {
 }
 
 /** Whether chance alone does not explain that it costs more than this: by all windows, or by the pairs. */
-export function costsMore({ together, middle }: Cost, costMax: number): boolean {
+export function costsMore({ pairs, together, middle }: Cost, costMax: number): boolean {
+  if (pairs < pairsMin) return false
   return together.low > costMax || middle.low > costMax
 }
 
@@ -64,7 +68,7 @@ export function saidOf(cost: Cost, costMax: number): string {
   const most = percent(costMax)
   const believed = costsMore(cost, costMax)
     ? `more than ${most}`
-    : middle.high > costMax
+    : cost.pairs < pairsMin || middle.high > costMax
       ? `neither shown to be within ${most} nor to be more`
       : together.high <= costMax
         ? `within ${most}`
