@@ -76,12 +76,12 @@ const entries: readonly Entry[] = [
   },
   {
     name: 'ledger',
-    description: 'the books: whether they hold',
+    description: 'the books: what they say, whether they hold, closing them',
     load: async () => (await import('./commands/ledger.ts')).ledgerCommand(),
   },
   {
     name: 'hsm',
-    description: 'known answers through the HSM drivers',
+    description: 'how the HSM of the running switch stands; known answers through its drivers',
     load: async () => (await import('./commands/hsm.ts')).hsmCommand(),
   },
   {
@@ -106,11 +106,18 @@ const entries: readonly Entry[] = [
   },
 ]
 
+const manners = `
+Most commands are about a running system, or one that ran: they find it by its state folder, which is --state, else
+MAFRAQ_STATE, else .run of the project. Each ends with 0 when what it checks holds, 1 when it does not or was refused,
+2 when it was called wrongly, 3 when it could not look.`
+
 const wrongCall = 2
 const couldNotCheck = 3
 
 async function main(args: readonly string[]): Promise<number> {
-  const program = new Command('mafraq').description('A payment switch and card-network connector.')
+  const program = new Command('mafraq')
+    .description('A payment switch and card-network connector.')
+    .addHelpText('after', manners)
   const called = entries.find(({ name }) => name === args.find((argument) => argument !== 'help'))
   if (called === undefined) {
     for (const { name, description } of entries) program.command(name).description(description)
@@ -124,16 +131,33 @@ async function main(args: readonly string[]): Promise<number> {
     // Help that was asked for is no error; help that is shown because nothing was asked is.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : wrongCall
     if (!(error instanceof Error) || error instanceof TypeError) throw error
-    process.stderr.write(`mafraq: ${error.message}\n`)
+    process.stderr.write(`mafraq: ${told(error)}\n`)
     return couldNotCheck
   }
   return Number(process.exitCode ?? 0)
 }
 
-/** Commander ends the process with 1 when it is called wrongly, which here means that a check did not hold. */
+/** A file that is not there is the caller's slip: it is named, without the name of the system call. */
+function told(error: Error): string {
+  const { code, path } = error as NodeJS.ErrnoException
+  if (path === undefined) return error.message
+  if (code === 'ENOENT') return `there is no file or folder ${path}`
+  if (code === 'EACCES') return `${path} may not be read by this user`
+  if (code === 'EISDIR' || code === 'ENOTDIR') return `${path} is ${code === 'EISDIR' ? 'a' : 'no'} folder`
+  return error.message
+}
+
+/**
+ * Commander ends the process with 1 when it is called wrongly, which here means that a check did not hold. Whoever calls
+ * wrongly is told where it says how.
+ */
 function refuseByException(command: Command): void {
-  command.exitOverride()
+  command.exitOverride().showHelpAfterError(`(${pathOf(command)} --help tells how it is called)`)
   for (const inner of command.commands) refuseByException(inner)
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
 }
 
 process.exitCode = await main(process.argv.slice(2))

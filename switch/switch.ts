@@ -145,6 +145,7 @@ export type { DayOnRecord, ReconciliationItem, ReconciliationOnRecord } from './
 export { keyExchangeHistory, wantKeyExchange } from './ports/postgres-keys.ts'
 export type { ExchangedKeys } from './key-exchange.ts'
 export { RouteError, routingTable } from './routing.ts'
+export { kinds } from './transaction/kinds.ts'
 export type { Route, RouteQuestion } from './routing.ts'
 export { postingReferences } from './transaction/postings.ts'
 

@@ -11,6 +11,7 @@ import {
 } from '../../switch/switch.ts'
 
 import { withJournal } from './journal.ts'
+import { businessDate } from './ledger-arguments.ts'
 
 interface Where {
   readonly state?: string
@@ -44,21 +45,27 @@ export function dayCommand(): Command {
       'what the totals of a date are made of, item by item: for when a network says that they do not agree',
     )
     .argument('<destination>')
-    .argument('<date>', 'YYYY-MM-DD')
+    .argument('<date>', 'YYYY-MM-DD', businessDate)
     .option('--approvals <codes>', 'what its answers say when it has done what it was asked', '00,10')
     .action((destination: string, date: string, where: Where & { approvals: string }) =>
       withJournal({ state: where.state, role: 'readerUrl', as: 'day' }, async (pool) => {
+        const days = await businessDayHistory(pool)
+        if (!days.some((day) => day.destination === destination && day.date === date)) {
+          throw new Error(
+            `${destination} has had no business date ${date}: mafraq day show lists what there was`,
+          )
+        }
         const approvals = where.approvals.split(',')
         const items = await reconciliationItems(pool, { destination, date, approvals })
         const all = items.map((item) => ({ ...item, minor: item.minor.toString() }))
         const text = items.map((item) => `${itemLine(item)}\n`).join('')
-        process.stdout.write(where.json === true ? `${JSON.stringify(all)}\n` : text)
+        process.stdout.write(where.json === true ? `${JSON.stringify(all)}\n` : text || 'no item so far\n')
       }),
     )
   placed(command.command('cutover'))
     .description('begin the next business date of a destination; it can not be taken back')
     .argument('<destination>')
-    .option('--date <date>', 'YYYY-MM-DD; the day after the current one unless told')
+    .option('--date <date>', 'YYYY-MM-DD; the day after the current one unless told', businessDate)
     .requiredOption('--who <name>', 'who asks for it, for the record')
     .requiredOption('--why <reason>', 'why, for the record')
     .action((destination: string, options: Cutover) =>

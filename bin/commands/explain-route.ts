@@ -1,6 +1,6 @@
-import { Command } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { currencyOfNumeric, currencies, type CurrencyCode } from '../../kernel/money.ts'
-import { mistakeText, readRules, type Route, type RouteQuestion } from '../../switch/switch.ts'
+import { kinds, mistakeText, readRules, type Route, type RouteQuestion } from '../../switch/switch.ts'
 import { stateFolderOf } from '../environment/endpoints.ts'
 import { knownToRules, readRuleTexts, ruledConfiguration } from '../environment/rules.ts'
 
@@ -9,8 +9,8 @@ interface Asked {
   readonly pan?: string
   readonly bin?: string
   readonly kind: RouteQuestion['kind']
-  readonly currency: string
-  readonly amount: string
+  readonly currency: CurrencyCode
+  readonly amount: bigint
   readonly source: string
   readonly mcc?: string
   readonly rules?: string
@@ -20,11 +20,13 @@ interface Asked {
 export function explainRouteCommand(): Command {
   return new Command('explain-route')
     .description('where a card would go, and why each row of the table fits or does not; nothing is sent')
-    .option('--pan <number>', 'a card number; it is shown masked')
-    .option('--bin <digits>', 'its leading digits')
-    .option('--kind <kind>', 'what is asked for', 'purchase')
-    .option('--currency <code>', 'ISO 4217, as letters or digits', 'KWD')
-    .option('--amount <minor>', 'minor units', '1000')
+    .option('--pan <number>', 'a card number; it is shown masked', digits)
+    .option('--bin <digits>', 'its leading digits', digits)
+    .addOption(
+      new Option('--kind <kind>', 'what is asked for').choices(Object.keys(kinds)).default('purchase'),
+    )
+    .option('--currency <code>', 'ISO 4217, as letters or digits', currencyOf, 'KWD')
+    .option('--amount <minor>', 'minor units: 1000 is KWD 1.000', minorUnits, 1_000n)
     .option('--source <name>', 'who asks', 'acq1')
     .option('--mcc <code>', 'merchant type')
     .option(
@@ -32,17 +34,22 @@ export function explainRouteCommand(): Command {
       "a folder of rules in the place of the running switch's, to try before a reload",
     )
     .option('--state <folder>', 'the state folder of the running system')
-    .action(async (asked: Asked) => {
-      const digits = asked.pan ?? asked.bin
-      if (digits === undefined || !/^\d{1,19}$/.test(digits)) throw new Error('--pan or --bin, in digits')
+    .action(async (asked: Asked, command: Command) => {
+      const number = asked.pan ?? asked.bin
+      if (number === undefined) command.error('error: --pan or --bin says which card', { exitCode: 2 })
       const config = ruledConfiguration(stateFolderOf(asked.state))
-      const read = readRules(readRuleTexts(asked.rules ?? config.rules), await knownToRules(config))
+      const known = await knownToRules(config)
+      if (!known.sources.has(asked.source)) {
+        const sources = [...known.sources.keys()].join(', ')
+        command.error(`error: no source is called ${asked.source}; there are: ${sources}`, { exitCode: 2 })
+      }
+      const read = readRules(readRuleTexts(asked.rules ?? config.rules), known)
       if (read.kind === 'refused')
         throw new Error(`the rules are not sound:\n${read.mistakes.map(mistakeText).join('\n')}`)
       const table = read.rules.routes
-      const question = questionOf(asked, digits)
+      const question = questionOf(asked, number)
       const routed = table.route(question)
-      const masked = digits.length > 10 ? `${digits.slice(0, 6)}…${digits.slice(-4)}` : digits
+      const masked = number.length > 10 ? `${number.slice(0, 6)}…${number.slice(-4)}` : number
       process.stdout.write(
         [
           `card ${masked}  ${question.kind}  ${question.amountMinor} ${question.currency}  from ${question.source}`,
@@ -59,17 +66,31 @@ export function explainRouteCommand(): Command {
     })
 }
 
-function questionOf(asked: Asked, digits: string): RouteQuestion {
-  const { kind, source, mcc } = asked
-  const currency = asked.currency in currencies ? asked.currency : currencyOfNumeric(asked.currency)
-  if (currency === undefined) throw new Error('no such currency')
+function questionOf(asked: Asked, pan: string): RouteQuestion {
+  const { amount: amountMinor, currency, kind, source, mcc } = asked
   return {
-    ...{ pan: digits, token: digits, kind, source },
+    ...{ pan, token: pan, kind, source },
     ...{ processingCode: '000000', entryMode: '051', conditionCode: '00' },
     ...(mcc === undefined ? {} : { merchantType: mcc }),
-    currency: currency as CurrencyCode,
-    amountMinor: BigInt(asked.amount),
+    ...{ currency, amountMinor },
   }
+}
+
+function digits(text: string): string {
+  if (!/^\d{1,19}$/.test(text)) throw new InvalidArgumentError('1 to 19 digits are needed.')
+  return text
+}
+
+function minorUnits(text: string): bigint {
+  if (!/^\d{1,12}$/.test(text)) throw new InvalidArgumentError('A whole number of minor units is needed.')
+  return BigInt(text)
+}
+
+function currencyOf(text: string): CurrencyCode {
+  const currency = text in currencies ? text : currencyOfNumeric(text)
+  if (currency === undefined)
+    throw new InvalidArgumentError('It is no currency of ISO 4217 that is known here.')
+  return currency as CurrencyCode
 }
 
 function rowText({ low, high, priority = 0, strategy }: Route): string {

@@ -12,7 +12,7 @@ import {
 } from '../../hsm/ceremony.ts'
 import type { Component, Keeper } from '../../hsm/ceremony.ts'
 import { listKeys } from '../../hsm/inventory.ts'
-import { KeyRefusal } from '../../hsm/key-checks.ts'
+import { KeyRefusal, type KeyRefusalCode } from '../../hsm/key-checks.ts'
 import { kcvOf } from '../../hsm/kcv.ts'
 import { isAlgorithm, keyBytes, labelOf } from '../../hsm/key.ts'
 import type { Algorithm, KeyName } from '../../hsm/key.ts'
@@ -22,6 +22,7 @@ import { openClient } from '../../kernel/database.ts'
 import { keyExchangeHistory, wantKeyExchange } from '../../switch/switch.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
 import { withJournal } from './journal.ts'
+import { countOf } from './ledger-arguments.ts'
 
 const toolFile = join(import.meta.dirname, '..', 'hsm-keys.ts')
 
@@ -79,11 +80,12 @@ function exchanges(keys: Command): void {
   const place = (command: Command): Command =>
     command.option('--state <folder>', 'the state folder of the system').option('--json', 'one JSON object')
   place(keys.command('exchanges').description('what became of the key exchanges with networks'))
-    .option('--last <n>', 'how many', '50')
-    .action((options: Placed & { readonly last: string }) =>
+    .option('--last <count>', 'at most so many', countOf, 50)
+    .action((options: Placed & { readonly last: number }) =>
       withJournal({ state: options.state, role: 'readerUrl', as: 'keys' }, async (pool) => {
-        const history = await keyExchangeHistory(pool, Number(options.last))
+        const history = await keyExchangeHistory(pool, options.last)
         if (options.json === true) return void console.log(JSON.stringify(history))
+        if (history.length === 0) console.log('no key has been exchanged with a network so far')
         for (const { at, destination, event, key, kcv, why, who } of history) {
           const named = key === null ? '-' : `${key} kcv ${kcv ?? '-'}`
           console.log(
@@ -154,7 +156,7 @@ function onKeeper(command: Command, run: (keeper: Keeper, options: never) => Pro
         process.exitCode = await run({ token, database: client, others }, options as never)
       } catch (error) {
         if (!(error instanceof KeyRefusal)) throw error
-        console.error(error.message)
+        console.error(`${error.message}: ${refusals[error.code]}`)
         process.exitCode = 1
       } finally {
         await client.end()
@@ -163,8 +165,28 @@ function onKeeper(command: Command, run: (keeper: Keeper, options: never) => Pro
     })
 }
 
+const refusals: Readonly<Record<KeyRefusalCode, string>> = {
+  badReference:
+    'a reference is role.zone.direction, such as zpk.knet.out, and the algorithm must suit the role',
+  samePerson: '--by and --witness must be two people',
+  weakKey: 'it is a weak key, or its halves are the same',
+  wrongParity: 'the parity of its bytes is wrong: it may be mistyped',
+  wrongLength: 'it is not as long as its algorithm asks for',
+  wrongUsage: 'the key block is for another use',
+  kcvDiffers: 'the check value is another: it may be mistyped',
+  notEnoughComponents: 'at least two components are needed',
+  noSuchKey: 'no key of that reference and version, in the state this needs, is there (mafraq keys list)',
+  wrongState: 'the key is not in the state that this needs (mafraq keys list)',
+  stillNeeded: 'cards of the vault are still under it: mafraq vault rewrap first',
+}
+
+const emptyInventory =
+  'the inventory is empty: of each key on the token the newest version is used; mafraq keys adopt takes them in'
+
 async function list({ database }: Keeper): Promise<number> {
-  for (const key of await listKeys(database)) {
+  const keys = await listKeys(database)
+  if (keys.length === 0) console.log(emptyInventory)
+  for (const key of keys) {
     const { usage, mode, algorithm, kcv, state, madeBy, witnessedBy, peer } = key
     const label = labelOf(key.ref, key.version)
     console.log(
@@ -176,6 +198,7 @@ async function list({ database }: Keeper): Promise<number> {
 
 async function check(keeper: Keeper): Promise<number> {
   const found = await checkInventory(keeper)
+  if ((await listKeys(keeper.database)).length === 0) console.log(emptyInventory)
   for (const line of found) console.log(line)
   console.log(found.length === 0 ? 'RESULT ok' : `RESULT ${found.length} differences`)
   return found.length === 0 ? 0 : 1

@@ -23,7 +23,7 @@ export function businessDate(text: string): string {
 }
 
 export function countOf(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It is no count.')
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('A whole number above 0 is needed.')
   return Number(text)
 }
 

@@ -12,6 +12,7 @@ import {
 import type { Ledger, Reader, UnitOutcome, Verification } from '../../ledger/ledger.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
 import { databaseUrlOf, reading } from './ledger-books.ts'
+import { whyNotToClose } from './ledger-open-dates.ts'
 import type { Where } from './ledger-books.ts'
 import { render } from './ledger-table.ts'
 
@@ -120,6 +121,8 @@ async function writing<T>(where: Where, write: (ledger: Ledger, reader: Reader) 
 }
 
 export async function closeBooks(where: Where, through: string): Promise<Checked> {
+  const why = await whyNotToClose(databaseUrlOf(where), { scope: '*', through })
+  if (why !== undefined) return refused(why)
   const outcome = await writing(where, (ledger, reader) =>
     closePeriod(ledger, reader, { scope: '*', through, effectiveAt: Date.now() }),
   )
@@ -128,7 +131,13 @@ export async function closeBooks(where: Where, through: string): Promise<Checked
   return { result, facts: { period: answer }, text: '' }
 }
 
-export function closeDate(where: Where, network: string, date: string): Promise<Checked> {
+function refused(why: string): Checked {
+  return { result: `refused: ${why}`, facts: {}, text: '' }
+}
+
+export async function closeDate(where: Where, network: string, date: string): Promise<Checked> {
+  const why = await whyNotToClose(databaseUrlOf(where), { scope: network, through: date })
+  if (why !== undefined) return refused(why)
   return writing(where, async (ledger, reader) => {
     const closed = await closeBusinessDate(ledger, reader, { network, date, effectiveAt: Date.now() })
     const answerOf = (outcome: UnitOutcome): string =>

@@ -22,6 +22,9 @@ export function networksCommand(): Command {
         about: dialect.about ?? '',
       }))
       if (json) return void process.stdout.write(`${JSON.stringify(networks, null, 2)}\n`)
+      process.stdout.write(
+        `${'NETWORK'.padEnd(13)}${'DIALECT'.padEnd(24)}ISO   UNDO  ${'WHAT IT IS'.padEnd(13)} ABOUT\n`,
+      )
       for (const { name, dialect, edition, reversal, fidelity, about } of networks) {
         process.stdout.write(
           `${name.padEnd(13)}${dialect.padEnd(24)}${edition}  ${reversal}  ${fidelity.padEnd(13)} ${about}\n`,
@@ -41,7 +44,11 @@ export function networksCommand(): Command {
         const told =
           error instanceof NetworkFileError
             ? error.mistakes.map((mistake) => `${file}: ${mistake}`)
-            : [(error as Error).message]
+            : [
+                (error as NodeJS.ErrnoException).code === 'ENOENT'
+                  ? `there is no file ${file}`
+                  : (error as Error).message,
+              ]
         process.stderr.write(`${told.join('\n')}\n`)
         process.exitCode = 1
       }

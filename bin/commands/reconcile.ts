@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { DatabaseError, openClient } from '../../kernel/database.ts'
 import { verifyLedger } from '../../ledger/ledger.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
@@ -34,18 +34,23 @@ export function reconcileCommand(): Command {
     .description('compare what terminals were told, issuers hold and the ledger posted')
     .option('--state <folder>', 'the state folder of the running system')
     .option('--final', 'traffic has stopped: whatever is not settled is wrong')
-    .option('--settle <seconds>', 'wait this long for things to come to rest', '0')
+    .option('--settle <seconds>', 'wait this long for things to come to rest', seconds, 0)
     .option('--json', 'one JSON object')
-    .action(async (options: { state?: string; final?: boolean; settle: string; json?: boolean }) => {
+    .action(async (options: { state?: string; final?: boolean; settle: number; json?: boolean }) => {
       const { ok, lines } = await runReconcile({
         stateFolder: stateFolderOf(options.state),
         final: options.final === true,
-        settleMs: Number(options.settle) * 1_000,
+        settleMs: options.settle * 1_000,
         json: options.json === true,
       })
       for (const line of lines) process.stdout.write(`${line}\n`)
       if (!ok) process.exitCode = 1
     })
+}
+
+function seconds(text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError('A whole number of seconds is needed.')
+  return Number(text)
 }
 
 /** Throws when something could not be looked at: that is not the same as being wrong. */

@@ -18,6 +18,7 @@ import {
 } from '../../switch/switch.ts'
 import { stateFolderOf } from '../environment/endpoints.ts'
 import { withJournal } from './journal.ts'
+import { countOf } from './ledger-arguments.ts'
 import { knownToRules, readRuleTexts, ruledConfiguration, writeRuleTexts } from '../environment/rules.ts'
 
 interface Where {
@@ -70,10 +71,10 @@ export function rulesCommand(): Command {
     )
   placed(command.command('history'))
     .description('every change of the rules and every attempt at one, the newest first')
-    .option('--limit <n>', 'how many', '50')
-    .action((where: Where & { readonly limit: string }) =>
+    .option('--limit <count>', 'at most so many', countOf, 50)
+    .action((where: Where & { readonly limit: number }) =>
       withJournal({ state: where.state, role: 'readerUrl', as: 'rules' }, async (pool) => {
-        const changes = await ruleHistory(pool, Number(where.limit))
+        const changes = await ruleHistory(pool, where.limit)
         say(
           where,
           changes,
@@ -95,7 +96,7 @@ export function rulesCommand(): Command {
         say(where, { from: number, differences }, [
           ...differences.map(differenceText),
           differences.length === 0
-            ? `as number ${number}`
+            ? `no difference from number ${number}`
             : `${differences.length} differences from number ${number}`,
         ])
       }),
@@ -168,7 +169,8 @@ async function readFolderOf(texts: RuleTexts, { state }: Where): Promise<ReturnT
 
 async function textsOf(pool: DatabasePool, number: string): Promise<RuleTexts> {
   const texts = /^\d{1,9}$/.test(number) ? await ruleTextsOf(pool, Number(number)) : undefined
-  if (texts === undefined) throw new Error(`no set of rules has the number ${number}`)
+  if (texts === undefined)
+    throw new Error(`no set of rules has the number ${number}: mafraq rules history lists them`)
   return texts
 }
 

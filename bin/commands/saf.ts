@@ -21,7 +21,9 @@ import { withJournal } from './journal.ts'
  * (`--as`, or the name of their account): until there are operators with keys, the record is only as good as that.
  */
 export function safCommand(): Command {
-  const saf = new Command('saf').description('what is owed to networks, and what waits for people')
+  const saf = new Command('saf').description(
+    'what is owed to networks (store and forward), and what waits for people',
+  )
   common(saf.command('list'))
     .description('what is parked; with --due or --late what is owed')
     .option('--late', 'owed for more than a minute')
@@ -142,7 +144,7 @@ const acts: readonly (readonly [string, Act, string])[] = [
 const refusals = {
   samePerson: 'who has asked for it cannot approve it: it needs another person',
   movedOn: 'it is not as it was when this was asked: ask again',
-  unknown: 'nobody has asked for an operation of this number',
+  unknown: 'nobody has asked for an operation of this number: mafraq saf list has those that wait',
 } as const
 
 interface Common {
@@ -168,7 +170,12 @@ function common(command: Command): Command {
 }
 
 async function found1(pool: DatabasePool, id: string): Promise<Waiting> {
-  return (await findWaiting(pool, id)) ?? fail(`nothing, or more than one thing, is owed under ${id}`)
+  return (
+    (await findWaiting(pool, id)) ??
+    fail(
+      `not one thing, or more than one, has the id ${id}: mafraq saf list, with --due what is on its way, has the ids`,
+    )
+  )
 }
 
 function fail(what: string): never {

@@ -79,15 +79,17 @@ export function stateFolderOf(given: string | undefined): string {
   return resolve(given ?? process.env['MAFRAQ_STATE'] ?? join(projectFolder, '.run'))
 }
 
+export function nothingIn(stateFolder: string): string {
+  return `nothing has been started in ${stateFolder}: run npm start, or name another state folder with --state`
+}
+
 /** Throws an error that says what to start when nothing runs in that folder. */
 export function readEndpoints(stateFolder: string): Endpoints {
   let text: string
   try {
     text = readFileSync(join(stateFolder, 'endpoints.json'), 'utf8')
   } catch {
-    throw new Error(
-      'nothing was started in this state folder: run npm start, or name its folder with --state',
-    )
+    throw new Error(nothingIn(stateFolder))
   }
   const endpoints = JSON.parse(text) as Endpoints
   // The file is our own, so its version is all there is to check.

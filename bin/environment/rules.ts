@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 
 import { join } from 'node:path'
 import type { NetworkProfile } from '../../connectors/network.ts'
 import type { Edition, KnownToRules, RuleTexts } from '../../switch/switch.ts'
+import { nothingIn } from './endpoints.ts'
 import { type MemberFile, memberNetwork, networkNamed } from '../networks.ts'
 
 /** What of a switch's configuration its rules are about. */
@@ -70,9 +71,7 @@ export function ruledConfiguration(stateFolder: string): RuledConfiguration {
   try {
     text = readFileSync(join(stateFolder, 'config', 'switch.json'), 'utf8')
   } catch {
-    throw new Error(
-      'nothing was started in this state folder: run npm start, or name its folder with --state',
-    )
+    throw new Error(nothingIn(stateFolder))
   }
   return JSON.parse(text) as RuledConfiguration
 }

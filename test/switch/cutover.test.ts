@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { inTheWay } from '../../bin/commands/ledger-open-dates.ts'
 import { dateAfter } from '../../switch/business-date.ts'
 import { type DayOnRecord, businessDayHistory } from '../../switch/switch.ts'
 import { cardNamed } from '../../simulators/cards.ts'
@@ -82,6 +83,51 @@ test('the date that has ended is frozen once nothing of it is under way, and its
   expect(ok, lines.join('\n')).toBe(true)
 }, 90_000)
 
+test('the books are not closed up to a date that the switch works on, nor for a network that is not there', async () => {
+  const current = (await daysOf('knet')).at(-1)!.date
+  const ledger = (...args: string[]): { status: number | null; out: string } => {
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [program, 'ledger', ...args, '--state', world.system.stateFolder],
+      { encoding: 'utf8' },
+    )
+    return { status, out: stdout }
+  }
+  const worksOnIt = `RESULT refused: knet is on business date ${current}, and only dates before it can be closed\n`
+  expect(ledger('close-date', 'knet', current)).toEqual({ status: 1, out: worksOnIt })
+  expect(ledger('close-date', 'nobody', dateAfter(current, -9))).toEqual({
+    status: 1,
+    out: 'RESULT refused: no network is called nobody; there are: knet\n',
+  })
+  expect(ledger('close-period', current)).toEqual({ status: 1, out: worksOnIt })
+  const [ended] = await daysOf('knet')
+  expect(ledger('close-date', 'knet', ended!.date)).toMatchObject({ status: 0 })
+  const terminal = await world.terminal()
+  const { answer } = await terminal.purchase({ card: knet, amountMinor: 7_070n })
+  expect(answer).toMatchObject({ kind: 'answer', message: { fields: { 39: '00' } } })
+}, 60_000)
+
+test("a date with something under way is not closed, and of all books the switch's own date counts too", () => {
+  const day = (destination: string, date: string, frozenAt: Date | null): DayOnRecord => ({
+    ...{ destination, date, frozenAt, beganAt: new Date(0), cause: 'clock', who: 'n', described: '' },
+    stragglers: null,
+  })
+  const days = [
+    day('knet', '2026-11-20', new Date(0)),
+    day('knet', '2026-11-21', null),
+    day('knet', '2026-11-22', null),
+    day('switch', '2026-11-20', null),
+    day('switch', '2026-11-21', null),
+  ]
+  expect(inTheWay(days, 'knet', '2026-11-20')).toBeUndefined()
+  expect(inTheWay(days, 'knet', '2026-11-21')).toMatch('2026-11-21 of knet is not frozen yet')
+  expect(inTheWay(days, '*', '2026-11-20')).toBeUndefined()
+  expect(inTheWay(days.slice(0, 1), '*', '2026-11-20')).toMatch('is on business date 2026-11-20')
+  expect(inTheWay([days[0]!, day('knet', '2026-11-22', null), days[3]!], '*', '2026-11-20')).toMatch(
+    'switch is on business date 2026-11-20',
+  )
+})
+
 test('where a card would go is told with the reason, masked, and nothing is sent', () => {
   const ask = (...args: string[]): ReturnType<typeof spawnSync> =>
     spawnSync(process.execPath, [program, 'explain-route', ...args, '--state', world.system.stateFolder], {
@@ -92,4 +138,6 @@ test('where a card would go is told with the reason, masked, and nothing is sent
   expect(found.stdout).not.toContain(knet.pan)
   const stranger = ask('--bin', '400000')
   expect([stranger.status, stranger.stdout]).toEqual([1, expect.stringContaining('another range')])
-})
+  const slip = ask('--bin', '888888', '--source', 'nobody')
+  expect([slip.status, slip.stderr]).toEqual([2, expect.stringContaining('no source is called nobody')])
+}, 60_000)
