@@ -137,9 +137,11 @@ async function main(args: readonly string[]): Promise<number> {
   return Number(process.exitCode ?? 0)
 }
 
-/** A file that is not there is the caller's slip: it is named, without the name of the system call. */
+/** A file that is not there, or a system that is not up, is told without the name of the system call. */
 function told(error: Error): string {
   const { code, path } = error as NodeJS.ErrnoException
+  const silent = /ECONNREFUSED (\S+)/.exec(error.message)?.[1]
+  if (silent !== undefined) return `nothing answers at ${silent}: the system is stopped, or not up yet`
   if (path === undefined) return error.message
   if (code === 'ENOENT') return `there is no file or folder ${path}`
   if (code === 'EACCES') return `${path} may not be read by this user`

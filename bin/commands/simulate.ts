@@ -1,10 +1,12 @@
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { Command } from 'commander'
 import { keyNamed, readKeyFile } from '../../simulators/keys.ts'
 import { type PackResult, readPack, runPack } from '../../simulators/terminals/pack.ts'
 import { readTrace, replay } from '../../simulators/terminals/replay.ts'
 import { Terminal } from '../../simulators/terminals/terminal.ts'
-import { type Endpoints, readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
+import { type Address, type Endpoints, readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
 import { networkHand } from '../environment/packs.ts'
 
 /** `mafraq simulate run FILES`: scenarios against the running switch, each step's answer checked. */
@@ -19,6 +21,7 @@ export function simulateCommand(): Command {
     .action(async (files: string[], options: { state?: string; junit?: string }) => {
       const packs = files.map((file) => ({ file, pack: readPack(readFileSync(file, 'utf8'), file) }))
       const endpoints = readEndpoints(stateFolderOf(options.state))
+      await someoneListens(endpoints.switch.iso8583)
       const terminal = await openTerminal(endpoints)
       const results: { file: string; results: PackResult[] }[] = []
       let skipped = 0
@@ -57,6 +60,7 @@ export function simulateCommand(): Command {
       if (!(speed > 0 && speed <= 1_000)) throw new Error('--speed is a number above 0, at most 1000')
       const trace = await readTrace(book)
       const endpoints = readEndpoints(stateFolderOf(options.state))
+      await someoneListens(endpoints.switch.iso8583)
       const startedMs = performance.now()
       const { asked, same, uncompared, differing } = await replay(trace, {
         open: (terminalId) => openTerminal(endpoints, terminalId),
@@ -71,6 +75,16 @@ export function simulateCommand(): Command {
       if (differing.length > 0) process.exitCode = 1
     })
   return command
+}
+
+/** A terminal tries its line again and again, which is right while a system runs and no use where none does. */
+async function someoneListens(address: Address): Promise<void> {
+  const socket = connect(address)
+  try {
+    await once(socket, 'connect')
+  } finally {
+    socket.destroy()
+  }
 }
 
 async function openTerminal(
