@@ -23,12 +23,24 @@ export function networkFromJson(json: unknown, find: FindNetwork): NetworkProfil
   const base = find(json.extends)
   if (base === undefined) throw new NetworkFileError([`extends: no network is called so`])
   const dialect = dialectOf(json.dialect, base.dialect)
-  const { correlation, sealedClasses, session, inFlightMax, lateMs, rules, keys } = json
+  const {
+    connections,
+    responseAffinity,
+    correlation,
+    sealedClasses,
+    session,
+    inFlightMax,
+    lateMs,
+    rules,
+    keys,
+  } = json
   const network: NetworkProfile = {
     ...base,
     dialect,
     ...given('frame', frameOf(json.frame)),
     ...given('sealedClasses', sealedClasses),
+    ...given('connections', connections),
+    ...given('responseAffinity', responseAffinity),
     ...given('inFlightMax', inFlightMax),
     ...given('lateMs', lateMs),
     ...given('keys', keysOf(keys, base.keys)),
@@ -113,6 +125,7 @@ const sessionForm = object({
     keyExchange: managementCodes,
   }),
   sealedCodes: managementCodes,
+  signOn: Type.Union([Type.Literal('ours'), Type.Literal('peer'), Type.Literal('none')]),
   approved: responseCodes,
   refusals: Type.Object(
     { refused: responseCode, unsupported: responseCode, malfunction: responseCode },
@@ -179,6 +192,10 @@ const networkForm = Type.Object(
     ),
     sealedClasses: Type.Optional(Type.Array(Type.String({ pattern: '^[1-8]$' }))),
     session: Type.Optional(sessionForm),
+    connections: Type.Optional(
+      Type.Union([Type.Literal('sessions'), Type.Literal('halfDuplex'), Type.Literal('oneShot')]),
+    ),
+    responseAffinity: Type.Optional(Type.Union([Type.Literal('session'), Type.Literal('group')])),
     inFlightMax: Type.Optional(Type.Integer({ minimum: 3, maximum: 10_000 })),
     lateMs: Type.Optional(milliseconds),
     rules: Type.Optional(rulesForm),

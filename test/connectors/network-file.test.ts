@@ -39,6 +39,15 @@ describe("a member's network file", () => {
     expect(network.wording).toBe(visa.wording)
   })
 
+  test('says how connections are used: one request at a time, who signs on, where answers may come', () => {
+    const said = { connections: 'halfDuplex', responseAffinity: 'group' } as const
+    const { connections, responseAffinity, session } = networkFromJson(
+      { extends: 'visa', ...said, session: { signOn: 'none' } },
+      find,
+    )
+    expect({ connections, responseAffinity, signOn: session.signOn }).toEqual({ ...said, signOn: 'none' })
+  })
+
   test("layers its dialect over the network's own", () => {
     const network = networkFromJson(
       { extends: 'visa', dialect: { name: 'member-visa', fields: { '48': 'lllvar ans ..255 private' } } },
