@@ -19,7 +19,7 @@ function numbers(values: readonly (bigint | number | undefined)[]): string {
  * COPY makes a slot for each row it holds back, and PostgreSQL looks for the one to let go of among all that are left:
  * of 1,000 rows in one statement that takes as long as an index of them. So a set goes in by several statements.
  */
-const rowsAtOnce = 256
+const rowsAtOnce = 512
 
 function inParts<T>(items: readonly T[], rowsOf: (item: T) => number = () => 1): T[][] {
   const parts: T[][] = []
