@@ -20,8 +20,10 @@ import { storedRulesOf } from './lanes.ts'
 import type { Observer } from './observer.ts'
 import { owedLeg } from './outbound.ts'
 import { balanceOf } from './reconciliation.ts'
+import { hadItAlready } from './results.ts'
 import { Pace } from './pace.ts'
 import type { Shell } from './shell.ts'
+import type { ObligationKind } from './transaction/transaction.ts'
 import { noWakeups, type Wakeups } from './wakeups.ts'
 
 /**
@@ -167,7 +169,7 @@ export class Deliveries {
     const patience = { refusals: obligation.refusals + 1, refusalsMax: rules.refusalsMax }
     if (obligation.kind === 'reconciliation')
       return this.#reconciled(connector, obligation, { outcome, patience })
-    const verdict = verdictOf(outcome, connector.rules, patience)
+    const verdict = verdictOf(obligation.kind, outcome, { rules: connector.rules, patience })
     observer.reversal(connector.name, obligation.cause, verdict.kind)
     if (verdict.kind === 'retry') return this.#postpone(connector, obligation, verdict)
     if (verdict.kind === 'parked')
@@ -197,7 +199,7 @@ export class Deliveries {
     { outcome, patience }: { readonly outcome: LegOutcome; readonly patience: Patience },
   ): Promise<void> {
     const { journal, observer } = this.#ports
-    const verdict = verdictOf(outcome, connector.rules, patience)
+    const verdict = verdictOf('reconciliation', outcome, { rules: connector.rules, patience })
     observer.reversal(connector.name, 'reconciliation', verdict.kind)
     if (verdict.kind === 'retry' || outcome.kind !== 'answered')
       return this.#postpone(connector, claimed, verdict.kind === 'retry' ? verdict : unsent('unanswered'))
@@ -272,9 +274,12 @@ interface Patience {
 
 /** What the destination's word on what it is owed means (S5). Silence is never the end of it. */
 function verdictOf(
+  owed: ObligationKind,
   outcome: LegOutcome,
-  { reversalAnswers }: DestinationRules,
-  { refusals, refusalsMax }: Patience,
+  {
+    patience: { refusals, refusalsMax },
+    rules: { approvals, reversalAnswers },
+  }: { readonly rules: DestinationRules; readonly patience: Patience },
 ): Verdict {
   if (outcome.kind === 'notSent') return unsent(outcome.reason)
   if (outcome.kind === 'maybeSent') return { kind: 'retry', outcome: 'silent', cause: outcome.reason }
@@ -284,8 +289,11 @@ function verdictOf(
     (retry.includes(responseCode) && refusals < refusalsMax) ||
     (spoiled.includes(responseCode) && refusals < Math.min(spoiledMax, refusalsMax))
   if (isAskedAgain) return { kind: 'retry', outcome: 'refused', cause: responseCode }
-  const kind = acknowledged.includes(responseCode) ? 'acknowledged' : 'parked'
-  return { kind, responseCode, described }
+  // Nothing done, or not found, ends an undoing; of what happened it says that the network doesn't have it.
+  const isEnd =
+    acknowledged.includes(responseCode) &&
+    (owed !== 'advice' || approvals.includes(responseCode) || hadItAlready.includes(responseCode))
+  return { kind: isEnd ? 'acknowledged' : 'parked', responseCode, described }
 }
 
 /** The way to one destination. */

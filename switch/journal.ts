@@ -41,7 +41,7 @@ export interface Journal {
     readonly ownPast: boolean
     readonly limit: number
   }): Promise<Transaction[]>
-  /** Approvals of an earlier life of `node` without evidence of delivery. */
+  /** Approvals of `node` without evidence of delivery; the oldest first, so that those of an earlier life are among them. */
   undeliveredOf(node: string, limit: number): Promise<Transaction[]>
   /** Takes what may go now (`lanes.ts`) under a lease; the attempt is counted before the caller sends. */
   claim(query: ClaimQuery): Promise<Claimed[]>

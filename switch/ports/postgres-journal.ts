@@ -94,10 +94,10 @@ export function postgresJournal(
         [ownPast, node, limit],
       ),
     undeliveredOf: (node, limit) =>
-      transactions(`WHERE t.state = 'approved' AND t.delivery = 'none' AND t.node = $1 LIMIT $2`, [
-        node,
-        limit,
-      ]),
+      transactions(
+        `WHERE t.state = 'approved' AND t.delivery = 'none' AND t.node = $1 ORDER BY t.received_at LIMIT $2`,
+        [node, limit],
+      ),
     async claim({ destination, lanes, order, limit, leaseMs }) {
       if (!turns.has(destination)) {
         await ask(beginTurns, [destination, lanes])

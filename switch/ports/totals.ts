@@ -1,8 +1,18 @@
 import { totalOfKind } from '../reconciliation.ts'
+import { hadItAlready } from '../results.ts'
+import { type Kind, kinds } from '../transaction/kinds.ts'
 
 const kindsOf = Object.entries(totalOfKind)
-  .map(([kind, total]) => `('${kind}', '${total}')`)
+  .map(([kind, total]) => `('${kind}', '${total}', ${textArray(kinds[kind as Kind].approvals)})`)
   .join(', ')
+
+/** Of constants. */
+function textArray(texts: readonly string[]): string {
+  return `'{${texts.join(',')}}'::text[]`
+}
+
+/** An answer to what is owed that says it was done, now or when it came before. */
+const wasDone = (code: string): string => `(${code} = ANY($3) OR ${code} = ANY(${textArray(hadItAlready)}))`
 
 /**
  * Everything that a network did for us on one of its business dates, item by item: what the totals are made of, and what
@@ -13,7 +23,7 @@ const kindsOf = Object.entries(totalOfKind)
  * $1 destination, $2 date, $3 what answers say when it was done.
  */
 export const itemsStatement = `
-  WITH total (kind, name) AS (VALUES ${kindsOf}),
+  WITH total (kind, name, approvals) AS (VALUES ${kindsOf}),
   day AS (
     SELECT began_at AS from_at, coalesce((SELECT min(n.began_at) FROM switch.business_day n
              WHERE n.destination = d.destination AND n.number > d.number), 'infinity') AS until
@@ -25,12 +35,12 @@ export const itemsStatement = `
       JOIN total ON total.kind = t.kind
       JOIN switch.leg l ON l.transaction_id = t.id AND l.destination = $1
      WHERE t.business_date = $2
-       AND CASE WHEN l.state = 'answered' AND l.response_code = ANY($3) THEN true
+       AND CASE WHEN l.state = 'answered' AND l.response_code = ANY($3 || total.approvals) THEN true
              -- Nobody answered, or in a way that may have been an approval.
              WHEN l.state IN ('maybeSent', 'answered') THEN EXISTS (
                SELECT FROM switch.obligation o WHERE o.leg_id = l.id AND o.kind = 'reversal'
                   AND (l.state = 'maybeSent' OR o.cause = 'badAnswer')
-                  AND o.state = 'acknowledged' AND o.response_code = ANY($3))
+                  AND o.state = 'acknowledged' AND ${wasDone('o.response_code')})
              ELSE false END),
   told AS (
     SELECT o.kind, o.cause, o.actual_minor, o.undone_minor, o.advice, o.response_code, o.leg_id, o.advice_id, t.id, t.rrn, t.currency,
@@ -52,7 +62,7 @@ export const itemsStatement = `
              WHEN total.name = 'authorization' THEN told.completed_minor
              ELSE told.approved_minor - coalesce(told.actual_minor, 0) END AS minor
       FROM told LEFT JOIN total ON total.kind = told.of
-     WHERE told.kind = 'reversal' AND told.response_code = ANY($3)
+     WHERE told.kind = 'reversal' AND ${wasDone('told.response_code')}
        -- The undoing of what had been declined is acknowledged too, and gives nothing back.
        AND (told.cause = 'badAnswer' OR NOT EXISTS (
          SELECT FROM switch.leg l
@@ -64,7 +74,8 @@ export const itemsStatement = `
       FROM back)
   SELECT name AS total, false AS "isReversal", id, rrn, currency, minor FROM leg
   UNION ALL
-  SELECT 'debit', false, id, rrn, currency, (advice ->> 'amountMinor')::bigint FROM told WHERE kind = 'advice'
+  SELECT 'debit', false, id, rrn, currency, (advice ->> 'amountMinor')::bigint FROM told
+   WHERE kind = 'advice' AND ${wasDone('response_code')}
   UNION ALL
   SELECT CASE name WHEN 'authorization' THEN 'debit' ELSE name END, true, id, rrn, currency, minor FROM undone
    WHERE minor IS NOT NULL`

@@ -94,8 +94,8 @@ function judge(
       cause: 'a completion of what sets nothing aside',
     }
   }
-  if (before.state === 'expired' || hold?.state === 'expired')
-    return force('afterExpiry', toldOf(profile.told, 'invalidTransaction'))
+  if (isOverdue(before, hold?.state === 'expired'))
+    return force(afterExpiry, toldOf(profile.told, 'invalidTransaction'))
   // One that was never given, was undone, or was taken already: to take the money (again) would be wrong.
   if (before.state !== 'approved' || hold?.state !== 'open') {
     return {
@@ -117,6 +117,17 @@ function judge(
     ? force('overTolerance', toldOf(profile.told, 'invalidAmount'))
     : { kind: 'covered' }
 }
+
+/**
+ * Its time ended before this came, with all of it or with what others had left. Who came too late once has taken the last of
+ * it, and what was undone since is not there to be taken.
+ */
+function isOverdue({ flag, state }: Transaction, hasHoldExpired: boolean): boolean {
+  if (state === 'expired') return true
+  return hasHoldExpired && (state === 'approved' || (state === 'completed' && flag !== afterExpiry))
+}
+
+const afterExpiry = 'afterExpiry'
 
 /** A completion of nothing that we know, which its source's rules let us take: a transaction of its own, flagged. */
 export function forcePost(event: TransactionEvent & { kind: 'completeUnknown' }): Step {

@@ -74,6 +74,8 @@ export const moves: Readonly<Record<State, Partial<Record<Move, State>>>> = {
   refused: { cancel: 'refused', nothingToUndo: 'refused', late: 'refused' },
   completed: {
     cancel: 'reversed',
+    // One more, behind the time at which the rest was let go.
+    complete: 'completed',
     delivered: 'completed',
     unproven: 'completed',
     reduce: 'completed',

@@ -14,7 +14,7 @@ const rules: DestinationRules = {
   remainingMinMs: 500,
   acquirerId: '12345678901',
   approvals: ['00'],
-  reversalAnswers: { acknowledged: ['00', '25'], retry: ['91', '96'], spoiled: ['30', '63'] },
+  reversalAnswers: { acknowledged: ['00', '25', '94'], retry: ['91', '96'], spoiled: ['30', '63'] },
   retryAfterMs: [2_000, 5_000],
 }
 
@@ -211,6 +211,25 @@ describe('what is owed', () => {
       expect(late.closed).toMatchObject([{ verdict: 'parked', responseCode: code }])
     },
   )
+
+  test('ends with nothing done or not found where it undoes; what happened is parked, for the network does not have it', async () => {
+    const advice = { mti: '0220', amountMinor: 900n } as const
+    const told = owed({ kind: 'advice', cause: 'standIn', advice })
+    for (const [obligation, code, verdict] of [
+      [owed(), '25', 'acknowledged'],
+      [told, '25', 'parked'],
+      [told, '00', 'acknowledged'],
+      [told, '94', 'acknowledged'],
+    ] as const) {
+      const { alarms, closed, deliveries, settle } = world([obligation], answered(code))
+      deliveries.wake('net')
+      await settle()
+      expect([closed, alarms.length]).toMatchObject([
+        [{ verdict, responseCode: code }],
+        verdict === 'parked' ? 1 : 0,
+      ])
+    }
+  })
 
   test('that could not leave has had no attempt', async () => {
     const { deliveries, postponed, settle } = world([owed()], { kind: 'notSent', reason: 'congested' })

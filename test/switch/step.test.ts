@@ -412,6 +412,20 @@ describe('a completion', () => {
     }
   })
 
+  test('that comes late again, or behind the undoing of what had expired, is refused: it was taken once', () => {
+    const flagging: Profile = { ...profile, forcedPost: 'flag' }
+    const expired = { ...approved, state: 'expired' } as const
+    const late = completing(5n, { state: 'expired', openMinor: 0n })
+    const forced = step(expired, late, flagging).transaction
+    const undone = step(expired, cancelled, flagging).transaction
+    for (const before of [forced, undone]) {
+      const { transaction, unit, effects } = step(before, late, flagging)
+      expect(transaction.state).toBe(before.state)
+      expect([unit.owe, unit.commands]).toEqual([[], []])
+      expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '12' } }])
+    }
+  })
+
   test('of nothing lets go of everything', () => {
     const { transaction, unit } = step(approved, completing(0n), profile)
     expect(transaction).toMatchObject({ state: 'completed', completedMinor: 0n })
@@ -482,6 +496,23 @@ describe('several completions of one authorization', () => {
     const last = step(second.transaction, taking(3_500n, 3_500n, 3), profile)
     expect(last.transaction.state).toBe('completed')
     expect(last.unit.commands[0]).toMatchObject({ kind: 'capture', final: true })
+  })
+
+  test('that come after the time of the rest are a forced post, the last of them, or refused', () => {
+    const rested = { ...first.transaction, state: 'completed' } as const
+    const late = { ...taking(3_000n, 0n, 2), hold: { state: 'expired', openMinor: 0n } } as TransactionEvent
+    const flagging: Profile = { ...profile, forcedPost: 'flag' }
+    const forced = step(rested, late, flagging)
+    expect(forced.transaction).toMatchObject({
+      ...{ state: 'completed', flag: 'afterExpiry', completedMinor: 7_000n, capturedMinor: 4_000n },
+      captures: 2,
+    })
+    expect(forced.unit.commands).toMatchObject([{ kind: 'post', id: `${arrival.id}:completion-2` }])
+    expect(forced.unit.owe).toMatchObject([{ key: `advice:${arrival.id}:completion-2` }])
+    expect(step(forced.transaction, late, flagging).effects).toEqual([
+      { kind: 'answerReversal', answer: { responseCode: '12' } },
+    ])
+    expect(step(rested, late, profile).transaction.captures).toBe(1)
   })
 
   test('of nothing are none, and no part goes back by a reversal of a part', () => {

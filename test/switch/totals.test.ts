@@ -97,10 +97,44 @@ describe('the totals of a date', () => {
     expect(await counted()).toEqual(['-12500 silent', '-12500 undone', '12500 silent', '12500 undone'])
   })
 
+  test('have both of what was undone, where only a repeat of that was acknowledged: the network had it already', async () => {
+    await keep({ name: 'a', state: 'reversed', leg: ['answered', '00'], undone: ['sourceReversal', '94'] })
+    await keep({ name: 'b', state: 'unknown', leg: ['maybeSent'], undone: ['timeout', '94'] })
+    expect(await counted()).toEqual(['-12500 a', '-12500 b', '12500 a', '12500 b'])
+  })
+
+  test('have a card that was looked at and found good, whatever the word for it', async () => {
+    await keep({ name: 'bought', state: 'declined', leg: ['answered', '85'] })
+    await keep({ name: 'looked at', state: 'approved', leg: ['answered', '85'] })
+    await pool.query(
+      `UPDATE switch.transaction SET kind = 'verification', amount_minor = 0 WHERE rrn = 'looked at'`,
+    )
+    expect(await counted()).toEqual(['0 looked at'])
+  })
+
+  test('have nothing of what was told and is not on record there', async () => {
+    await keep({ name: 'told', state: 'completed', leg: ['notSent'], undone: ['completion', '25'] })
+    await keep({ name: 'known', state: 'completed', leg: ['notSent'], undone: ['completion', '94'] })
+    await pool.query(
+      `UPDATE switch.obligation SET kind = 'advice', advice = '{"mti": "0220", "amountMinor": "9000"}'`,
+    )
+    expect(await counted()).toEqual(['9000 known'])
+  })
+
   test('have both of what was answered in a way that may have been an approval', async () => {
     await keep({ name: 'strange', state: 'unknown', leg: ['answered', '08'], undone: ['badAnswer', '00'] })
     expect(await counted()).toEqual(['-12500 strange', '12500 strange'])
   })
+})
+
+test('approvals that nobody proved to have arrived are found oldest first: those of an earlier life before those under way', async () => {
+  const journal = postgresJournal({} as Ledger, pool, () => 4)
+  for (const name of ['now', 'before', 'long before'])
+    await keep({ name, state: 'approved', leg: ['answered', '00'] })
+  await pool.query(`UPDATE switch.transaction SET received_at = now() - interval '1 h' WHERE rrn = 'before';
+    UPDATE switch.transaction SET received_at = now() - interval '2 h' WHERE rrn = 'long before'`)
+  const found = await journal.undeliveredOf('n', 2)
+  expect(found.map(({ sourceKey }) => sourceKey)).toEqual(['long before', 'before'])
 })
 
 test('a repeat hears how much was approved also where the issuer gave no authorization number', async () => {
