@@ -70,6 +70,8 @@ const dayMsMin = 12 * 3_600_000
 const freezeAfterMsDefault = 15 * 60_000
 /** Other nodes may not have heard of the cutover yet, and still begin transactions on the old date. */
 const freezeMsMin = 10_000
+/** What is unresolved is looked for again after so many times what that took. */
+const restPerLook = 50
 
 /**
  * The business date of each destination and of the switch itself (§4.14). The book is the truth and every node follows
@@ -80,6 +82,8 @@ export class BusinessDays {
   readonly #locks = new KeyedLocks()
   #days = new Map<string, readonly BusinessDay[]>()
   readonly #closed = new Set<string>()
+  /** Of dates that have something unresolved: when it is worth to look again, on the monotonic clock. */
+  readonly #askAgainAt = new Map<string, number>()
   #readAt = 0
   /** How many readings of the book were begun, and which of them is known. */
   #readings = 0
@@ -208,11 +212,21 @@ export class BusinessDays {
 
   /** Totals freeze when nothing of the day is under way any more, or when its time is over (B4). */
   async #freeze({ destination, date }: BusinessDay): Promise<boolean> {
-    const { book, freezeAfterMs = freezeAfterMsDefault, observer } = this.#ports
-    const stragglers = await book.unresolved(destination, date)
+    const { book, clock, freezeAfterMs = freezeAfterMsDefault, observer } = this.#ports
     const days = this.#days.get(destination) ?? []
     const next = days[days.findIndex((day) => day.date === date) + 1]
-    if (next === undefined || next.beganMsAgo < (stragglers > 0 ? freezeAfterMs : freezeMsMin)) return false
+    if (next === undefined || next.beganMsAgo < freezeMsMin) return false
+    const isOver = next.beganMsAgo >= freezeAfterMs
+    const askedAt = clock.monotonicMs()
+    if (!isOver && askedAt < (this.#askAgainAt.get(`${destination} ${date}`) ?? askedAt)) return false
+    const stragglers = await book.unresolved(destination, date)
+    if (stragglers > 0 && !isOver) {
+      // Where very much is owed it takes long to look through that, and payments need the database more.
+      const tookMs = clock.monotonicMs() - askedAt
+      this.#askAgainAt.set(`${destination} ${date}`, askedAt + tookMs * restPerLook)
+      return false
+    }
+    this.#askAgainAt.delete(`${destination} ${date}`)
     // The accounts are closed first: what comes late finds them so, and goes to the adjustments.
     if (!(await book.freeze(destination, date, stragglers))) return false
     this.#closed.add(`${destination} ${date}`)

@@ -229,6 +229,8 @@ function transactionOf(row: Row): Transaction {
   const leg = legOf(row)
   const answer = answerOf(row, 'response_code', 'auth_id')
   const additionalAmounts = row['additional_amounts']
+  // Only that says an amount, of whatever currency; what has an authorization id, or stands, is one.
+  const isApproval = answer?.authId !== undefined || standing.includes(column('state'))
   return {
     id: column('id'),
     version: Number(row['version']),
@@ -260,12 +262,10 @@ function transactionOf(row: Row): Transaction {
           answer: {
             ...answer,
             ...(additionalAmounts === null ? {} : { additionalAmounts: text(additionalAmounts) }),
-            // Only an approval says an amount; what has an authorization id, or stands, is one.
-            ...(row['approved_minor'] === null ||
-            (answer.authId === undefined && !standing.includes(column('state')))
-              ? {}
-              : { amountMinor: row['approved_minor'] as bigint }),
-            ...(leg?.billing === undefined || answer.authId === undefined ? {} : { billing: leg.billing }),
+            ...(isApproval && row['approved_minor'] !== null
+              ? { amountMinor: row['approved_minor'] as bigint }
+              : {}),
+            ...(isApproval && leg?.billing !== undefined ? { billing: leg.billing } : {}),
           },
         }),
     ...optionalOf(row, 'parent_id', 'parentId'),

@@ -54,7 +54,7 @@ export const itemsStatement = `
   back AS (
     -- Each tells what it gives back beyond those before it. Of an authorization only what completions took was ever money.
     SELECT coalesce(total.name, 'debit') AS name, told.id, told.rrn, told.currency,
-        told.settlement, told.approved_minor,
+        told.settlement, told.approved_minor, coalesce(told.actual_minor, 0) AS left_minor,
         CASE WHEN told.undone_minor IS NOT NULL AND total.name = 'authorization' THEN nullif(told.undone_minor, 0)
              -- Less may have been approved than was asked when its undoing was first owed.
              WHEN told.undone_minor IS NOT NULL THEN least(told.undone_minor, told.approved_minor)
@@ -70,7 +70,9 @@ export const itemsStatement = `
   undone AS (
     SELECT name, id, rrn, coalesce(settlement ->> 'currency', currency) AS currency,
         CASE WHEN settlement IS NULL THEN minor
-             ELSE round((settlement ->> 'amountMinor')::numeric * minor / approved_minor)::bigint END AS minor
+             -- What was paid for it before, less what is paid for what is left: parts make up the whole.
+             ELSE (round((settlement ->> 'amountMinor')::numeric * (left_minor + minor) / approved_minor)
+                 - round((settlement ->> 'amountMinor')::numeric * left_minor / approved_minor))::bigint END AS minor
       FROM back)
   SELECT name AS total, false AS "isReversal", id, rrn, currency, minor FROM leg
   UNION ALL

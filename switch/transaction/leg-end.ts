@@ -133,8 +133,10 @@ function endPartly(
     })
   }
   const paid = paidFor({ ...before, approvedMinor }, answer, profile)
-  if ('refused' in paid)
-    return lose(before, event, { cause: 'wrongAmount', answer: tellingOf(profile, paid.refused), leg })
+  if ('refused' in paid) {
+    const answer = tellingOf(profile, paid.refused)
+    return lose(before, event, { cause: 'wrongAmount', answer, leg, approvedMinor })
+  }
   const responseCode = toldOf(profile.told, 'approvedPartial')
   const approval = { ...approvalOf(answer, false), responseCode, amountMinor: approvedMinor }
   const end = { move: 'approve', outcome: 'approvedPartial', answer: approval, approvedMinor } as const

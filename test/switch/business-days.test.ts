@@ -9,7 +9,11 @@ function world(options: { readonly at?: string; readonly schedule?: CutoverSched
   let monotonicMs = 0
   const rows: (NewDay & { beganAt: number; frozen: boolean })[] = []
   const alarms: string[] = []
-  const faults = { unresolved: 0, away: false, slow: undefined as Promise<void> | undefined }
+  const faults = {
+    ...{ unresolved: 0, looks: 0, lookMs: 0 },
+    away: false,
+    slow: undefined as Promise<void> | undefined,
+  }
   const kept = (): BusinessDay[] =>
     rows
       .filter(
@@ -31,7 +35,11 @@ function world(options: { readonly at?: string; readonly schedule?: CutoverSched
       rows.push({ ...day, beganAt: monotonicMs, frozen: false })
       return Promise.resolve('begun')
     },
-    unresolved: () => Promise.resolve(faults.unresolved),
+    unresolved() {
+      faults.looks++
+      monotonicMs += faults.lookMs
+      return Promise.resolve(faults.unresolved)
+    },
     isClosed: () => Promise.resolve(false),
     freeze(destination, date) {
       rows.find((row) => row.destination === destination && row.date === date)!.frozen = true
@@ -232,6 +240,28 @@ describe('the totals of a date that has ended', () => {
     await days.sweep()
     expect(days.postingDays('knet').open).toEqual(['2026-11-23'])
     expect(alarms).toEqual([])
+  })
+
+  test('are not asked for every second where it takes long to look through what is owed', async () => {
+    const { node, cutover, faults, pass } = world()
+    const days = node()
+    await days.open()
+    Object.assign(faults, { unresolved: 100_000, lookMs: 400 })
+    await cutover(days, '1123')
+    for (let second = 0; second < 10; second++) {
+      await days.sweep()
+      pass(1_000)
+    }
+    expect(faults.looks).toBe(0)
+    for (let second = 0; second < 60; second++) {
+      await days.sweep()
+      pass(1_000)
+    }
+    expect(faults.looks).toBe(3)
+    faults.unresolved = 0
+    pass(20_000)
+    await days.sweep()
+    expect(days.postingDays('knet').open).toEqual(['2026-11-23'])
   })
 
   test('freeze a quarter of an hour after the cutover whoever is missing, with an alarm', async () => {

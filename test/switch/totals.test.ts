@@ -112,6 +112,18 @@ describe('the totals of a date', () => {
     expect(await counted()).toEqual(['0 looked at'])
   })
 
+  test('have of what was settled in another currency and undone in parts no less than the whole', async () => {
+    await keep({ name: 'a', state: 'reversed', leg: ['answered', '00'], undone: ['partialReversal', '00'] })
+    await pool.query(`UPDATE switch.transaction SET amount_minor = 3;
+      UPDATE switch.leg SET elsewhere = '{"settlement": {"amountMinor": "100", "currency": "USD"}}';
+      UPDATE switch.obligation SET undone_minor = 1, actual_minor = 2;
+      INSERT INTO switch.obligation (id, kind, key, transaction_id, leg_id, destination, cause, state, undone_minor, actual_minor,
+          card, lane, next_at, response_code, closed_at)
+        SELECT gen_random_uuid(), kind, name, transaction_id, leg_id, destination, cause, state, 1, left_minor, 1, 1, now(), '00', now()
+          FROM switch.obligation, (VALUES ('second', 1), ('last', NULL)) more (name, left_minor)`)
+    expect(await counted()).toEqual(['-33 a', '-33 a', '-34 a', '100 a'])
+  })
+
   test('have nothing of what was told and is not on record there', async () => {
     await keep({ name: 'told', state: 'completed', leg: ['notSent'], undone: ['completion', '25'] })
     await keep({ name: 'known', state: 'completed', leg: ['notSent'], undone: ['completion', '94'] })
@@ -137,7 +149,7 @@ test('approvals that nobody proved to have arrived are found oldest first: those
   expect(found.map(({ sourceKey }) => sourceKey)).toEqual(['long before', 'before'])
 })
 
-test('a repeat hears how much was approved also where the issuer gave no authorization number', async () => {
+test('a repeat hears how much was approved and billed also where the issuer gave no authorization number', async () => {
   const journal = postgresJournal({} as Ledger, pool, () => 4)
   await keep({
     ...{ name: 'part', state: 'approved', answer: '10', approvedMinor: 6_250 },
@@ -147,7 +159,12 @@ test('a repeat hears how much was approved also where the issuer gave no authori
     ...{ name: 'not taken', state: 'unknown', answer: '51', approvedMinor: 6_250 },
     leg: ['answered', '10'],
   })
+  await keep({ name: 'billed', state: 'approved', answer: '00', leg: ['answered', '00'] })
+  const billing = { amountMinor: 4_071n, currencyNumeric: '840' }
+  await pool.query(`UPDATE switch.leg l SET elsewhere = '{"billing": {"amountMinor": "4071", "currencyNumeric": "840"}}'
+     FROM switch.transaction t WHERE t.id = l.transaction_id AND t.source_key = 'billed'`)
   const answerOf = async (key: string) => (await journal.transactionByKey(key))?.answer
+  expect(await answerOf('billed')).toEqual({ responseCode: '00', billing })
   expect(await answerOf('part')).toEqual({ responseCode: '10', amountMinor: 6_250n })
   expect(await answerOf('not taken')).toEqual({ responseCode: '51' })
 })
