@@ -77,7 +77,10 @@ export function postgresDayBook(
 
 type Ask = <R extends object>(text: string, values: readonly unknown[]) => Promise<R[]>
 
-/** What the network is to be told of the date: names, currencies and totals of what it is told, one for each currency. */
+/**
+ * What the network is to be told of the date, and of those before it that it named itself (DE15) and that never began here:
+ * names, dates, currencies and totals of what it is told, one for each currency of a date.
+ */
 async function totalsOf(
   ask: Ask,
   {
@@ -85,19 +88,34 @@ async function totalsOf(
     date,
     reconciled,
   }: { readonly destination: string; readonly date: string; readonly reconciled: Reconciled | undefined },
-): Promise<[string[], string[], string[], string[]]> {
-  if (reconciled === undefined) return [[], [], [], []]
-  const rows = await ask<{ currency: string } & Totals>(totalsStatement, [
-    destination,
-    date,
-    reconciled.approvals,
-  ])
-  const keys = rows.map(({ currency }) => `reconciliation:${destination}:${date}:${currency}`)
-  const totals = rows.map(({ currency: _, ...of }) =>
-    JSON.stringify(Object.fromEntries(Object.entries(of).map(([name, total]) => [name, String(total)]))),
-  )
-  return [keys.map(obligationId), keys, rows.map(({ currency }) => currency), totals]
+): Promise<[string[], string[], string[], string[], string[]]> {
+  const told: [string[], string[], string[], string[], string[]] = [[], [], [], [], []]
+  if (reconciled === undefined) return told
+  const unbegun = await ask<{ date: string }>(unbegunDates, [destination, date, aheadDaysMax])
+  for (const of of [...unbegun.map((row) => row.date), date]) {
+    const rows = await ask<{ currency: string } & Totals>(totalsStatement, [
+      destination,
+      of,
+      reconciled.approvals,
+    ])
+    for (const { currency, ...totals } of rows) {
+      const key = `reconciliation:${destination}:${of}:${currency}`
+      const asText = Object.entries(totals).map(([name, total]) => [name, String(total)])
+      const row = [obligationId(key), key, of, currency, JSON.stringify(Object.fromEntries(asText))]
+      for (const [index, value] of row.entries()) told[index]!.push(value)
+    }
+  }
+  return told
 }
+
+/** $1 destination, $2 date, $3 how far from ours a date may be that an answer names. */
+const unbegunDates = `
+  SELECT DISTINCT t.business_date::text AS date
+    FROM switch.transaction t
+   WHERE t.business_date < $2::date AND t.business_date >= $2::date - $3::int
+     AND t.business_date > coalesce((SELECT max(date) FROM switch.business_day WHERE destination = $1 AND date < $2::date), '-infinity')
+     AND EXISTS (SELECT FROM switch.leg l WHERE l.transaction_id = t.id AND l.destination = $1)
+   ORDER BY 1`
 
 /** One node freezes a date, and only that one says what is to be told of it. */
 const freezeDay = `
@@ -105,8 +123,8 @@ const freezeDay = `
     UPDATE switch.business_day SET frozen_at = clock_timestamp(), stragglers = $3
      WHERE destination = $1 AND date = $2 AND frozen_at IS NULL RETURNING date::text),
   told AS (
-    SELECT n.*, frozen.date FROM frozen,
-      unnest($4::uuid[], $5::text[], $6::text[], $7::jsonb[]) AS n (id, key, currency, totals)),
+    SELECT n.* FROM frozen,
+      unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[]) AS n (id, key, date, currency, totals)),
   kept AS (
     INSERT INTO switch.reconciliation (obligation_id, destination, date, currency, totals)
     SELECT id, $1, date::date, currency, totals FROM told)

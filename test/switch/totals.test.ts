@@ -1,9 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type DatabasePool, migrate, openPool } from '../../kernel/database.ts'
-import { type Ledger, migrateLedger } from '../../ledger/ledger.ts'
+import { usualReconciliation } from '../../connectors/usual.ts'
+import { type Ledger, migrateLedger, openLedger } from '../../ledger/ledger.ts'
 import { postgresJournal } from '../../switch/ports/postgres-journal.ts'
-import { reconciliationItems } from '../../switch/switch.ts'
+import { postgresDayBook } from '../../switch/ports/postgres-days.ts'
+import { journalRows, reconciliationHistory, reconciliationItems } from '../../switch/switch.ts'
 import { openTestDatabase, type TestDatabase } from '../support/postgres.ts'
 
 let database: TestDatabase
@@ -137,6 +139,40 @@ describe('the totals of a date', () => {
     await keep({ name: 'strange', state: 'unknown', leg: ['answered', '08'], undone: ['badAnswer', '00'] })
     expect(await counted()).toEqual(['-12500 strange', '12500 strange'])
   })
+})
+
+test('a date that only the network named is told its totals with the next that began here, and once', async () => {
+  const day = (number: number, date: string) =>
+    pool.query(
+      `INSERT INTO switch.business_day (destination, number, date, cause, who, described)
+        VALUES ('benefit', ${number}, '${date}', 'network', 'node', '')`,
+    )
+  for (const name of ['first', 'between', 'last'])
+    await keep({ name, state: 'approved', leg: ['answered', '00'] })
+  await pool.query(`UPDATE switch.leg SET destination = 'benefit';
+    UPDATE switch.transaction SET business_date = '2026-11-23' WHERE rrn = 'between';
+    UPDATE switch.transaction SET business_date = '2026-11-24' WHERE rrn = 'last'`)
+  await day(1, '2026-11-22')
+  await day(2, '2026-11-24')
+  await day(3, '2026-11-25')
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
+  const ledger = await openLedger({ databaseUrl: database.url, rowKinds: journalRows, log })
+  const book = postgresDayBook(ledger, pool, {
+    wallMs: () => Date.parse('2026-11-25T09:00:00Z'),
+    reconciledBy: () => ({ rules: usualReconciliation, approvals: ['00'] }),
+  })
+  for (const date of ['2026-11-22', '2026-11-24']) expect(await book.freeze('benefit', date, 0)).toBe(true)
+  await ledger.close()
+  const told = await reconciliationHistory(pool)
+  expect(told.map(({ date, totals }) => [date, totals.debitCount])).toEqual([
+    ['2026-11-22', '1'],
+    ['2026-11-23', '1'],
+    ['2026-11-24', '1'],
+  ])
+  const { rows } =
+    await pool.query(`SELECT advice ->> 'date' AS date FROM switch.obligation WHERE kind = 'reconciliation'
+    ORDER BY 1`)
+  expect(rows).toEqual([{ date: '2026-11-22' }, { date: '2026-11-23' }, { date: '2026-11-24' }])
 })
 
 test('approvals that nobody proved to have arrived are found oldest first: those of an earlier life before those under way', async () => {
