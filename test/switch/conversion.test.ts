@@ -126,6 +126,16 @@ describe('an approval that its network settles in another currency', () => {
     }
   })
 
+  test('and is a part of what was asked, and cannot be booked, is undone as that part', () => {
+    const part = answered('10', {
+      ...{ amountMinor: 4_000n, authId: 'A1B2C3' },
+      settlement: { ...settlement, currencyNumeric: '999' },
+    })
+    const { transaction, unit } = step(intent(usd), part, { ...profile, takesPartialApprovals: true })
+    expect(transaction).toMatchObject({ state: 'unknown', approvedMinor: 4_000n })
+    expect([unit.commands, unit.owe[0]?.cause]).toEqual([[], 'wrongAmount'])
+  })
+
   test('tells the source what the cardholder is charged, as it was said', () => {
     const billing = { amountMinor: 9_200n, currencyNumeric: '978', rate: '79200000' }
     const { transaction } = after(intent(usd), answered('00', { billing }))
