@@ -162,7 +162,8 @@ export class KeyExchanges {
   /** The network has our word that we have it. What fails here is tried again until it is done. */
   async #finish(line: Line, key: KeyVersion & { readonly kcv: string }): Promise<void> {
     const { hsm } = this.#ports
-    const finish = async (): Promise<void> => {
+    let running: Promise<void> | undefined
+    const attempt = async (): Promise<void> => {
       try {
         await hsm.advanceKey(key, 'active', line.exchange.rules.graceSeconds)
         line.exchange.renewed()
@@ -172,6 +173,8 @@ export class KeyExchanges {
         if (!(error instanceof HsmError) && !(error instanceof JournalUnavailable)) throw error
       }
     }
+    // A sweep that comes while it is being done waits for it: done twice, it would be on record twice.
+    const finish = (): Promise<void> => (running ??= attempt().finally(() => (running = undefined)))
     this.#unfinished.set(labelOf(key), finish)
     await finish()
   }
