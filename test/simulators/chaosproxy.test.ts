@@ -342,8 +342,12 @@ describe('frames', () => {
       if (counter === 'dropped') expect(once.came.length).toBe(100 - met)
       else if (counter === 'duplicated') expect(once.came.length).toBe(100 + met)
       else expect(sorted(once.came)).toEqual(inOrder)
+      const again = await send(3, { ...fault, reorderWaitMs: 20 })
+      expect(again.count[counter]).toBe(met)
+      // Whom a frame that waits is passed by is for the machine to say.
+      if (counter === 'delayed') return
       expect(once.came).not.toEqual(inOrder)
-      expect((await send(3, { ...fault, reorderWaitMs: 20 })).came).toEqual(once.came)
+      expect(again.came).toEqual(once.came)
       expect((await send(4, { ...fault, reorderWaitMs: 20 })).came).not.toEqual(once.came)
     },
   )
