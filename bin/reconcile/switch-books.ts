@@ -68,13 +68,14 @@ async function purchases(client: DatabaseClient): Promise<Map<string, Booked[]>>
     `WITH net AS (
        -- The sweep of the books has names of its own for the end of what was set aside.
        SELECT split_part(CASE WHEN p.kind = 'expire' THEN held.reference ELSE p.reference END, ':', 1) AS transaction_id,
-         sum(e.amount)::bigint AS net
+         e.currency, sum(e.amount)::bigint AS net
        FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
          LEFT JOIN ledger.posting held ON held.id = p.hold_id
-       WHERE a.path ~ '^(net|adjustment|authorized|standin):' GROUP BY 1)
+       -- What a network pays in another currency is exchanged; on this side of that it is what the cardholder paid.
+       WHERE a.path ~ '^(net|adjustment|authorized|standin|fx:position|rounding):' GROUP BY 1, 2)
      SELECT t.rrn, t.terminal_id AS terminal, t.state, t.kind, t.reversal, t.advice,
        (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms, coalesce(net.net, 0) AS net
-     FROM switch.transaction t LEFT JOIN net ON net.transaction_id = t.id::text
+     FROM switch.transaction t LEFT JOIN net ON net.transaction_id = t.id::text AND net.currency = t.currency
      WHERE t.state <> 'tombstone'`,
   )
   const books = new Map<string, Booked[]>()
