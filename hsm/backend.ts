@@ -34,8 +34,8 @@ export interface BackendEvents {
   answered(backend: Backend, frame: Frame): void
   /** The process said something unasked: its keys have changed. */
   told(backend: Backend, fields: Fields): void
-  /** The process is gone; whatever it had not answered is to be asked again. `permanent`: it will not come back. */
-  lost(backend: Backend, reason: StartFault | 'gone' | 'hung'): void
+  /** The process is gone; whatever it had not answered is to be asked again. Says whether it may be started again. */
+  lost(backend: Backend, reason: StartFault | 'gone' | 'hung'): boolean
 }
 
 const tickMs = 100
@@ -64,6 +64,7 @@ export class Backend {
   #restarts = -1
   #again: NodeJS.Timeout | undefined
   #hung = false
+  #retired = false
 
   constructor(options: BackendOptions, events: BackendEvents) {
     this.name = options.name
@@ -166,6 +167,7 @@ export class Backend {
 
   /** From here on it is only waited for. */
   retire(): void {
+    this.#retired = true
     if (this.#state === 'up') this.#state = 'retiring'
   }
 
@@ -240,7 +242,6 @@ export class Backend {
   #ended(child: ChildProcess, code: number | null): void {
     if (child !== this.#child || this.#state === 'stopped') return
     const wasUp = this.#socket !== undefined
-    const isLast = this.#state === 'retiring'
     this.#socket?.destroy()
     this.#socket = undefined
     this.#child = undefined
@@ -250,8 +251,9 @@ export class Backend {
     const reason = this.#hung ? 'hung' : (fault ?? 'gone')
     const permanent = fault !== undefined && startExit[fault].permanent
     this.#options.log.warn(`${this.name}: ended (${reason})${permanent ? ', not started again' : ''}`)
-    this.#events.lost(this, reason)
-    if (permanent || isLast) return
+    // Whoever has a successor, or was given up, stays away: nobody would know of its process any more, nor end it.
+    const mayStart = this.#events.lost(this, reason)
+    if (permanent || this.#retired || !mayStart) return
     this.#failures = wasUp ? 0 : this.#failures + 1
     // The first restart is at once: a request may still be inside its deadline.
     const delayMs = this.#failures === 0 ? 0 : Math.min(100 * 2 ** (this.#failures - 1), backoffMaxMs)

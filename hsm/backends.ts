@@ -16,7 +16,7 @@ import type { ProcessConfig, StartFault } from './config.ts'
 import type { HsmBackendStatus } from './contract.ts'
 import { KeySets, readHeldKeys } from './key-sets.ts'
 import type { HeldKey } from './key-sets.ts'
-import { FrameReader } from './wire.ts'
+import { FrameReader, listBytesMax } from './wire.ts'
 import type { Fields, Frame } from './wire.ts'
 
 export interface Place {
@@ -35,6 +35,8 @@ export interface BackendsOptions {
   /** One that has answered more is replaced. */
   readonly answersMax: number
   readonly breaker: BreakerLimits
+  /** A successor that does not start is tried again after this; a minute when it is left out. */
+  readonly successorAgainMs?: number
   readonly log: HsmLog
 }
 
@@ -65,8 +67,7 @@ interface Seat {
 
 /** More than this many unanswered requests keep no process busier; the rest wait with the caller, and can expire. */
 const inFlightMax = 64
-/** A successor that does not start is tried again after this. */
-const recycleAgainMs = 60_000
+const usualSuccessorAgainMs = 60_000
 
 export class Backends {
   readonly #options: BackendsOptions
@@ -76,6 +77,10 @@ export class Backends {
   readonly #seats: readonly Seat[]
   readonly #retiring = new Set<Backend>()
   readonly #givenUp = new Set<Seat>()
+  /** Seats that wait until another process has shown that their token takes the login. */
+  readonly #unstarted = new Set<Seat>()
+  /** Tokens that refused a login: a real one locks after a few, so nobody but a person tries again. */
+  readonly #refusing = new Set<string>()
   readonly #keySets: KeySets<Seat>
   #differences = ''
 
@@ -111,7 +116,13 @@ export class Backends {
       this.#server.listen(this.#socketPath, resolve)
     })
     chmodSync(this.#socketPath, 0o600)
-    for (const { backend } of this.#seats) backend.start()
+    const tried = new Set<string>()
+    for (const seat of this.#seats) {
+      const token = tokenOf(seat.place)
+      if (tried.has(token)) this.#unstarted.add(seat)
+      else seat.backend.start()
+      tried.add(token)
+    }
   }
 
   /** Whether none will ever serve. */
@@ -166,24 +177,28 @@ export class Backends {
   }
 
   /**
-   * The least busy that may be asked about these references; one that is silent only when there is no other. An open
-   * breaker sends calls elsewhere, and where there is no elsewhere it holds up nobody: to the last process that answers
-   * heartbeats, waiting would be worse than trying.
+   * The least busy that may be asked about these references; one that is silent only when there is no other. Where a breaker
+   * is open nothing is asked.
    */
   choose(refs: () => readonly string[], besides?: Backend): Backend | undefined {
     let least: Backend | undefined
-    let leastOpen: Backend | undefined
-    let isElsewhere = false
     for (const seat of this.#seats) {
       const { backend, breaker } = seat
-      if (backend.state !== 'up' || !this.#keySets.agrees(seat, refs)) continue
-      const isClosed = breaker.state === 'closed'
-      if (isClosed) isElsewhere = true
+      if (backend.state !== 'up' || breaker.state !== 'closed') continue
       if (backend === besides || backend.outstanding >= inFlightMax) continue
-      if (isClosed) least = lessBusy(least, backend)
-      else leastOpen = lessBusy(leastOpen, backend)
+      if (this.#keySets.agrees(seat, refs)) least = lessBusy(least, backend)
     }
-    return isElsewhere ? least : leastOpen
+    return least
+  }
+
+  /**
+   * Whether nobody may be asked before a breaker closes: then a call is refused at once. Each that waited for its deadline
+   * would keep its payment waiting as long, and a token that is late has no rest while it is asked.
+   */
+  isShut(refs: () => readonly string[]): boolean {
+    if (this.#seats.every(({ breaker }) => breaker.state !== 'closed')) return true
+    const able = this.#seats.filter((seat) => seat.backend.state === 'up' && this.#keySets.agrees(seat, refs))
+    return able.length > 0 && able.every(({ breaker }) => breaker.state !== 'closed')
   }
 
   /** It has not got a key that it should have. Another that has it, if there is one. */
@@ -223,8 +238,9 @@ export class Backends {
     if (this.#seats.some(({ successor }) => successor !== undefined)) return
     const now = performance.now()
     const old = this.#seats.find(
-      ({ backend, recycleNotBefore }) =>
+      ({ backend, place, recycleNotBefore }) =>
         now >= recycleNotBefore &&
+        !this.#refusing.has(tokenOf(place)) &&
         (backend.ageMs > this.#options.processMaxMs || backend.answers > this.#options.answersMax),
     )
     if (old === undefined) return
@@ -257,19 +273,23 @@ export class Backends {
 
   /** The first frame of a connection must be the hello of a process that we started. */
   #greet(socket: Socket): void {
-    const reader = new FrameReader()
+    const reader = new FrameReader(listBytesMax)
     socket.once('error', () => socket.destroy())
-    socket.once('data', (chunk: Buffer) => {
+    const hear = (chunk: Buffer): void => {
       try {
         const [frame, ...rest] = reader.push(chunk)
-        const greeting = { hello: frame?.fields ?? {}, reader, rest }
+        // A token of many keys needs more than one piece to say which.
+        if (frame === undefined) return
+        socket.off('data', hear)
+        const greeting = { hello: frame.fields, reader, rest }
         const ours = this.#seats.flatMap(({ backend, successor }) => [backend, successor ?? []].flat())
         if (ours.some((backend) => backend.adopt(socket, greeting))) return
       } catch {
         // What does not speak our frames is not ours.
       }
       socket.destroy()
-    })
+    }
+    socket.on('data', hear)
   }
 
   #ready(backend: Backend, hello: Fields): void {
@@ -281,6 +301,15 @@ export class Backends {
     this.#keySets.report(seat, readHeldKeys(hello))
     this.#tellDifferences()
     this.#events.ready()
+    for (const waiting of this.#beside(seat)) {
+      this.#unstarted.delete(waiting)
+      waiting.backend.start()
+    }
+  }
+
+  /** Those of the same token that have not been started yet. */
+  #beside({ place }: Seat): Seat[] {
+    return [...this.#unstarted].filter((waiting) => tokenOf(waiting.place) === tokenOf(place))
   }
 
   #takeOver(seat: Seat, successor: Backend): void {
@@ -306,23 +335,41 @@ export class Backends {
     this.#tellDifferences()
   }
 
-  #lost(backend: Backend, reason: StartFault | 'gone' | 'hung'): void {
+  #lost(backend: Backend, reason: StartFault | 'gone' | 'hung'): boolean {
     this.#retiring.delete(backend)
     const seat = this.#seats.find((one) => one.backend === backend || one.successor === backend)
+    if (seat !== undefined && reason === 'loginRefused') this.#refusing.add(tokenOf(seat.place))
     if (seat?.successor === backend) {
       seat.successor = undefined
-      seat.recycleNotBefore = performance.now() + recycleAgainMs
+      seat.recycleNotBefore = performance.now() + (this.#options.successorAgainMs ?? usualSuccessorAgainMs)
       this.#options.log.error(`${seat.name}: its successor did not start (${reason}), it goes on`)
       void backend.stop()
-      return
+      return false
     }
-    if (seat !== undefined) {
-      seat.breaker.lost()
-      this.#keySets.forget(seat)
-      if (reason !== 'gone' && reason !== 'hung' && startExit[reason].permanent) this.#givenUp.add(seat)
-    }
+    const mayStart = seat !== undefined && this.#judge(seat, reason)
     this.#events.lost(backend)
     if (this.hopeless) this.#events.hopeless(reason)
+    return mayStart
+  }
+
+  /** Whether the seat's process may be started again. */
+  #judge(seat: Seat, reason: StartFault | 'gone' | 'hung'): boolean {
+    seat.breaker.lost()
+    this.#keySets.forget(seat)
+    if (reason !== 'gone' && reason !== 'hung' && startExit[reason].permanent) {
+      // What those beside it would be started with is the same, and would end the same way.
+      for (const one of [seat, ...this.#beside(seat)]) this.#giveUp(one)
+      return false
+    }
+    if (!this.#refusing.has(tokenOf(seat.place))) return true
+    this.#options.log.error(`${seat.name}: its token refused a login, so it is not started again`)
+    this.#giveUp(seat)
+    return false
+  }
+
+  #giveUp(seat: Seat): void {
+    this.#unstarted.delete(seat)
+    this.#givenUp.add(seat)
   }
 
   /** A difference is told once; that there is none any more, too. */
@@ -341,6 +388,11 @@ export class Backends {
   #seatOf(backend: Backend): Seat | undefined {
     return this.#seats.find((seat) => seat.backend === backend)
   }
+}
+
+/** Places of the same token. */
+function tokenOf({ config, softhsmConf }: Place): string {
+  return [config.module, config.tokenLabel, softhsmConf].join('\n')
 }
 
 function lessBusy(one: Backend | undefined, other: Backend): Backend {

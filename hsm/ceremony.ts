@@ -7,7 +7,9 @@ import type { Context } from './commands/context.ts'
 import { sealKeyBlock, withKeyBlock } from './commands/tr31.ts'
 import { listKeys } from './inventory.ts'
 import type { InventoryRow } from './inventory.ts'
-import { algorithmOf, fits, isDes, KeyRefusal, refuseWeak } from './key-checks.ts'
+import { auditKey, writeAct } from './key-acts.ts'
+import type { KeyAct } from './key-acts.ts'
+import { algorithmOf, fits, isDes, KeyRefusal, refuseWeak, refuseWeakProtection } from './key-checks.ts'
 import { KeyTable } from './key-table.ts'
 import { keyBytes, labelOf, parseLabel, purposeOf } from './key.ts'
 import type { Algorithm, KeyName, Mode } from './key.ts'
@@ -31,8 +33,6 @@ export interface Keeper {
   readonly others?: readonly OtherToken[]
 }
 
-const auditKey = 'sign.audit.both'
-
 interface NewKey extends People {
   readonly ref: string
   readonly algorithm: Algorithm
@@ -45,6 +45,7 @@ export async function generateKey(
   request: NewKey & { readonly kbpk?: string },
 ): Promise<{ readonly key: KeyName; readonly block?: string }> {
   const { kbpk } = request
+  if (kbpk !== undefined) refuseWeakProtection(protectorOf(keeper, kbpk), request.algorithm)
   const value = request.algorithm === 'EC-P256' ? undefined : randomKey(request.algorithm)
   const key = await store(keeper, {
     ...request,
@@ -113,6 +114,7 @@ export async function importBlock(
     })
     const value = copy.subarray(0, bytes)
     const algorithm = algorithmOf(header, bytes)
+    refuseWeakProtection(protectorOf(keeper, request.kbpk), algorithm)
     const purpose = purposeOf(request.ref, algorithm)
     if (purpose?.usage !== header.usage || !fits(purpose.mode, header.mode))
       throw new KeyRefusal('wrongUsage')
@@ -126,20 +128,25 @@ export async function importBlock(
   }
 }
 
-/** The pending version becomes active, and the active one is honoured for `graceSeconds` more. */
+/** The newest pending version becomes active, and the active one is honoured for `graceSeconds` more. */
 export async function rotateKey(
   keeper: Keeper,
   { ref, graceSeconds, ...people }: People & { readonly ref: string; readonly graceSeconds: number },
 ): Promise<number> {
   checkPeople(people)
   const rows = (await listKeys(keeper.database)).filter((row) => row.ref === ref)
-  const next = rows.find((row) => row.state === 'pending')
+  // The newest: what was made before it and never came into use has been replaced by it.
+  const next = rows.findLast((row) => row.state === 'pending')
   if (next === undefined) throw new KeyRefusal(rows.length === 0 ? 'noSuchKey' : 'wrongState')
   await inTransaction(keeper.database, async () => {
     await keeper.database.query(
       `UPDATE vault.key SET state = 'previous', grace_until = now() + make_interval(secs => $2)
         WHERE ref = $1 AND state = 'active'`,
       [ref, graceSeconds],
+    )
+    await keeper.database.query(
+      "UPDATE vault.key SET state = 'retired' WHERE ref = $1 AND state = 'pending' AND version < $2",
+      [ref, next.version],
     )
     await keeper.database.query(
       "UPDATE vault.key SET state = 'active', active_from = now() WHERE ref = $1 AND version = $2",
@@ -213,7 +220,11 @@ function differences(rows: readonly InventoryRow[], objects: readonly InspectedO
     else if (object.id !== `${row.usage}${row.mode}:${row.kcv}`) found.push(`${object.label}: is another key`)
     for (const wrong of object.unsafe) found.push(`${object.label}: ${wrong}`)
   }
-  const there = new Set(objects.map((object) => object.label))
+  const there = new Set<string>()
+  for (const { label } of objects) {
+    if (there.has(label)) found.push(`${label}: twice on the token`)
+    there.add(label)
+  }
   for (const [label, row] of expected) {
     if (row.state !== 'destroyed' && !there.has(label)) found.push(`${label}: missing from the token`)
   }
@@ -313,26 +324,14 @@ async function insert(
   )
 }
 
-interface Act extends People {
-  readonly act: string
-  readonly ref: string
-  readonly version: number
-  readonly kcv: string
-  readonly graceSeconds?: number
-}
-
-/** Writes the record of an act with its signature. The key for that is made when it is first needed. */
-async function act(keeper: Keeper, record: Act): Promise<void> {
+/** Puts the act on record. The key that signs it is made when it is first needed. */
+async function act(keeper: Keeper, record: KeyAct): Promise<void> {
   const { token, database } = keeper
   if (!new KeyTable(token.objects()).names().some((name) => name.ref === auditKey)) {
     const { by, witness } = record
     await store(keeper, { ref: auditKey, algorithm: 'EC-P256', by, witness, ...signer })
   }
-  const text = JSON.stringify({ ...record, at: new Date().toISOString() })
-  const signature = Buffer.alloc(64)
-  const { object } = new KeyTable(token.objects()).active(auditKey, ['S0'], ['S'])
-  token.sign({ object, mechanism: 'ecdsa', data: Buffer.from(text, 'utf8'), output: signature })
-  await database.query('INSERT INTO vault.key_act (record, signature) VALUES ($1, $2)', [text, signature])
+  await writeAct(token, database, record)
 }
 
 const signer = { value: undefined, act: 'generate', exportability: 'N' } as const
@@ -360,6 +359,10 @@ function checkPeople({ by, witness }: People): void {
   if (by.trim() === '' || by.trim().toLowerCase() === witness.trim().toLowerCase() || witness.trim() === '') {
     throw new KeyRefusal('samePerson')
   }
+}
+
+function protectorOf({ token }: Keeper, kbpk: string): Algorithm {
+  return new KeyTable(token.objects()).active(kbpk, ['K1'], ['B', 'D', 'E']).name.algorithm
 }
 
 /** What we encipher the peer deciphers, and so on. */

@@ -47,6 +47,8 @@ export interface HsmOptions {
   /** After this, or after so many answers, a process is replaced by a fresh one; a day and 50 million if left out. */
   readonly processMaxMs?: number
   readonly answersMax?: number
+  /** When a successor that did not start is tried again; a minute when it is left out. */
+  readonly successorAgainMs?: number
   /** When a process is left alone for a while; five failures in ten seconds, for five seconds, if left out. */
   readonly breaker?: BreakerLimits
   /** Further tokens that hold the same keys: what one cannot answer, another does. */
@@ -92,6 +94,7 @@ export async function startHsm(options: HsmOptions): Promise<Hsm & IssuerHsm & K
     processMaxMs: options.processMaxMs ?? 86_400_000,
     answersMax: options.answersMax ?? 50_000_000,
     breaker: options.breaker ?? breakerLimits,
+    ...pick(options, ['successorAgainMs']),
     log,
   })
   try {

@@ -157,8 +157,10 @@ export class Dispatcher {
     for (; index < waiting.length; index++) {
       const call = waiting[index]!
       if (!this.#calls.has(call.id)) continue
-      const backend = this.#backends.choose(() => refsOf(call.fields))
+      const refs = (): readonly string[] => refsOf(call.fields)
+      const backend = this.#backends.choose(refs)
       if (backend !== undefined) this.#give(call, backend)
+      else if (this.#backends.isShut(refs)) this.#settle(call, { kind: 'unavailable' })
       else if (this.#backends.choose(noRefs) === undefined) break
       else stay.push(call)
     }

@@ -8,7 +8,7 @@ import { withKeyBlock } from './commands/tr31.ts'
 import { refText } from './commands/request.ts'
 import type { Request } from './commands/request.ts'
 import { HsmError } from './fault.ts'
-import { algorithmOf, fits, isDes, KeyRefusal, refuseWeak } from './key-checks.ts'
+import { algorithmOf, fits, isDes, KeyRefusal, refuseWeak, refuseWeakProtection } from './key-checks.ts'
 import type { KeyState } from './key-table.ts'
 import { labelOf, purposeOf } from './key.ts'
 import type { KeyName } from './key.ts'
@@ -92,6 +92,8 @@ function opened<Result>(
 ): Result {
   return withKeyBlock(context, { kbpk, block }, (value, header) => {
     const algorithm = checked(() => algorithmOf(header, value.length))
+    const protector = context.keys.active(kbpk, ['K1'], ['B', 'D']).name.algorithm
+    checked(() => refuseWeakProtection(protector, algorithm))
     for (const ref of refs) {
       const purpose = purposeOf(ref, algorithm)
       if (purpose?.usage !== header.usage || !fits(purpose.mode, header.mode)) continue
@@ -108,6 +110,8 @@ function opened<Result>(
 }
 
 function store(context: Context, sent: Sent, version: number): void {
+  // Another process on the same token may have put it there a moment ago, and a token takes two objects of one name.
+  context.token.refresh()
   opened(context, sent, ({ ref, algorithm, value }) => {
     const there = new Set(context.token.objects().map(({ label }) => label))
     for (const object of objectsOf(clearKey({ ref, version, algorithm, value }))) {

@@ -7,6 +7,8 @@ export type KeyRefusalCode =
   | 'badReference'
   | 'samePerson'
   | 'weakKey'
+  /** What it travels under is easier to find than the key itself. */
+  | 'weakProtection'
   | 'wrongParity'
   | 'wrongLength'
   | 'wrongUsage'
@@ -49,6 +51,22 @@ export function refuseWeak(algorithm: Algorithm, value: Buffer): void {
   if (new Set(parts).size < parts.length || parts.some((part) => weakHalves.has(part))) {
     throw new KeyRefusal('weakKey')
   }
+}
+
+/** Bits of security (NIST SP 800-57 part 1, table 2); two-key TDES is the least of all. */
+const strength: Readonly<Record<Algorithm, number>> = {
+  DES2: 80,
+  DES3: 112,
+  'AES-128': 128,
+  'AES-192': 192,
+  'AES-256': 256,
+  HMAC: 256,
+  'EC-P256': 128,
+}
+
+/** PCI PIN Security v3.1 annex C: what protects a key is at least as strong as the key. */
+export function refuseWeakProtection(protector: Algorithm, key: Algorithm): void {
+  if (strength[protector] < strength[key]) throw new KeyRefusal('weakProtection')
 }
 
 export function isDes(algorithm: Algorithm): boolean {

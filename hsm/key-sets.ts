@@ -37,7 +37,8 @@ export function readHeldKeys(fields: Fields): HeldKey[] {
 /** `Holder` is whoever reports, in the order in which the tokens are configured: the first is right where no inventory is. */
 export class KeySets<Holder> {
   readonly #order: () => readonly Holder[]
-  readonly #held = new Map<Holder, ReadonlyMap<string, HeldKey>>()
+  /** By reference, then by label: a site with a key for each terminal has thousands of references. */
+  readonly #held = new Map<Holder, ReadonlyMap<string, ReadonlyMap<string, HeldKey>>>()
   /** References for which a holder is not asked. */
   readonly #differing = new Map<Holder, Set<string>>()
 
@@ -47,8 +48,14 @@ export class KeySets<Holder> {
 
   report(holder: Holder, keys: readonly HeldKey[]): void {
     // What its token has no mechanism for is as good as not there.
-    const held = keys.filter(({ state }) => state !== 'unsupported')
-    this.#held.set(holder, new Map(held.map((key) => [key.label, key])))
+    const byRef = new Map<string, Map<string, HeldKey>>()
+    for (const key of keys) {
+      if (key.state === 'unsupported') continue
+      const ref = refOf(key.label)
+      const versions = byRef.get(ref) ?? new Map<string, HeldKey>()
+      byRef.set(ref, versions.set(key.label, key))
+    }
+    this.#held.set(holder, byRef)
     this.#compare()
   }
 
@@ -71,8 +78,7 @@ export class KeySets<Holder> {
   }
 
   has(holder: Holder, refs: readonly string[]): boolean {
-    const held = [...(this.#held.get(holder)?.values() ?? [])].filter(isUsed)
-    return refs.every((ref) => held.some(({ label }) => refOf(label) === ref))
+    return refs.every((ref) => this.#versions(holder, ref).some(isUsed))
   }
 
   differing(holder: Holder): readonly string[] {
@@ -83,9 +89,15 @@ export class KeySets<Holder> {
   keys(): HeldKey[] {
     const all = new Map<string, HeldKey>()
     for (const holder of this.#holders().reverse()) {
-      for (const key of this.#held.get(holder)!.values()) if (isUsed(key)) all.set(key.label, key)
+      for (const versions of this.#held.get(holder)!.values()) {
+        for (const key of versions.values()) if (isUsed(key)) all.set(key.label, key)
+      }
     }
     return [...all.values()].sort((a, b) => (a.label < b.label ? -1 : 1))
+  }
+
+  #versions(holder: Holder, ref: string): HeldKey[] {
+    return [...(this.#held.get(holder)?.get(ref)?.values() ?? [])]
   }
 
   #holders(): Holder[] {
@@ -97,8 +109,9 @@ export class KeySets<Holder> {
     this.#differing.clear()
     const refs = new Map<string, boolean>()
     for (const holder of holders) {
-      for (const { label, listed } of this.#held.get(holder)!.values()) {
-        refs.set(refOf(label), listed || refs.get(refOf(label)) === true)
+      for (const [ref, versions] of this.#held.get(holder)!) {
+        const isListed = [...versions.values()].some(({ listed }) => listed)
+        refs.set(ref, isListed || refs.get(ref) === true)
       }
     }
     for (const [ref, listed] of refs) {
@@ -112,24 +125,23 @@ export class KeySets<Holder> {
   #besideInventory(holders: readonly Holder[], ref: string): Holder[] {
     const wanted = new Map<string, string>()
     for (const holder of holders) {
-      for (const key of this.#held.get(holder)!.values()) {
-        if (refOf(key.label) === ref && isUsed(key) && !wanted.has(key.label)) wanted.set(key.label, key.id)
+      for (const key of this.#versions(holder, ref)) {
+        if (isUsed(key) && !wanted.has(key.label)) wanted.set(key.label, key.id)
       }
     }
     return holders.filter((holder) =>
-      [...wanted].some(([label, id]) => this.#held.get(holder)!.get(label)?.id !== id),
+      [...wanted].some(([label, id]) => this.#held.get(holder)!.get(ref)?.get(label)?.id !== id),
     )
   }
 
   /** Without an inventory the newest version is used: it must be the same as with the first who has the reference. */
   #besideFirst(holders: readonly Holder[], ref: string): Holder[] {
-    const newest = holders.map((holder) => {
-      const labels = [...this.#held.get(holder)!.values()].filter(({ label }) => refOf(label) === ref)
-      return labels
+    const newest = holders.map((holder) =>
+      this.#versions(holder, ref)
         .map(({ label, id }) => `${label} ${id}`)
         .sort()
-        .at(-1)
-    })
+        .at(-1),
+    )
     const first = newest.find((text) => text !== undefined)
     return holders.filter((_, index) => newest[index] !== first)
   }

@@ -1,5 +1,5 @@
 import { HsmError } from './fault.ts'
-import { isKeyRef, parseLabel } from './key.ts'
+import { fingerprintKey, isKeyRef, parseLabel } from './key.ts'
 import type { Algorithm, KeyName, Mode, Usage } from './key.ts'
 import type { TokenObject } from './token.ts'
 
@@ -127,8 +127,13 @@ export type FoundState = KeyState | 'unknown' | 'unsupported'
 
 export type KeyState = 'pending' | 'arriving' | 'active' | 'previous' | 'retired' | 'destroyed'
 
-/** A key that is arriving checks seals, and opens no PIN blocks: which key a PIN is under is never tried out. */
-function isHonoured(state: FoundState, { usage }: KeyName): boolean {
+/**
+ * A key that is arriving checks seals, and opens no PIN blocks: which key a PIN is under is never tried out. By the vault's
+ * next fingerprint key cards are looked for before it is in use: another process may hear of its use a moment earlier,
+ * and what that one writes must be found, or one card has two tokens.
+ */
+function isHonoured(state: FoundState, { ref, usage }: KeyName): boolean {
+  if (state === 'pending') return ref === fingerprintKey
   return state === 'previous' || (state === 'arriving' && usage.startsWith('M'))
 }
 

@@ -155,6 +155,9 @@ function modeOf(usage: Usage, direction: Direction): Mode | undefined {
   }
 }
 
+/** The vault's: cards are found by it. */
+export const fingerprintKey = 'fpk.vault.both'
+
 /** Key bytes for each algorithm; an EC key's are its private scalar. `HMAC` is the least a token takes for SHA-256. */
 export const keyBytes: Readonly<Record<Algorithm, number>> = {
   DES2: 16,

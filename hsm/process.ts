@@ -149,7 +149,7 @@ class Server {
     const prepared = Promise.all([this.#readStates(), this.#vault.warm()])
     prepared.catch(() => log('warn', 'the vault’s database is not there yet'))
     await Promise.race([prepared.catch(() => undefined), wait(databaseHeadStartMs)])
-    this.#send(0, {
+    this.#writer.putList(0, {
       event: 'ready',
       secret: this.#config.secret,
       driver: this.#token.driver,
@@ -181,7 +181,7 @@ class Server {
   #tellKeys(): void {
     const before = this.#toldKeys
     const keys = this.#heldKeys()
-    if (this.#toldKeys !== before) this.#send(0, { event: 'keys', keys })
+    if (this.#toldKeys !== before) this.#writer.putList(0, { event: 'keys', keys })
   }
 
   /** Other processes may have put keys on the token, or taken them away. */

@@ -5,8 +5,8 @@
 import type { DatabaseClient } from '../kernel/database.ts'
 import { KeyTable } from './key-table.ts'
 import type { LoadedKey } from './key-table.ts'
-import { labelOf } from './key.ts'
-import { fingerprintKey, fingerprintOf, ownMemory, sealCard, unsealCard, wrappingKey } from './sealing.ts'
+import { fingerprintKey, labelOf } from './key.ts'
+import { fingerprintOf, ownMemory, sealCard, unsealCard, wrappingKey } from './sealing.ts'
 import { readKeyStates } from './inventory.ts'
 import type { Token, TokenObject } from './token.ts'
 
@@ -158,12 +158,17 @@ async function moveBatch(vault: Vault, { dataKey, fingerprints, batch }: Move): 
       const clear = unsealCard(token, { object, token: row.token, sealed: row.sealed })
       const pan = clear.toString('latin1')
       clear.fill(0)
+      // Where two processes met a new card in the moment of a key's change it has two tokens: both open for ever, and it is
+      // found by the one that is moved first.
       await database.query(
-        `UPDATE vault.card SET sealed = $2, data_key = $3, fingerprint = $4, fingerprint_key = $5
+        `UPDATE vault.card SET sealed = $2, data_key = $3, fingerprint_key = $5,
+                fingerprint = CASE WHEN EXISTS (SELECT FROM vault.card WHERE fingerprint = $4 AND token <> $1)
+                                   THEN $6::bytea ELSE $4 END
           WHERE token = $1`,
         [
           ...[row.token, sealCard(token, { object: target, token: row.token, pan }), dataKey],
           ...[fingerprintOf(token, fingerprints, pan), label(fingerprints)],
+          fingerprintOf(token, fingerprints, `${pan} ${row.token}`),
         ],
       )
     }

@@ -3,7 +3,6 @@ import type { LoadedKey } from './key-table.ts'
 import type { Token, TokenObject } from './token.ts'
 import { ownBytes } from './memory.ts'
 
-export const fingerprintKey = 'fpk.vault.both'
 export const wrappingKey = 'kek.vault.both'
 
 const ivBytes = 12

@@ -17,6 +17,8 @@ export interface Fields {
 
 /** No request or answer is longer; data to be sealed may have 64 KiB. */
 const frameBytesMax = 128 * 1024
+/** What a process says unasked may be: which keys it holds, of some ten thousands. */
+export const listBytesMax = 4 * 1024 * 1024
 
 export class WireError extends Error {
   override readonly name = 'WireError'
@@ -64,6 +66,14 @@ export class FrameWriter {
     if (putFrame(this.#pen, id, fields)) return
     this.flush()
     if (!putFrame(this.#pen, id, fields)) throw new WireError('the record is too long')
+  }
+
+  /** A list that no frame of the usual length may hold, and no secret; it leaves at once, behind what was put before it. */
+  putList(id: number, fields: Fields): void {
+    this.flush()
+    const pen = { bytes: ownBytes(listBytesMax), at: 0 }
+    if (!putFrame(pen, id, fields)) throw new WireError('the record is too long')
+    this.#write(pen.bytes.subarray(0, pen.at), () => undefined)
   }
 
   flush(): void {
@@ -157,7 +167,12 @@ export interface Frame {
 
 /** Cuts a byte stream into frames, and wipes the bytes it was given once they are read. */
 export class FrameReader {
+  readonly #bytesMax: number
   #rest = empty
+
+  constructor(bytesMax = frameBytesMax) {
+    this.#bytesMax = bytesMax
+  }
 
   /** The frames that are whole now. Throws `WireError` for a stream that is not ours. */
   push(chunk: Buffer): Frame[] {
@@ -167,7 +182,7 @@ export class FrameReader {
     const cursor = { bytes, at: 0, end: 0, own: ownBytes(bytes.length), kept: 0 }
     while (bytes.length - cursor.at >= 4) {
       const length = bytes.readUInt32BE(cursor.at)
-      if (length < 5 || length > frameBytesMax) throw new WireError('a frame of no possible length')
+      if (length < 5 || length > this.#bytesMax) throw new WireError('a frame of no possible length')
       if (bytes.length - cursor.at < 4 + length) break
       cursor.end = cursor.at + 4 + length
       frames.push(takeFrame(cursor))

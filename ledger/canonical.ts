@@ -191,6 +191,7 @@ function commandBytes(bytes: Bytes, command: Command): void {
       return
     case 'closePeriod':
       bytes.text(command.scope).text(command.through)
+      if (command.decided !== undefined) bytes.text(command.decided.by).text(command.decided.why)
   }
 }
 

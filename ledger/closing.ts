@@ -1,6 +1,7 @@
-import type { Command, Ledger, UnitOutcome } from './contract.ts'
+import type { Command, Decided, Ledger, UnitOutcome } from './contract.ts'
 import type { Reader } from './reports.ts'
 import { databaseError } from '../kernel/database.ts'
+import { checkReason } from '../kernel/reasons.ts'
 import { endOf } from './periods.ts'
 
 export interface Closing {
@@ -92,15 +93,18 @@ interface Closed {
   readonly network: string
   readonly date: string
   readonly effectiveAt: number
+  /** Whose decision it is; left out: the clock's. */
+  readonly decided?: Decided
 }
 
 /**
  * Ends a business date of one network: the accounts `net:{network}:{date}:{currency}` and those of suspense are closed,
  * what they hold is due in settlement, on `settlement:{network}:{currency}`, and the books of the network are closed up to
- * that date. Once, however often it is asked for. Throws `DatabaseError`.
+ * that date. Once, however often it is asked for. Throws `DatabaseError`, and `ReasonRefused` for what may not stand on record.
  */
 export async function closeBusinessDate(ledger: Ledger, reader: Reader, closed: Closed): Promise<DateClosed> {
-  const { network, date, effectiveAt } = closed
+  const { network, date, effectiveAt, decided } = closed
+  if (decided !== undefined) checkReason({ who: decided.by, why: decided.why })
   const accounts: { account: string; outcome: UnitOutcome }[] = []
   const open = (await datedAccounts(reader, network)).filter(
     (account) => account.date === date && !account.closed,
@@ -111,30 +115,30 @@ export async function closeBusinessDate(ledger: Ledger, reader: Reader, closed: 
     const closing = { account: path, into, key: `cutover:${path}`, effectiveAt }
     accounts.push({ account: path, outcome: await closeAccount(ledger, reader, closing) })
   }
-  const period = await closePeriod(ledger, reader, { scope: network, through: date, effectiveAt })
+  const named = decided === undefined ? {} : { decided }
+  const period = await closePeriod(ledger, reader, { scope: network, through: date, effectiveAt, ...named })
   return { network, date, accounts, period }
 }
 
 /**
  * Closes the books of a network, or all of them (`*`), up to a date, once every account of those dates is closed. Asked
- * again for the same or an earlier date it is `committed`. Throws `DatabaseError`.
+ * again for the same or an earlier date it is `committed`. Throws `DatabaseError`, and `ReasonRefused` for what may not stand
+ * on record.
  */
 export async function closePeriod(
   ledger: Ledger,
   reader: Reader,
-  {
-    scope,
-    through,
-    effectiveAt,
-  }: { readonly scope: string; readonly through: string; readonly effectiveAt: number },
+  period: Omit<Command & { kind: 'closePeriod' }, 'kind' | 'id'>,
 ): Promise<UnitOutcome> {
+  const { decided, scope, through } = period
+  if (decided !== undefined) checkReason({ who: decided.by, why: decided.why })
   if (through <= (await closedThrough(reader, scope))) return { kind: 'committed' }
   const id = `period:${scope}:${through}`
   // A refusal is kept under its key, and an account that is open now may be closed later: so each try has its own.
   const key = `${id}:${await headOf(reader)}`
   const outcome = await ledger.commit({
     key,
-    commands: [{ kind: 'closePeriod', id, scope, through, effectiveAt }],
+    commands: [{ kind: 'closePeriod', id, ...period }],
     rows: [],
   })
   // Somebody else may have been quicker.
@@ -143,18 +147,27 @@ export async function closePeriod(
 }
 
 /**
- * Closes every date of every network whose end in Kuwait is `afterMs` ago, the oldest first. Throws `DatabaseError`.
+ * Closes every date of every network whose end in Kuwait is `afterMs` ago, the oldest first, but for those that `isOver` says
+ * are worked on still: a date may go on for long after its day. Throws `DatabaseError`.
  */
 export async function closeDueDates(
   ledger: Ledger,
   reader: Reader,
-  { nowMs, afterMs }: { readonly nowMs: number; readonly afterMs: number },
+  {
+    nowMs,
+    afterMs,
+    isOver = () => true,
+  }: {
+    readonly nowMs: number
+    readonly afterMs: number
+    readonly isOver?: ((network: string, date: string) => boolean) | undefined
+  },
 ): Promise<DateClosed[]> {
   const through = new Map<string, string>()
   const due = new Map<string, { readonly network: string; readonly date: string }>()
   for (const { network, date, closed } of await datedAccounts(reader)) {
     if (!through.has(network)) through.set(network, await closedThrough(reader, network))
-    if (endOf(date) + afterMs > nowMs) continue
+    if (endOf(date) + afterMs > nowMs || !isOver(network, date)) continue
     if (!closed || date > through.get(network)!) due.set(`${date} ${network}`, { network, date })
   }
   const ended: DateClosed[] = []

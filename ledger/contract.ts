@@ -130,7 +130,15 @@ export type Command =
       /** The last date that is closed, YYYY-MM-DD in Kuwait. */
       readonly through: string
       readonly effectiveAt: number
+      /** Whose decision it was, and why; left out: the clock's. */
+      readonly decided?: Decided
     }
+
+/** Kept in the chain with what was decided. */
+export interface Decided {
+  readonly by: string
+  readonly why: string
+}
 
 /** One side of a posting. The amount is above zero; the side says which way it goes. */
 export interface Leg {

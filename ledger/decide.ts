@@ -246,7 +246,8 @@ class Draft implements Changes {
     return undefined
   }
 
-  #closePeriod({ scope, through, ...command }: Command & { kind: 'closePeriod' }): LedgerRefusal | undefined {
+  #closePeriod(command: Command & { kind: 'closePeriod' }): LedgerRefusal | undefined {
+    const { decided, scope, through } = command
     const before = this.#books.periods.get(scope) ?? ''
     if (through <= (this.periods.get(scope) ?? before)) return 'closedPeriod'
     for (const path of this.#books.accounts.keys()) {
@@ -254,7 +255,7 @@ class Draft implements Changes {
       if (of === undefined || of.date > through || (scope !== allBooks && of.network !== scope)) continue
       if (!this.#account(path)!.closed) return 'openAccount'
     }
-    const entered = this.#enter({ ...command, scope, through }, [], { meta: { scope, through } })
+    const entered = this.#enter(command, [], { meta: { scope, through, ...decided } })
     if (entered !== undefined) return entered
     this.periods.set(scope, through)
     return undefined

@@ -1,4 +1,4 @@
-import type { Command, LedgerRefusal, Leg, Unit } from './contract.ts'
+import type { Command, Decided, LedgerRefusal, Leg, Unit } from './contract.ts'
 import { isDate } from './periods.ts'
 
 /** What makes a unit one that books could take: checked before any book is opened. */
@@ -46,7 +46,9 @@ function commandFault(command: Command): LedgerRefusal | undefined {
     case 'close':
       return isText(command.account) ? undefined : 'malformed'
     case 'closePeriod':
-      return isText(command.scope) && isDate(command.through) ? undefined : 'malformed'
+      return isText(command.scope) && isDate(command.through) && isDecided(command.decided)
+        ? undefined
+        : 'malformed'
   }
 }
 
@@ -71,6 +73,10 @@ function isMeta(meta: Readonly<Record<string, string>>): boolean {
   return Object.entries(meta).every(
     ([name, value]) => isText(name) && (value === '' || (value.length <= 10 * textMax && isStorable(value))),
   )
+}
+
+function isDecided(decided: Decided | undefined): boolean {
+  return decided === undefined || isMeta({ by: decided.by, why: decided.why })
 }
 
 function isStorable(text: string): boolean {

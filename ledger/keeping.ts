@@ -21,6 +21,8 @@ export interface KeepingOptions {
   readonly anchor?: { readonly file: string; readonly sign: Sign; readonly everyMs?: number } | undefined
   /** Closes each network's business date this long after its end in Kuwait. Left out: dates are closed by hand. */
   readonly closeDatesAfterMs?: number | undefined
+  /** Whether nothing new comes for a network's date; left out: so it is once its day has ended. */
+  readonly isDateOver?: (network: string, date: string) => boolean
   /** How often it is looked whether one is due; every 5 minutes unless told. */
   readonly closeEveryMs?: number
 }
@@ -47,7 +49,11 @@ export function keepBooks(options: KeepingOptions): Keeping {
   }
   if (closeDatesAfterMs !== undefined) {
     const close = (): Promise<unknown> =>
-      closeDueDates(ledger, reader, { nowMs: clock.wallMs(), afterMs: closeDatesAfterMs })
+      closeDueDates(ledger, reader, {
+        nowMs: clock.wallMs(),
+        afterMs: closeDatesAfterMs,
+        isOver: options.isDateOver,
+      })
     duties.push(['closeDates', options.closeEveryMs ?? 5 * minuteMs, close])
   }
   const kept = duties.map(([name, everyMs, run]) => new Duty(name, everyMs, run, options))

@@ -1,3 +1,4 @@
+import type { Decided } from './contract.ts'
 import { databaseError } from '../kernel/database.ts'
 import type { DatabaseClient, DatabasePool } from '../kernel/database.ts'
 
@@ -178,8 +179,22 @@ export async function postingOf(reader: Reader, reference: string): Promise<Post
 }
 
 /** Up to which date the books of a network are closed, or under `*` all of them. */
-export async function closedPeriods(reader: Reader): Promise<{ scope: string; through: string }[]> {
-  return query(reader, 'SELECT scope, through FROM ledger.period ORDER BY scope')
+export async function closedPeriods(reader: Reader): Promise<ClosedPeriod[]> {
+  const rows = await query<{ scope: string; through: string; meta: Partial<Decided> | null }>(
+    reader,
+    `SELECT q.scope, q.through, p.meta FROM ledger.period q LEFT JOIN ledger.posting p ON p.id = q.posting_id
+      ORDER BY q.scope, q.shard`,
+  )
+  return rows.map(({ meta, ...closed }) => {
+    const { by, why } = meta ?? {}
+    return by === undefined || why === undefined ? closed : { ...closed, by, why }
+  })
+}
+
+/** Without a name it was closed by the clock. */
+export interface ClosedPeriod extends Partial<Decided> {
+  readonly scope: string
+  readonly through: string
 }
 
 export interface Statement {

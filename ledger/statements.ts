@@ -23,7 +23,8 @@ const namedPostings = `
 function touching(what: string, statement: string, expected: string): string {
   return `
     WITH done AS (${statement} RETURNING 1)
-    SELECT ledger.expect('${what}', (SELECT count(*) FROM done), ${expected})`
+    SELECT ledger.expect('${what}', touched, ${expected})
+      FROM (SELECT count(*) AS touched FROM done) counted WHERE touched <> ${expected}`
 }
 
 export const statements = {

@@ -367,8 +367,10 @@ class Pkcs11Token implements Token {
     }
     // A token that has lost everything has vanished; a missing key on a token with others was destroyed.
     if (fresh.length === 0 && this.#objects.length > 0) throw new TokenError(generalError)
-    const byLabel = new Map(fresh.map((object) => [object.label, object.handle]))
-    for (const object of this.#objects) object.handle = byLabel.get(object.label) ?? ownBytes(8)
+    // By its purpose and check value too: another key under the same label is not this one.
+    const nameOf = ({ label, id }: TokenObject): string => `${label} ${id}`
+    const handles = new Map(fresh.map((object) => [nameOf(object), object.handle]))
+    for (const object of this.#objects) object.handle = handles.get(nameOf(object)) ?? ownBytes(8)
   }
 }
 

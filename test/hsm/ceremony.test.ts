@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { createPublicKey, verify } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   adoptKeys,
@@ -11,7 +12,9 @@ import {
   rotateKey,
 } from '../../hsm/ceremony.ts'
 import type { Keeper } from '../../hsm/ceremony.ts'
+import { sealKeyBlock } from '../../hsm/commands/tr31.ts'
 import { listKeys } from '../../hsm/inventory.ts'
+import { readActs } from '../../hsm/key-acts.ts'
 import { KeyTable } from '../../hsm/key-table.ts'
 import { openPkcs11Token } from '../../hsm/pkcs11/token.ts'
 import { openClient } from '../../kernel/database.ts'
@@ -29,7 +32,11 @@ describe.skipIf(softhsmMissing() !== undefined)('the life of keys', () => {
   let rooms: World
   let keeper: Keeper
   beforeAll(async () => {
-    rooms = await world([...testKeys, { ref: 'kbpk.knet.both', algorithm: 'AES-256', value: kbpk }])
+    rooms = await world([
+      ...testKeys,
+      { ref: 'kbpk.knet.both', algorithm: 'AES-256', value: kbpk },
+      { ref: 'kbpk.old.both', algorithm: 'DES2', value: '0123456789ABCDEFFEDCBA9876543210' },
+    ])
     process.env['SOFTHSM2_CONF'] = rooms.token.softhsmConf
     keeper = {
       token: await openPkcs11Token(rooms.token),
@@ -52,23 +59,123 @@ describe.skipIf(softhsmMissing() !== undefined)('the life of keys', () => {
     expect(await checkInventory(keeper)).toEqual([])
   })
 
-  test('every act is signed by a key of the token', async () => {
-    const { rows } = await keeper.database.query<{ record: string; signature: Buffer }>(
-      'SELECT record, signature FROM vault.key_act ORDER BY id',
+  test('of two versions that were made and not used, a rotation takes the newer, and the older never comes into use', async () => {
+    const ref = 'mac3.twice.both'
+    const make = () => generateKey(keeper, { ref, algorithm: 'DES2', ...people })
+    for (let version = 1; version <= 3; version++) await make()
+    expect(await stateOf(ref)).toEqual(['active', 'pending', 'pending'])
+    expect(await rotateKey(keeper, { ref, graceSeconds: 600, ...people })).toBe(3)
+    expect(await stateOf(ref)).toEqual(['previous', 'retired', 'active'])
+    await expect(rotateKey(keeper, { ref, graceSeconds: 600, ...people })).rejects.toThrow('wrongState')
+  })
+
+  test('a key is not sent, nor taken, under one that is weaker than itself', async () => {
+    const asked = { ref: 'zpk.weak.out', kbpk: 'kbpk.old.both', ...people }
+    for (const algorithm of ['AES-128', 'DES3'] as const) {
+      await expect(generateKey(keeper, { ...asked, algorithm })).rejects.toThrow('weakProtection')
+    }
+    expect(await stateOf(asked.ref)).toEqual([])
+    const { block: sent } = await generateKey(keeper, { ...asked, algorithm: 'DES2' })
+    expect(sent).toMatch(/^B/)
+    const context = {
+      token: keeper.token,
+      keys: new KeyTable(keeper.token.objects()),
+      random: () => undefined,
+    }
+    const aes = {
+      usage: 'P0',
+      algorithm: 'AES-128',
+      mode: 'D',
+      keyVersion: '00',
+      exportability: 'N',
+    } as const
+    const weak = sealKeyBlock(context, {
+      ...aes,
+      kbpk: asked.kbpk,
+      key: hex('00112233445566778899AABBCCDDEEFF'),
+    })
+    const taken = importBlock(keeper, { ref: 'zpk.weak.in', kbpk: asked.kbpk, block: weak, ...people })
+    await expect(taken).rejects.toThrow('weakProtection')
+  })
+
+  test('a key that was put in the place of another, under its name, is not taken for it', () => {
+    const label = 'mac3.swapped.both.v001'
+    const rights = { grants: ['encrypt'], mechanisms: ['des3-cbc'] } as const
+    keeper.token.create({ ...rights, label, id: 'M3C:111111', kind: 'DES2', value: Buffer.alloc(16, 0x5a) })
+    const [object] = keeper.token.objects().filter((one) => one.label === label)
+    const name = JSON.stringify({ label, id: 'M3C:ABCDEF' })
+    execFileSync(
+      process.execPath,
+      [
+        ...['--input-type=module', '-e'],
+        `import { openPkcs11Token } from ${JSON.stringify(join(import.meta.dirname, '../../hsm/pkcs11/token.ts'))}
+         const token = await openPkcs11Token(${JSON.stringify(rooms.token)})
+         token.destroy(${JSON.stringify(label)})
+         token.create({ ...${name}, kind: 'DES2', value: Buffer.from('0123456789ABCDEFFEDCBA9876543210', 'hex'), grants: ['encrypt'], mechanisms: ['des3-cbc'] })`,
+      ],
+      { env: { ...process.env, SOFTHSM2_CONF: rooms.token.softhsmConf } },
     )
-    expect(rows.length).toBeGreaterThan(5)
-    const { object } = new KeyTable(keeper.token.objects()).active('sign.audit.both', ['S0'], ['S'])
-    const point = keeper.token.publicPoint(object)
-    const jwk = { x: point.toString('base64url', 1, 33), y: point.toString('base64url', 33, 65) }
-    const key = createPublicKey({ format: 'jwk', key: { kty: 'EC', crv: 'P-256', ...jwk } })
-    const check = (record: string, signature: Buffer): boolean =>
-      verify('sha256', Buffer.from(record), { key, dsaEncoding: 'ieee-p1363' }, signature)
-    for (const { record, signature } of rows) expect(check(record, signature)).toBe(true)
-    expect(check(rows[0]!.record.replace('first', 'other'), rows[0]!.signature)).toBe(false)
+    const enciphering = {
+      object: object!,
+      mechanism: 'des3-cbc',
+      input: Buffer.alloc(8),
+      output: Buffer.alloc(8),
+    } as const
+    expect(() => keeper.token.encrypt(enciphering)).toThrow('0x82')
+    keeper.token.destroy(label)
+  })
+
+  test('every act is signed by a key of the token, and none is changed or taken away', async () => {
+    const { token, database } = keeper
+    const { acts, fault, last } = await readActs(token, database)
+    expect(fault).toBeUndefined()
+    expect(acts.length).toBeGreaterThan(5)
+    expect(acts.map(({ number }) => number)).toEqual(acts.map((_, index) => index + 1))
+    expect(acts[0]).toMatchObject({ act: 'adopt', ...people })
+    expect(last).toMatch(new RegExp(`^${acts.length}:[0-9a-f]{64}$`))
+    for (const statement of [
+      `UPDATE vault.key_act SET record = replace(record, 'first', 'other')`,
+      'DELETE FROM vault.key_act',
+      'TRUNCATE vault.key_act',
+    ]) {
+      await expect(database.query(statement)).rejects.toThrow('what is written stays')
+    }
+  })
+
+  test('acts that were changed, taken away, swapped, put between or cut off past the walls are found', async () => {
+    const { token, database } = keeper
+    const { last } = await readActs(token, database)
+    const after = async (tampering: string): Promise<string | undefined> => {
+      await database.query('BEGIN')
+      try {
+        await database.query('ALTER TABLE vault.key_act DISABLE TRIGGER ALL')
+        await database.query(tampering)
+        return (await readActs(token, database, last)).fault
+      } finally {
+        await database.query('ROLLBACK')
+      }
+    }
+    const third = '(SELECT id FROM vault.key_act ORDER BY id OFFSET 2 LIMIT 1)'
+    expect(
+      await after(`UPDATE vault.key_act SET record = replace(record, 'first', 'other') WHERE id = ${third}`),
+    ).toBe('act 3 is not as it was signed')
+    expect(await after(`UPDATE vault.key_act SET record = 'nothing' WHERE id = ${third}`)).toBe(
+      'act 3 is not as it was signed',
+    )
+    const broken = 'act 3 does not follow the one before it: something was taken away or put between'
+    expect(await after(`DELETE FROM vault.key_act WHERE id = ${third}`)).toBe(broken)
+    expect(
+      await after(`UPDATE vault.key_act a SET record = b.record, signature = b.signature FROM vault.key_act b
+        WHERE a.id = ${third} AND b.id = (SELECT id FROM vault.key_act ORDER BY id OFFSET 3 LIMIT 1)`),
+    ).toBe(broken)
+    expect(await after('DELETE FROM vault.key_act WHERE id = (SELECT max(id) FROM vault.key_act)')).toBe(
+      `there is no act ${last}: the last ones were taken away, or all made anew`,
+    )
+    expect(await after('SELECT 1')).toBeUndefined()
   })
 
   test('a rotation during traffic fails no call, and ends with the new key', async () => {
-    const hsm = await rooms.open({ deadlineMs: 5_000 })
+    const hsm = await rooms.open()
     const key = 'zak.knet.both'
     const data = Buffer.from('0200')
     const old = await hsm.generateMac({ key, data })
@@ -102,7 +209,7 @@ describe.skipIf(softhsmMissing() !== undefined)('the life of keys', () => {
   })
 
   test('a PIN under the previous key is opened during the grace for who names that version, and never by trial', async () => {
-    const hsm = await rooms.open({ deadlineMs: 5_000 })
+    const hsm = await rooms.open()
     const ref = 'tpk.acq1.in'
     await generateKey(keeper, { ref, algorithm: 'DES2', ...people })
     await rotateKey(keeper, { ref, graceSeconds: 600, ...people })
@@ -122,7 +229,7 @@ describe.skipIf(softhsmMissing() !== undefined)('the life of keys', () => {
   })
 
   test('nothing is sealed under a previous version, whoever names it', async () => {
-    const hsm = await rooms.open({ deadlineMs: 5_000 })
+    const hsm = await rooms.open()
     const ref = 'zpk.other.out'
     await generateKey(keeper, { ref, algorithm: 'DES2', ...people })
     await generateKey(keeper, { ref, algorithm: 'DES2', ...people })
@@ -141,13 +248,13 @@ describe.skipIf(softhsmMissing() !== undefined)('the life of keys', () => {
     await generateKey(keeper, { ref, algorithm: 'AES-128', ...people })
     await generateKey(keeper, { ref, algorithm: 'AES-128', ...people })
     const url = 'postgres://nobody@127.0.0.1:1/none'
-    const apart = await rooms.open({ deadlineMs: 5_000, vaultDatabaseUrl: url })
+    const apart = await rooms.open({ vaultDatabaseUrl: url })
     const data = Buffer.from('0200')
     expect(await faultOf(apart.generateMac({ key: ref, data }))).toEqual({ kind: 'unavailable' })
     expect(await apart.random(4)).toHaveLength(4)
     await apart.close()
     // With it, the pending version is on the token and is not used.
-    const hsm = await rooms.open({ deadlineMs: 5_000 })
+    const hsm = await rooms.open()
     const mac = await hsm.generateMac({ key: ref, data })
     await rotateKey(keeper, { ref, graceSeconds: 60, ...people })
     while (text(await hsm.generateMac({ key: ref, data })) === text(mac)) await wait(50)
@@ -259,6 +366,15 @@ describe.skipIf(softhsmMissing() !== undefined)('the life of keys', () => {
     expect(found).toContain('zpk.stray.out.v001: extractable')
     expect(found).toContain('zpk.mirror.in.v077: missing from the token')
     token.destroy('stray')
+    const twice = {
+      label: 'zpk.stray.out.v001',
+      id: 'P0E:222222',
+      kind: 'DES2',
+      value: Buffer.alloc(16, 0x5a),
+    } as const
+    for (let time = 0; time < 2; time++)
+      token.create({ ...twice, grants: ['encrypt'], mechanisms: ['des3-cbc'] })
+    expect(await checkInventory(keeper)).toContain('zpk.stray.out.v001: twice on the token')
     token.destroy('zpk.stray.out.v001')
     await database.query("UPDATE vault.key SET version = 1 WHERE ref = 'zpk.mirror.in'")
     expect(await checkInventory(keeper)).toEqual([])

@@ -1,20 +1,46 @@
 /** `mafraq vault`, `mafraq keys` and `mafraq hsm` as processes, over the state folder of a system of two tokens. */
-import { execFile } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Hsm, IssuerHsm } from '../../hsm/hsm.ts'
+import { kcvOf } from '../../hsm/kcv.ts'
+import { clearKey } from '../../hsm/keys.ts'
+import { setOddParity } from '../../hsm/soft.ts'
 import { scratchToken, softhsmMissing } from '../support/softhsm.ts'
 import type { ScratchToken } from '../support/softhsm.ts'
-import { loadKeys, untilKey, world } from './world.ts'
+import { hex, loadKeys, untilKey, world } from './world.ts'
 import type { World } from './world.ts'
 
 const program = join(import.meta.dirname, '../../bin/mafraq.ts')
 const people = ['--by', 'first keeper', '--witness', 'second keeper']
 const visa = '4111111111111111'
+
+const unhurried = { timeout: 120_000 }
+const ref = 'mac3.typed.both'
+
+function xored(one: string, other: string): Buffer {
+  const value = hex(one)
+  for (const [index, byte] of hex(other).entries()) value[index]! ^= byte
+  setOddParity(value)
+  return value
+}
+
+/** What a terminal shows of a program whose questions are answered, each when it is asked. */
+function onTerminal(line: string, typed: readonly string[]): Promise<string> {
+  const child = spawn('script', ['-qefc', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] })
+  let screen = ''
+  let answered = 0
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    screen += piece
+    const asked = screen.match(/(component \d|value|whole key)[^:\n]*: /g)?.length ?? 0
+    for (; answered < Math.min(asked, typed.length); answered++) child.stdin.write(`${typed[answered]}\r`)
+  })
+  return new Promise((resolve) => child.once('close', () => resolve(screen)))
+}
 
 interface Ran {
   readonly code: number
@@ -22,7 +48,7 @@ interface Ran {
   readonly err: string
 }
 
-describe.skipIf(softhsmMissing() !== undefined)('the command line', () => {
+describe.skipIf(softhsmMissing() !== undefined)('the command line', { timeout: 120_000 }, () => {
   let rooms: World
   let spare: ScratchToken
   let hsm: Hsm & IssuerHsm
@@ -38,11 +64,21 @@ describe.skipIf(softhsmMissing() !== undefined)('the command line', () => {
     })
   }
 
+  /**
+   * A key that was just put on both tokens is known to neither process, then to one, then to both. Signing keys are on
+   * one token only.
+   */
+  async function untilBothKnow(version: string): Promise<void> {
+    while (!hsm.status().keys!.some(({ label }) => label === version)) await wait(20)
+    const differing = () => hsm.status().backends!.flatMap((backend) => backend.differing)
+    while (differing().some((ref) => !ref.startsWith('sign.'))) await wait(20)
+  }
+
   beforeAll(async () => {
     rooms = await world()
     spare = scratchToken()
     loadKeys(spare, rooms.keyFile)
-    hsm = await rooms.open({ others: [spare], deadlineMs: 5_000 })
+    hsm = await rooms.open({ others: [spare] })
     while (hsm.status().up !== 2) await wait(20)
     token = await hsm.tokenise(visa)
     http = createServer((_, answer) => answer.end(JSON.stringify({ hsm: hsm.status() })))
@@ -66,6 +102,26 @@ describe.skipIf(softhsmMissing() !== undefined)('the command line', () => {
     spare.remove()
   })
 
+  test.skipIf(!existsSync('/usr/bin/script'))(
+    'a component that is typed at a terminal is shown on none',
+    unhurried,
+    async () => {
+      const [one, other] = ['11223344556677889AABBCCDDEEFF013', '0123456789ABCDEFFEDCBA9876543210']
+      const whole = clearKey({ ref, version: 1, algorithm: 'DES2', value: xored(one, other) }).kcv
+      const args = ['keys', 'import-components', '--ref', ref, '--algorithm', 'DES2', ...people]
+      const line = [process.execPath, program, ...args, '--state', folder()]
+        .map((word) => `'${word}'`)
+        .join(' ')
+      const typed = [one, kcvOf('DES2', hex(one)), other, kcvOf('DES2', hex(other)), whole]
+      const screen = await onTerminal(line, typed)
+      expect(screen).toContain(`${ref}.v001`)
+      await untilBothKnow(`${ref}.v001`)
+      for (const component of [one, other]) expect(screen).not.toContain(component.slice(0, 6))
+      // What is no secret is shown as it is typed.
+      expect(screen).toContain(`check value of the whole key: ${whole}`)
+    },
+  )
+
   test('hsm status tells what each process can do, and ends with 0 while all have the same keys', async () => {
     const ran = await mafraq('hsm', 'status')
     expect(ran.out).toContain('hsm process 1  up  SoftHSM v2')
@@ -75,7 +131,7 @@ describe.skipIf(softhsmMissing() !== undefined)('the command line', () => {
     expect(ran.code).toBe(0)
   })
 
-  test('a key is taken over, made, rotated in and checked on both tokens', async () => {
+  test('a key is taken over, made, rotated in and checked on both tokens', unhurried, async () => {
     const key = ['--ref', 'zak.knet.both']
     expect(await mafraq('keys', 'adopt', ...people)).toMatchObject({ code: 0 })
     const made = await mafraq('keys', 'generate', ...key, '--algorithm', 'AES-128', ...people)
@@ -87,10 +143,23 @@ describe.skipIf(softhsmMissing() !== undefined)('the command line', () => {
     expect(list.out).toMatch(/^zak\.knet\.both\.v002 {2}active .* first keeper, second keeper$/m)
     expect(await mafraq('keys', 'check')).toEqual({ code: 0, out: 'RESULT ok\n', err: '' })
     await untilKey(hsm, 'zak.knet.both.v002', 'active')
-    while (hsm.status().backends!.some(({ differing }) => differing.includes('zak.knet.both'))) await wait(20)
+    await untilBothKnow('zak.knet.both.v002')
     // The key that signs the keepers' records is on the first token only, as it should be.
     expect(hsm.status().backends!.flatMap(({ differing }) => differing)).toEqual(['sign.audit.both'])
     expect((await mafraq('hsm', 'status')).code).toBe(0)
+  })
+
+  test('what was done to keys is told by whom, and what was known before is still there', async () => {
+    const told = await mafraq('keys', 'acts')
+    expect(told.out).toMatch(
+      /^\d+ {2}.* {2}rotate {4}zak\.knet\.both\.v002 {2}kcv [0-9A-F]{6} {2}first keeper, second keeper$/m,
+    )
+    expect(told.out).toMatch(/^RESULT ok\n/m)
+    const [, last] = /^last (\S+)$/m.exec(told.out)!
+    expect((await mafraq('keys', 'acts', '--known', last!)).code).toBe(0)
+    const other = await mafraq('keys', 'acts', '--known', `99:${'0'.repeat(64)}`)
+    expect(other.out).toContain('RESULT there is no act 99:')
+    expect(other.code).toBe(1)
   })
 
   test('a key that does not exist is refused in one line, and nothing is changed', async () => {
@@ -105,7 +174,7 @@ describe.skipIf(softhsmMissing() !== undefined)('the command line', () => {
       ...['keys', 'retire', '--ref', 'zak.knet.both', '--key-version', '1', '--destroy', ...people],
     )
     expect(destroyed.out).toBe('zak.knet.both.v001 is destroyed\n')
-    const other = await rooms.open({ deadlineMs: 5_000, others: [{ ...spare, tokenLabel: 'away' }] })
+    const other = await rooms.open({ others: [{ ...spare, tokenLabel: 'away' }] })
     const before = hsm
     hsm = other
     const ran = await mafraq('hsm', 'status')

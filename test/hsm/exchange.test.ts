@@ -1,3 +1,6 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { HsmOptions } from '../../hsm/hsm.ts'
 import { kcvOf } from '../../hsm/kcv.ts'
@@ -136,6 +139,16 @@ describe.skipIf(softhsmMissing() !== undefined)('a key that a peer sends', () =>
     expect(states()).toEqual(before)
   })
 
+  test('is put on a token once, however many processes have that token', async () => {
+    const several = await rooms.open({ processes: 3 })
+    while (several.status().up !== 3) await wait(20)
+    const received = await several.receiveKey(sent(macKey('77')))
+    const label = `${received.ref}.v${String(received.version).padStart(3, '0')}`
+
+    expect(labelsOn(rooms).filter((one) => one === label)).toHaveLength(1)
+    await several.close()
+  })
+
   test('is the only thing that the process may write into the inventory', async () => {
     const client = await openClient({ databaseUrl: rooms.database.url, applicationName: 'test' })
     try {
@@ -177,3 +190,15 @@ test.skipIf(softhsmMissing() !== undefined)(
     })
   },
 )
+
+/** As a process of its own finds them. */
+function labelsOn({ token }: World): string[] {
+  const { module, pinFile, softhsmConf, tokenLabel } = token
+  const tool = join(import.meta.dirname, '../../bin/hsm-keys.ts')
+  const address = ['--module', module, '--token-label', tokenLabel, '--pin-file', pinFile]
+  const told = execFileSync(process.execPath, [tool, 'inspect', ...address], {
+    env: { ...process.env, SOFTHSM2_CONF: softhsmConf },
+    encoding: 'utf8',
+  })
+  return (JSON.parse(told) as { label: string }[]).map(({ label }) => label)
+}

@@ -16,7 +16,7 @@ describe.skipIf(softhsmMissing() !== undefined).each(['pkcs11', 'twin'] as const
     let hsm: Hsm & IssuerHsm
     beforeAll(async () => {
       rooms = await world(issuerKeys)
-      hsm = await rooms.open({ driver, deadlineMs: 5_000 })
+      hsm = await rooms.open({ driver })
     })
     afterAll(async () => {
       await rooms[Symbol.asyncDispose]()

@@ -97,7 +97,7 @@ describe.skipIf(softhsmMissing() !== undefined)('in the memory of the HSM proces
   })
 
   test('the scan finds the keys of the twin, which has them in clear', async () => {
-    const hsm = await rooms.open({ driver: 'twin', deadlineMs: 5_000 })
+    const hsm = await rooms.open({ driver: 'twin' })
     await traffic(hsm)
     const names = found(hsm.status().pids![0]!)
     expect(names).toEqual(
@@ -107,7 +107,7 @@ describe.skipIf(softhsmMissing() !== undefined)('in the memory of the HSM proces
   })
 
   test('there is no key, PIN or PIN block while it is idle, nor five seconds after traffic', async () => {
-    const hsm = await rooms.open({ deadlineMs: 5_000 })
+    const hsm = await rooms.open()
     expect(found(hsm.status().pids![0]!)).toEqual([])
     await traffic(hsm)
     await wait(5_000)
@@ -118,7 +118,7 @@ describe.skipIf(softhsmMissing() !== undefined)('in the memory of the HSM proces
   test('neither logs, nor tables, nor the token’s files, nor what a crash leaves have one; a planted one is found', async () => {
     const folder = join(rooms.token.folder, 'scanned')
     mkdirSync(folder)
-    const hsm = await rooms.open({ deadlineMs: 5_000 })
+    const hsm = await rooms.open()
     await traffic(hsm)
     const pid = hsm.status().pids![0]!
     expect(readFileSync(`/proc/${pid}/coredump_filter`, 'utf8').trim()).toBe('00000000')

@@ -12,7 +12,7 @@ describe.skipIf(softhsmMissing() !== undefined)('what the client counts', () => 
   const registry = new Registry()
   beforeAll(async () => {
     rooms = await world()
-    hsm = await rooms.open({ deadlineMs: 5_000 })
+    hsm = await rooms.open()
     registerHsmMetrics(registry, hsm)
     for (let index = 0; index < 7; index++) await hsm.generateMac({ key: 'zak.knet.both', data: hex('00') })
     await faultOf(hsm.generateMac({ key: 'zak.none.both', data: hex('00') }))

@@ -42,7 +42,7 @@ describe.skipIf(softhsmMissing() !== undefined)('on a token', () => {
   let hsm: Hsm
   beforeAll(async () => {
     rooms = await world()
-    hsm = await rooms.open({ deadlineMs: 5_000 })
+    hsm = await rooms.open()
   })
   afterAll(async () => {
     await rooms[Symbol.asyncDispose]()

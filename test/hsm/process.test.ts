@@ -36,8 +36,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function until(what: () => boolean): Promise<void> {
-  while (!what()) await wait(20)
+async function until(what: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await what())) await wait(20)
 }
 
 onToken('calls under way when the process is killed are answered by its successor', async () => {
@@ -57,7 +57,8 @@ onToken('a process that hangs is killed and replaced, and callers hear of it at 
   expect(await faultOf(hsm.generateMac(request))).toEqual({ kind: 'deadline' })
   await until(() => hsm.status().state === 'up' && hsm.status().restarts === 1)
   expect(isAlive(hung)).toBe(false)
-  expect(text(await hsm.generateMac(request))).toBe(mac)
+  // A busy machine may be too late for so short a deadline once more.
+  await until(async () => (await hsm.generateMac(request).then(text, () => undefined)) === mac)
   await hsm.close()
 })
 

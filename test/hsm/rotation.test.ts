@@ -25,7 +25,7 @@ describe.skipIf(softhsmMissing() !== undefined)('a hundred purchases a second', 
   let hsm: Hsm
   beforeAll(async () => {
     rooms = await world()
-    hsm = await rooms.open({ deadlineMs: 5_000 })
+    hsm = await rooms.open()
     process.env['SOFTHSM2_CONF'] = rooms.token.softhsmConf
     keeper = {
       token: await openPkcs11Token(rooms.token),

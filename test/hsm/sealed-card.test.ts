@@ -19,7 +19,7 @@ describe.skipIf(softhsmMissing() !== undefined).each(['pkcs11', 'twin'] as const
     let mac: Uint8Array
     beforeAll(async () => {
       rooms = await world()
-      hsm = await rooms.open({ driver, deadlineMs: 5_000 })
+      hsm = await rooms.open({ driver })
       database = await openClient({ databaseUrl: rooms.database.url, applicationName: 'test' })
       mac = await hsm.generateMac({ key, data })
     })

@@ -40,7 +40,7 @@ describe.skipIf(softhsmMissing() !== undefined)('keys on two tokens', () => {
   const data = hex('00')
 
   test('a new key is put on both, and after its rotation each seals alike without the other', async () => {
-    const hsm = await rooms.open({ others: [spare], deadlineMs: 5_000 })
+    const hsm = await rooms.open({ others: [spare] })
     await generateKey(keeper, { ref: key, algorithm: 'AES-128', ...people })
     expect(await checkInventory(keeper)).toEqual([])
     await rotateKey(keeper, { ref: key, graceSeconds: 600, ...people })
@@ -54,7 +54,7 @@ describe.skipIf(softhsmMissing() !== undefined)('keys on two tokens', () => {
     await hsm.close()
     const seals: string[] = []
     for (const { module, tokenLabel, pinFile, softhsmConf } of [rooms.token, spare]) {
-      const one = await rooms.open({ module, tokenLabel, pinFile, softhsmConf, deadlineMs: 5_000 })
+      const one = await rooms.open({ module, tokenLabel, pinFile, softhsmConf })
       await untilKey(one, `${key}.v002`, 'active')
       seals.push(text(await one.generateMac({ key, data })))
       await one.close()

@@ -1,12 +1,31 @@
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Hsm } from '../../hsm/hsm.ts'
-import { openClient } from '../../kernel/database.ts'
+import { KeyTable } from '../../hsm/key-table.ts'
+import type { KeyState } from '../../hsm/key-table.ts'
+import type { KeyName } from '../../hsm/key.ts'
+import { clearKey } from '../../hsm/keys.ts'
+import { objectsOf } from '../../hsm/objects.ts'
+import { rewrapVault } from '../../hsm/rewrap.ts'
+import { openTwin } from '../../hsm/twin/token.ts'
+import { openVault } from '../../hsm/vault.ts'
+import type { Vault } from '../../hsm/vault.ts'
+import { migrate, openClient } from '../../kernel/database.ts'
 import type { DatabaseClient } from '../../kernel/database.ts'
+import { openTestDatabase } from '../support/postgres.ts'
 import { softhsmMissing } from '../support/softhsm.ts'
 import { faultOf, world } from './world.ts'
 import type { World } from './world.ts'
 
 const visa = '4111111111111111'
+
+/** The vault's tables in a database of their own. */
+async function freshVault(): Promise<AsyncDisposable & { readonly url: string }> {
+  const database = await openTestDatabase()
+  const folder = join(import.meta.dirname, '../../hsm/migrations')
+  await migrate({ databaseUrl: database.url, schema: 'vault', folder })
+  return { url: database.url, [Symbol.asyncDispose]: () => database.close() }
+}
 
 describe.skipIf(softhsmMissing() !== undefined)('the vault', () => {
   let rooms: World
@@ -14,7 +33,7 @@ describe.skipIf(softhsmMissing() !== undefined)('the vault', () => {
   let database: DatabaseClient
   beforeAll(async () => {
     rooms = await world()
-    hsm = await rooms.open({ deadlineMs: 5_000 })
+    hsm = await rooms.open()
     database = await openClient({ databaseUrl: rooms.database.url, applicationName: 'test' })
   })
   afterAll(async () => {
@@ -32,7 +51,7 @@ describe.skipIf(softhsmMissing() !== undefined)('the vault', () => {
   })
 
   test('two processes that meet a new card at one moment give it one token', async () => {
-    const other = await rooms.open({ deadlineMs: 5_000 })
+    const other = await rooms.open()
     const pans = Array.from({ length: 20 }, (_, index) => `400000000000${(1000 + index).toString()}`)
     const tokens = await Promise.all(
       pans.map((pan) => Promise.all([hsm, other, hsm, other].map((one) => one.tokenise(pan)))),
@@ -40,6 +59,52 @@ describe.skipIf(softhsmMissing() !== undefined)('the vault', () => {
     for (const four of tokens) expect(new Set(four).size).toBe(1)
     expect(new Set(tokens.flat()).size).toBe(20)
     await other.close()
+  })
+
+  test('a card that is new while the fingerprint key changes has one token, whoever hears of the change first', async () => {
+    const key = (version: number) =>
+      clearKey({ ref: 'fpk.vault.both', version, algorithm: 'HMAC', value: Buffer.alloc(32, version) })
+    const kek = clearKey({
+      ref: 'kek.vault.both',
+      version: 1,
+      algorithm: 'AES-256',
+      value: Buffer.alloc(32, 7),
+    })
+    const token = openTwin([key(1), key(2), kek].flatMap(objectsOf))
+    const vaultOf = (first: KeyState, second: KeyState): Vault => {
+      const stateOf = ({ ref, version }: KeyName) =>
+        ref === kek.ref ? 'active' : version === 1 ? first : second
+      const keys = new KeyTable(token.objects(), stateOf)
+      return openVault({
+        token,
+        keys: () => keys,
+        databaseUrl: fresh.url,
+        actor: 'test',
+        alarm: () => undefined,
+        waitMs: 5_000,
+      })
+    }
+    await using fresh = await freshVault()
+    const [early, late] = [vaultOf('previous', 'active'), vaultOf('active', 'pending')]
+    const [one, other] = ['4000000000002503', '4000000000002511']
+    expect(await late.tokenise(one)).toBe(await early.tokenise(one))
+    const first = await early.tokenise(other)
+    expect(await late.tokenise(other)).toBe(first)
+    // One that is further behind than that makes a second token, which stops no rewrap and opens after it.
+    const behind = vaultOf('active', 'retired')
+    const both = [first, await behind.tokenise(other)]
+    expect(new Set(both).size).toBe(2)
+    const client = await openClient({ databaseUrl: fresh.url, applicationName: 'test' })
+    try {
+      expect(await rewrapVault({ token, database: client, actor: 'test' })).toBe(3)
+    } finally {
+      await client.end()
+    }
+    for (const name of both) expect(await early.detokenise(name)).toBe(other)
+    const after = vaultOf('previous', 'active')
+    expect(both).toContain(await after.tokenise(other))
+    await Promise.all([early, late, behind, after].map((vault) => vault.close()))
+    token.close()
   })
 
   test('the tables hold no card number, only its first six and last four', async () => {
@@ -127,7 +192,7 @@ describe.skipIf(softhsmMissing() !== undefined)('the vault', () => {
 
   test('a process that starts knows the cards of before without asking again', async () => {
     const known = await hsm.tokenise(visa)
-    const fresh = await rooms.open({ deadlineMs: 5_000 })
+    const fresh = await rooms.open()
     // The newest cards are fetched beside the start; a first call waits for nothing else.
     expect(await fresh.tokenise(visa)).toBe(known)
     await database.query('ALTER TABLE vault.card RENAME TO card_away')

@@ -85,8 +85,8 @@ export async function world(keys: readonly TestKey[] = testKeys): Promise<World>
         processFile: join(root, 'bin', 'hsm.ts'),
         environment: 'test',
         log: collector(log),
-        // Deadlines are for the tests of deadlines: elsewhere a slow disk must not be taken for a fault.
-        deadlineMs: 5_000,
+        // Deadlines are for the tests of deadlines: elsewhere a machine that stands still must not be taken for a fault.
+        deadlineMs: 20_000,
         ...options,
       })
       opened.push(hsm)

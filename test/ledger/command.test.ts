@@ -1,3 +1,4 @@
+import { closePeriod } from '../../ledger/ledger.ts'
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -101,7 +102,7 @@ test('history and balance are JSON when asked', async () => {
 test('a balance after so many entries, and a statement as it was known before anything was written', async () => {
   const first = await mafraq('balance', 'wallet:amal', '--at-version', '1', '--csv', ...here())
   expect(first.out.split('\r\n')[1]).toBe('wallet:amal,KWD,1,12.500,credit')
-  expect((await mafraq('balance', 'wallet:amal', '--at-version', '99', ...here())).code).toBe(3)
+  expect((await mafraq('balance', 'wallet:amal', '--at-version', '99', ...here())).code).toBe(1)
   const period = ['--from', '2026-11-22', '--to', '2026-11-22', '--known-at', '2020-01-01']
   const { out } = await mafraq('statement', 'wallet:amal', ...period, '--csv', ...here())
   expect(out.split('\r\n').slice(1, 3)).toEqual([',opening,,,,0.000', ',closing,,,,0.000'])
@@ -113,14 +114,16 @@ test('what was called wrongly exits with 2, and what cannot be looked at with 3'
   const nowhere = await mafraq('verify', '--database-url', 'postgres://nobody@127.0.0.1:1/nothing')
   expect(nowhere.code).toBe(3)
   expect(nowhere.out).toMatch(/^RESULT could not check: /)
-  expect((await mafraq('balance', 'nobody', ...here())).code).toBe(3)
+  expect((await mafraq('balance', 'nobody', ...here())).code).toBe(1)
 })
+
+const decided = ['--by', 'alice', '--why', 'the network has settled it']
 
 test('a business date is closed from the command line, and once closed stays so', async () => {
   const terms = { currency: 'KWD', normalSide: 'debit', limit: 'none' } as const
   await world.ledger.openAccounts([{ path: 'net:knet:2026-11-22:KWD', ...terms }])
   await world.ledger.commit(unit(transfer('net:knet:2026-11-22:KWD', 'merchant:1', 3_000n)))
-  const close = (): Promise<Ran> => mafraq('close-date', 'knet', '2026-11-22', ...here())
+  const close = (): Promise<Ran> => mafraq('close-date', 'knet', '2026-11-22', ...decided, ...here())
   expect(await close()).toEqual({
     code: 0,
     out: 'net:knet:2026-11-22:KWD committed\nknet up to 2026-11-22 committed\nRESULT ok\n',
@@ -128,13 +131,25 @@ test('a business date is closed from the command line, and once closed stays so'
   expect(await close()).toEqual({ code: 0, out: 'knet up to 2026-11-22 committed\nRESULT ok\n' })
   const due = await mafraq('balance', 'settlement:knet:KWD', '--csv', ...here())
   expect(due.out).toContain('settlement:knet:KWD,KWD,3.000,0.000,3.000,debit')
-  expect((await mafraq('close-date', 'knet', '22/11/2026', ...here())).code).toBe(2)
+  expect((await mafraq('close-date', 'knet', '22/11/2026', ...decided, ...here())).code).toBe(2)
+  expect((await mafraq('close-date', 'knet', '2026-11-22', ...here())).code).toBe(2)
 })
 
 test('all books are closed up to a date, and the periods say so', async () => {
-  expect((await mafraq('close-period', '2026-10-31', ...here())).out).toBe('RESULT ok\n')
+  await closePeriod(world.ledger, world.admin, {
+    scope: '*',
+    through: '2026-09-30',
+    effectiveAt: Date.now(),
+  })
+  expect((await mafraq('periods', '--csv', ...here())).out).toContain('*,2026-09-30,the clock,\r\n')
+  const because = ['--by', 'bob', '--why', 'end of the month']
+  const card = ['--by', 'bob', '--why', 'of 8888880000000001']
+  const refused = await mafraq('close-period', '2026-10-31', ...card, ...here())
+  expect([refused.code === 0, refused.out.includes('8888')]).toEqual([false, false])
+  expect((await mafraq('close-period', '2026-10-31', ...because, ...here())).out).toBe('RESULT ok\n')
   expect((await mafraq('periods', '--csv', ...here())).out).toBe(
-    'scope,closed through\r\n*,2026-10-31\r\nknet,2026-11-22\r\n',
+    'scope,closed through,by,why\r\n' +
+      '*,2026-10-31,bob,end of the month\r\nknet,2026-11-22,alice,the network has settled it\r\n',
   )
 })
 
@@ -154,8 +169,8 @@ test('what is set aside is listed with its end in Kuwait, and lowers what is ava
     { kind: 'authorize', account: 'wallet:amal', layer: 'pending', debit: '1.500', meta: 'rrn=1' },
     { account: 'merchant:1', credit: '1.500' },
   ])
-  expect((await mafraq('posting', 'h2', ...here())).code).toBe(3)
-  expect((await mafraq('holds', 'nobody', ...here())).code).toBe(3)
+  expect((await mafraq('posting', 'h2', ...here())).code).toBe(1)
+  expect((await mafraq('holds', 'nobody', ...here())).code).toBe(1)
 })
 
 test('tampering exits with 1 and names the place', async () => {

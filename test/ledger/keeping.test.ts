@@ -188,6 +188,15 @@ test('a capture or a reversal that counts for a closed date is refused, and one 
   expect(await ledger.commit(reverse(noon, 'reverse:today'))).toEqual(committed)
 })
 
+test('a date that is worked on still is not closed by the clock, however long its day has been over', async () => {
+  const { ledger, admin } = world
+  await ledger.openAccounts([dated('net:late:2026-11-18:KWD'), dated('net:late:2026-11-19:KWD')])
+  const due = { nowMs: Date.UTC(2026, 10, 20, 20), afterMs: 900_000 }
+  const isOver = (network: string, date: string): boolean => network !== 'late' || date < '2026-11-19'
+  const closed = await closeDueDates(ledger, admin, { ...due, isOver })
+  expect(closed.filter(({ network }) => network === 'late').map(({ date }) => date)).toEqual(['2026-11-18'])
+})
+
 test('by the clock a date is closed once it has been over in Kuwait for long enough, and once only', async () => {
   const { ledger, admin } = world
   await ledger.openAccounts([dated('net:gcc:2026-11-20:KWD'), dated('net:gcc:2026-11-21:KWD')])
@@ -196,7 +205,7 @@ test('by the clock a date is closed once it has been over in Kuwait for long eno
     (await closeDueDates(ledger, admin, { nowMs, afterMs: 900_000 })).flatMap(({ accounts, period }) =>
       accounts.map(({ account }) => `${account} ${period.kind}`),
     )
-  expect(await paths(midnight + 899_999)).toEqual([])
+  expect(await paths(midnight + 899_999)).toEqual(['net:late:2026-11-19:KWD committed'])
   expect(await paths(midnight + 900_000)).toEqual(['net:gcc:2026-11-20:KWD committed'])
   const next = ['net:gcc:2026-11-21:KWD committed', 'net:visa:2026-11-21:KWD committed']
   expect(await paths(midnight + day + 900_000)).toEqual(next)

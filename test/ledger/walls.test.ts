@@ -79,6 +79,11 @@ describe('the writer, with SQL of its own', () => {
       .map((amount, seq) => `(${id}, ${seq}, 0, ${seq + 1}, 'KWD', ${amount}, ${900 + seq}, 0, 0, 0)`)
       .join(', ')}`
 
+  /** One statement with two entries of each posting: a check of many rows may go another way than that of one posting. */
+  const entriesOfTwo = (one: number, other: number, left = 7, right = 7): string =>
+    `INSERT INTO ledger.entry VALUES (${one}, 8, 0, 1, 'KWD', ${left}, 900, 0, 0, 0), (${one}, 9, 0, 2, 'KWD', -7, 901, 0, 0, 0),
+       (${other}, 8, 0, 1, 'KWD', ${right}, 902, 0, 0, 0), (${other}, 9, 0, 2, 'KWD', -7, 903, 0, 0, 0)`
+
   const entriesOn = (path: string): string =>
     `INSERT INTO ledger.entry SELECT 99, side, 0, a.id, 'KWD', CASE side WHEN 0 THEN 5 ELSE -5 END, 900 + side, 0, 0, 0
        FROM ledger.account a, generate_series(0, 1) AS side WHERE path = '${path}'`
@@ -97,6 +102,25 @@ describe('the writer, with SQL of its own', () => {
       'refused',
     ],
     ['add entries to no posting', entries(77, 7, -7), 'refused'],
+    [
+      'owe one posting what another has too much',
+      `${posting(98, nextBlock)}; ${posting(99, nextBlock)}; ${entriesOfTwo(98, 99, 8, 6)}`,
+      'refused',
+    ],
+    [
+      'add balanced entries to a new posting and an old one',
+      `${posting(99, nextBlock)}; ${entriesOfTwo(99, 1)}`,
+      'refused',
+    ],
+    ['add entries to a posting and to none', `${posting(98, nextBlock)}; ${entriesOfTwo(98, 99)}`, 'refused'],
+    [
+      'post to a network for a date that is closed, beside what is right',
+      `${posting(98, nextBlock)}; ${posting(99, nextBlock).replace('now(), 0', `'2026-11-20T20:59:59Z', 0`)};
+       INSERT INTO ledger.entry SELECT made, side, 0, a.id, 'KWD', CASE side WHEN 0 THEN 5 ELSE -5 END, 10 * made + side, 0, 0, 0
+         FROM ledger.account a, generate_series(0, 1) AS side, generate_series(98, 99) AS made
+        WHERE path = 'settlement:knet:KWD'`,
+      'refused',
+    ],
     ['add an entry of nothing', `${posting(99, nextBlock)}; ${entries(99, 0, 0)}`, 'check'],
     ['add a posting to a closed block', posting(99, '1'), 'refused'],
     [
@@ -170,6 +194,11 @@ describe('the writer, with SQL of its own', () => {
     ['turn all triggers off', 'SET session_replication_role = replica', 'denied'],
   ])('cannot %s', async (_, statement, fault) => {
     expect(await attempt(writer, statement)).toBe(fault)
+  })
+
+  test('can add entries of two postings that are right', async () => {
+    const right = `${posting(98, nextBlock)}; ${posting(99, nextBlock)}; ${entriesOfTwo(98, 99)}`
+    expect(await attempt(writer, right)).toBe('done')
   })
 
   test('can do what the ones above would do if they were right', async () => {
