@@ -1,6 +1,8 @@
 import type { FieldValue, Message } from '../iso8583/iso8583.ts'
+import type { SaidFees } from './said-fees.ts'
 import type { ConnectorKeys } from './key-exchange.ts'
 
+export type { SaidFee, SaidFees } from './said-fees.ts'
 export { type ConnectorKeys, type KeyExchangeRules, keyOf } from './key-exchange.ts'
 export { sessionStates } from './session-state.ts'
 export { elementsOf } from './trace.ts'
@@ -65,6 +67,8 @@ export interface OutboundLeg {
 export interface PreparedLeg {
   readonly leg: OutboundLeg
   readonly message: Buffer | 'hsm' | 'malformed'
+  /** What the message is written for: the connector's own business. */
+  readonly writtenFor?: object
 }
 
 export interface LegAnswer {
@@ -81,6 +85,8 @@ export interface LegAnswer {
   readonly settlement?: AmountElsewhere
   /** DE6, DE51 and DE10: what the cardholder is charged. */
   readonly billing?: AmountElsewhere
+  /** What the network charges or pays for it (DE28 to DE31; DE46 since 1993), where it says anything. */
+  readonly fees?: SaidFees
   /** What later messages of the transaction repeat, by the paths of `traceElements`. */
   readonly trace?: Readonly<Record<string, string>>
   /** DE15 of the answer, MMDD, where it carries one: the business date on which the network accounts for it. */
@@ -201,8 +207,17 @@ export interface DestinationRules {
   readonly reconciliation?: ReconciliationRules
   /** Whether its rates (DE9, DE10) are between whole units, or between minor units. `major` where nothing is stated. */
   readonly rateBasis?: 'major' | 'minor'
+  readonly fees?: FeeRules
   /** Of the PIN blocks that this destination takes (ISO 9564-1); 0 where nothing else is stated. */
   readonly pinFormat?: 0 | 4
+}
+
+/** What becomes of fees at a destination. */
+export interface FeeRules {
+  /** Whether DE4 has what the terminal's side charges (DE28) in it. It has, where nothing is stated. */
+  readonly inAmount?: boolean
+  /** Whether the undoing of the whole gives back what the network charged or paid for it. It doesn't, where nothing is stated. */
+  readonly reversed?: boolean
 }
 
 /** How the totals of a business date are said (class 5). */
@@ -217,7 +232,7 @@ export type TotalName =
   | `${'credit' | 'debit' | 'transfer'}${'Count' | 'ReversalCount'}`
   | 'inquiryCount'
   | 'authorizationCount'
-  | `${'credit' | 'debit'}${'Minor' | 'ReversalMinor'}`
+  | `${'credit' | 'debit'}${'Minor' | 'ReversalMinor' | 'ProcessingFeeMinor' | 'TransactionFeeMinor'}`
 
 export interface HoldRules {
   /** Of authorizations that a clearing message follows, and of pre-authorizations. */

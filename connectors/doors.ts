@@ -2,12 +2,10 @@ import {
   type ClientTls,
   type ConnectionBudget,
   connectLink,
-  type FrameFormat,
   type Link,
   type LinkCloseReason,
   LinkError,
   type LinkHandlers,
-  type LinkLimits,
   type LinkServer,
   listenLinks,
   type Peer,
@@ -16,6 +14,7 @@ import {
   type ServerTls,
 } from '../iso8583/iso8583.ts'
 import type { Clock } from '../kernel/clock.ts'
+import type { Dialogue } from './dialogue.ts'
 
 export interface Endpoint {
   readonly host: string
@@ -28,32 +27,36 @@ export interface Door {
   readonly endpoints: number
   /** Whether the peer comes to us: then there is nothing to be patient about before waiting for it again. */
   readonly waits: boolean
-  /** Rejects with `LinkError`. */
-  dial(handlers: (link: Link) => LinkHandlers, endpoint: number): Promise<Link>
+  /** Rejects with `LinkError`. A connection speaks the dialogue that is current when it begins, and keeps it. */
+  dial(handlers: Handlers, endpoint: number): Promise<Link>
   close(): Promise<void>
 }
 
+export type Handlers = (link: Link, dialogue: Dialogue) => LinkHandlers
+
 interface Wire {
-  readonly frame: FrameFormat
+  readonly dialogue: () => Dialogue
   readonly clock: Clock
-  readonly limits: Partial<LinkLimits>
   readonly plaintext: PlaintextConsent | undefined
 }
 
 /** We connect to the peer. Names are looked up anew each time. */
 export function clientDoor(
   endpoints: readonly Endpoint[],
-  { plaintext, ...wire }: Wire,
+  { dialogue: current, plaintext, ...wire }: Wire,
   tls: ClientTls | undefined,
 ): Door {
   return {
     endpoints: endpoints.length,
     waits: false,
-    dial: (handlers, endpoint) =>
-      connectLink(
-        { ...endpoints[endpoint]!, ...wire, ...(tls && { tls }), ...(plaintext && { plaintext }) },
-        handlers,
-      ),
+    dial(handlers, endpoint) {
+      const dialogue = current()
+      const { frame, limits } = dialogue
+      const asked = { ...endpoints[endpoint]!, ...wire, frame, limits }
+      return connectLink({ ...asked, ...(tls && { tls }), ...(plaintext && { plaintext }) }, (link) =>
+        handlers(link, dialogue),
+      )
+    },
     close: () => Promise.resolve(),
   }
 }
@@ -75,7 +78,7 @@ export interface ServerWire extends Wire {
 
 interface Parked {
   readonly link: Link
-  take(handlers: (link: Link) => LinkHandlers): void
+  take(handlers: Handlers): void
 }
 
 interface Waiting {
@@ -104,7 +107,7 @@ export class ServerDoor implements Door {
     return this.#server?.port
   }
 
-  async dial(handlers: (link: Link) => LinkHandlers): Promise<Link> {
+  async dial(handlers: Handlers): Promise<Link> {
     await this.#listening()
     const parked = this.#parked.shift() ?? (await this.#next())
     parked.take(handlers)
@@ -135,12 +138,16 @@ export class ServerDoor implements Door {
 
   async #open(): Promise<void> {
     const { budget, peers, tls, ...endpoint } = this.#options
-    const { plaintext, sessions, ...wire } = this.#wire
+    const { dialogue, plaintext, sessions, ...wire } = this.#wire
     const server = await listenLinks(
       {
         ...endpoint,
         ...wire,
-        limits: { ...wire.limits, connectionsMax: 2 * sessions },
+        // Asked for at each connection: the link and its dialogue must be of one edition.
+        get frame() {
+          return dialogue().frame
+        },
+        limits: { ...dialogue().limits, connectionsMax: 2 * sessions },
         ...(peers && { peers: peers.map((peer) => ({ connectionsMax: sessions, ...peer })) }),
         ...(tls && { tls }),
         ...(budget && { budget }),
@@ -156,11 +163,12 @@ export class ServerDoor implements Door {
   #accept(link: Link): LinkHandlers {
     let taken: LinkHandlers | undefined
     let gone: LinkCloseReason | undefined
+    const dialogue = this.#wire.dialogue()
     const early: Buffer[] = []
     const parked: Parked = {
       link,
       take(handlers) {
-        taken = handlers(link)
+        taken = handlers(link, dialogue)
         for (const body of early.splice(0)) taken.onMessage(body)
         if (gone !== undefined) taken.onClose(gone)
       },

@@ -1,5 +1,6 @@
 import type { FieldValue, MessageBody } from '../iso8583/iso8583.ts'
 import { nearestYear } from '../kernel/calendar.ts'
+import { feeSet1993, feesOf1993, feeTotals1993 } from './fees.ts'
 import { isGroup, type Wording } from './wording.ts'
 
 /**
@@ -14,10 +15,11 @@ export const edition1993: Wording = {
     }
     return { mti: `1${mti.slice(1)}`, fields: { ...said, ...inTheirWords(mti, fields, wallMs) } }
   },
+  feesOf: feesOf1993,
 }
 
 /** Elements that mean something else in 1993, or nothing. */
-const replaced = new Set([12, 13, 15, 18, 22, 25, 28, 39, 71, 72, 90, 95])
+const replaced = new Set([12, 13, 15, 18, 22, 25, 28, 39, 71, 72, 82, 83, 84, 85, 90, 95])
 
 type Fields = MessageBody['fields']
 
@@ -31,9 +33,40 @@ function inTheirWords(mti: string, fields: Fields, wallMs: number): Fields {
     26: fields[18],
     // Totals are of a date of reconciliation; a settlement date of 1993 has its year before it.
     [mti[1] === '5' ? 28 : 15]: withYear(fields[15], wallMs),
+    ...feesOf(mti, fields),
     56: originalData(fields, wallMs),
     ...(actual === undefined ? {} : { 4: actual, 30: { transaction: fields[4]!, reconciliation: 0n } }),
   })
+}
+
+/**
+ * Fees stand in DE46; where a part is undone, what remains of them there and what they were in DE66. Those of totals stand in
+ * DE109 and DE110.
+ */
+function feesOf(mti: string, fields: Fields): Readonly<Record<number, FieldValue | undefined>> {
+  if (mti[1] === '5')
+    return { 109: feeTotals1993(fields[82], fields[83]), 110: feeTotals1993(fields[84], fields[85]) }
+  const [fee, currencyNumeric] = [fields[28], textOf(fields[49])]
+  if (!isGroup(fee)) return {}
+  const said = feeSet({ sign: fee['sign'], amountMinor: fee['amount'], currencyNumeric })
+  const amounts = fields[95]
+  if (!isGroup(amounts)) return { 46: said }
+  const left = {
+    sign: amounts['transactionFeeSign'],
+    amountMinor: amounts['transactionFee'],
+    currencyNumeric,
+  }
+  return { 46: feeSet(left), 66: said }
+}
+
+function feeSet(fee: {
+  readonly sign: string | bigint | undefined
+  readonly amountMinor: string | bigint | undefined
+  readonly currencyNumeric: string
+}): string | undefined {
+  const { amountMinor, currencyNumeric, sign } = fee
+  if (typeof sign !== 'string' || typeof amountMinor !== 'bigint') return undefined
+  return feeSet1993({ sign, amountMinor, currencyNumeric })
 }
 
 /** DE12 of 1993 is YYMMDDhhmmss; the year is the one that puts the date nearest to now. */

@@ -1,7 +1,8 @@
 import type { ExchangeOutcome, Message } from '../iso8583/iso8583.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
 import type { NetworkQuestion, SessionStatus } from './connector.ts'
-import type { Line } from './line.ts'
+import type { Dialogue } from './dialogue.ts'
+import type { Line, Written } from './line.ts'
 import type { SessionState } from './session-state.ts'
 
 /** The line of another node, for as long as that has it. */
@@ -73,11 +74,19 @@ export class LeasedLine implements Line {
     this.#openIfMay()
   }
 
-  exchange(bytes: Buffer, deadlineMs: number): Promise<ExchangeOutcome> {
+  dialogue(as?: Dialogue): Dialogue | undefined {
+    return this.#line?.dialogue(as)
+  }
+
+  exchange(written: Written, deadlineMs: number): Promise<ExchangeOutcome> {
     // Timers may be late, most of all in a process that was stopped; the clock is not.
     if (this.#isOver()) this.#cut()
-    const line = this.#line ?? this.#foreign
-    return line?.exchange(bytes, deadlineMs) ?? Promise.resolve({ kind: 'notSent', reason: 'closed' })
+    const sent = this.#line?.exchange(written, deadlineMs)
+    return (
+      sent ??
+      this.#foreign?.exchange(written.bytes, deadlineMs) ??
+      Promise.resolve({ kind: 'notSent', reason: 'closed' })
+    )
   }
 
   echo(): Promise<boolean> {

@@ -11,9 +11,11 @@ export function lintNetwork(network: NetworkProfile): readonly string[] {
   const wrong = (what: string): void => void mistakes.push(what)
   checkElements(network, wrong)
   checkMessages(network, wrong)
+  checkWording(network, wrong)
   checkCodes(network, wrong)
   checkTimers(network, wrong)
   checkKeys(network, wrong)
+  checkFees(network, wrong)
   return mistakes
 }
 
@@ -47,6 +49,20 @@ function checkMessages({ dialect, wording, rules, session }: NetworkProfile, wro
     if (mti[0] !== versionDigits[dialect.version])
       wrong(`wording: ${mti} is not of the edition of ${dialect.version}`)
   }
+}
+
+/** What the words are put in must be there to be written. */
+function checkWording({ dialect, wording, rules }: NetworkProfile, wrong: Wrong): void {
+  const fields = { 3: '000000', 7: '0101000000', 11: '000001', 12: '000000', 13: '0101', 22: '051', 25: '00' }
+  const original = { mti: '0200', stan: '000001', transmittedAt: '0101000000', acquirerId: '1' }
+  const asked = { mti: '0200', fields }
+  const undone = { mti: rules.reversalMti, fields: { ...fields, 4: 1n, 90: original } }
+  const missing = new Set<string>()
+  for (const body of [asked, undone]) {
+    const { fields: spoken } = wording?.say(body, 0) ?? body
+    for (const de of Object.keys(spoken)) if (!(de in dialect.fields)) missing.add(de)
+  }
+  for (const de of missing) wrong(`wording: the dialect has no DE${de}`)
 }
 
 /** DE39 has two characters in 1987 and three digits since. */
@@ -109,6 +125,17 @@ function checkKeys({ dialect, keys, session }: NetworkProfile, wrong: Wrong): vo
   const form = dialect.version === '1987' ? /^[0-9A-Z]{2}$/ : /^[0-9]{3}$/
   for (const code of [answers.kcvDiffers, answers.refused, ...outOfStep])
     if (!form.test(code)) wrong(`keys: ${code} is no code of ${dialect.version}`)
+}
+
+/** What DE4 has not in it must be said elsewhere, or the cardholder would be charged less than was agreed. */
+function checkFees({ dialect, rules, wording }: NetworkProfile, wrong: Wrong): void {
+  if (rules.fees?.inAmount !== false) return
+  const fields = { 4: 2n, 28: { sign: 'D', amount: 1n }, 49: '414' }
+  const body = { mti: '0200', fields }
+  const spoken = Object.keys((wording?.say(body, 0) ?? body).fields)
+  const de = spoken.find((each) => each === '28' || each === '46')
+  if (de === undefined) wrong('rules.fees.inAmount: the wording has no element for what DE4 is without')
+  else if (!(de in dialect.fields)) wrong(`rules.fees.inAmount: the dialect has no DE${de} to say it in`)
 }
 
 const versionDigits: Readonly<Record<Dialect['version'], string>> = { '1987': '0', '1993': '1', '2003': '2' }

@@ -1,14 +1,5 @@
-import {
-  type Anomaly,
-  type ClientTls,
-  type Message,
-  type MessageBody,
-  wireBytes,
-  type ExchangeOutcome,
-  IsoCodecError,
-  Multiplexer,
-  type PlaintextConsent,
-} from '../iso8583/iso8583.ts'
+import assert from 'node:assert'
+import type { Anomaly, ClientTls, Message, PlaintextConsent } from '../iso8583/iso8583.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
 import { Breaker, type BreakerLimits, type LegHealth } from './breaker.ts'
@@ -29,21 +20,20 @@ import type {
   StanBlocks,
 } from './connector.ts'
 import { Credits } from './credits.ts'
+import { Dialogue, type DialoguePorts } from './dialogue.ts'
 import type { Endpoint, ServerDoorOptions } from './doors.ts'
-import { type ForeignLine, LeasedLine } from './leased-line.ts'
-import type { Line } from './line.ts'
-import { Remembered } from './remembered.ts'
-import { isUp } from './session-state.ts'
-import type { ConnectorKeys, KeyExchangeRules } from './key-exchange.ts'
-import { Management } from './management.ts'
+import type { ConnectorKeys } from './key-exchange.ts'
+import { KeySync } from './key-sync.ts'
+import { LeasedLine } from './leased-line.ts'
+import type { Line, Written } from './line.ts'
 import type { Log, NetworkProfile } from './network.ts'
-import { NetworkRequests } from './network-requests.ts'
 import { openLine } from './open-line.ts'
 import { answerOf, healthOf, legOutcome, logAnomaly, needOf } from './outcomes.ts'
-import type { Relay, RelayedLine } from './relay.ts'
-import type { RelayedOutcome, RelayedRequest } from './relay-words.ts'
-import { Speech } from './speech.ts'
+import type { Relay } from './relay.ts'
+import { isUp } from './session-state.ts'
+import { type Exchanged, SharedLine } from './shared-line.ts'
 import { StanSource } from './stans.ts'
+import { hindrances } from './swap.ts'
 
 export interface ConnectorOptions {
   /** Where we connect to, or listen for the network's own connections when `serve` is there. */
@@ -76,32 +66,35 @@ export function openConnector(network: NetworkProfile, options: ConnectorOptions
 
 type LateListener = (identity: LegIdentity, answer: LegAnswer) => void
 
+interface Request extends Written {
+  readonly mti: string
+}
+
 /** A connector for any network that a `NetworkProfile` describes. */
-export class NetworkConnector implements Connector, RelayedLine {
+export class NetworkConnector implements Connector {
   readonly name: string
   readonly keys?: ConnectorKeys
   /** Open to operators: its state can be forced, with an expiry. */
   readonly breaker: Breaker
-  readonly #network: NetworkProfile
+  readonly #options: ConnectorOptions
   #rules: DestinationRules
   readonly #clock: Clock
   readonly #log: Log
-  readonly #speech: Speech
-  readonly #multiplexer: Multiplexer
-  /** Requests over another's line, and of others over ours, of which nobody knows what became. */
-  readonly #unknown: Remembered
-  #relay: Relay | undefined
+  readonly #handlers = new Map<NetworkRequestKind, NetworkRequestHandler>()
+  /** What new connections speak. */
+  #current: Dialogue
+  /** That, and before it what older connections may still speak. */
+  #dialogues: readonly Dialogue[]
+  readonly #keySync: KeySync
   readonly #stans: StanSource
-  readonly #networkRequests: NetworkRequests
   readonly #credits: Credits
   readonly #line: Line
   #leased: LeasedLine | undefined
+  #shared: SharedLine | undefined
   readonly #anomalies = { orphan: 0, crossMatch: 0, badSeal: 0 }
   readonly #lateListeners: LateListener[] = []
   readonly #availableListeners: (() => void)[] = []
   #legs = 0
-  readonly #keyListeners: (() => void)[] = []
-  #keySync = false
   #draining = false
   #started = false
   #wasAvailable = false
@@ -111,20 +104,24 @@ export class NetworkConnector implements Connector, RelayedLine {
     const { clock } = options
     const log = named(options.log, network.name)
     this.name = network.name
+    this.#options = options
     this.#rules = network.rules
-    this.#network = network
-    if (network.keys !== undefined) this.keys = this.#keysOf(network.keys)
     this.#clock = clock
     this.#log = log
-    this.#speech = new Speech(network, options.sealer, log)
-    this.#unknown = new Remembered(clock, network.lateMs)
-    this.#multiplexer = this.#newMultiplexer()
-    this.#networkRequests = new NetworkRequests({
-      profile: network.session,
-      clock,
+    this.#current = new Dialogue(network, this.#dialoguePorts())
+    this.#dialogues = [this.#current]
+    this.#keySync = new KeySync({
+      rules: network.keys,
+      approved: () => this.#current.session.approved,
+      seals: () => this.#dialogues.reduce((sum, { speech }) => sum + speech.seals, 0),
+      onRenewed: () => {
+        for (const { speech } of this.#dialogues) speech.renewed()
+      },
+      onChange: () => this.#announce(),
       log,
-      describe: (message) => this.#speech.codec.describe(message),
     })
+    const { keys } = this.#keySync
+    if (keys !== undefined) this.keys = keys
     const { inFlightMax } = network
     this.#credits = new Credits({
       window: inFlightMax,
@@ -132,7 +129,7 @@ export class NetworkConnector implements Connector, RelayedLine {
       clock,
       onFault: (error) => log.error({ fault: nameOf(error) }, 'the pool of credits'),
     })
-    this.#line = this.#openLine(options)
+    this.#line = this.#openLine(network)
     this.breaker = new Breaker({
       clock,
       inFlightMax,
@@ -147,7 +144,7 @@ export class NetworkConnector implements Connector, RelayedLine {
       blocks: options.stanBlocks,
       destination: network.name,
       clock,
-      inUse: (stan) => this.#multiplexer.inUse(stan),
+      inUse: (stan) => this.#dialogues.some(({ multiplexer }) => multiplexer.inUse(stan)),
       onRefilled: () => this.#onStans(),
       onFault: (error) => log.error({ fault: nameOf(error) }, 'no block of STANs to be had'),
     })
@@ -159,6 +156,20 @@ export class NetworkConnector implements Connector, RelayedLine {
 
   adopt(rules: DestinationRules): void {
     this.#rules = rules
+  }
+
+  /**
+   * Connections from here on speak as `network` says; those that are open go on as they began. What else than speech is
+   * otherwise in it can't be had without a restart: then nothing is changed, and each such thing is returned with its path.
+   */
+  speak(network: NetworkProfile): readonly string[] {
+    const why = hindrances(this.#current.network, network, this.#options)
+    if (why.length > 0) return why
+    this.#current = new Dialogue({ ...network, name: this.name }, this.#dialoguePorts())
+    // Connections hold theirs themselves: what falls off here is only not asked any more whether it uses a STAN.
+    this.#dialogues = [...this.#dialogues.slice(1 - dialoguesMax), this.#current]
+    this.#log.info({ dialect: network.dialect.name }, 'new connections speak another edition')
+    return []
   }
 
   availability(): 'available' | NotSentReason {
@@ -174,50 +185,31 @@ export class NetworkConnector implements Connector, RelayedLine {
   }
 
   async prepare(leg: OutboundLeg): Promise<PreparedLeg> {
-    return { leg, message: await this.#speech.encode(this.#bodyOf(leg)) }
+    const dialogue = this.#line.dialogue() ?? this.#current
+    return { leg, message: await dialogue.write(leg), writtenFor: dialogue }
   }
 
-  async send({ leg, message }: PreparedLeg, deadlineMonotonicMs: number): Promise<LegOutcome> {
+  async send(prepared: PreparedLeg, deadlineMonotonicMs: number): Promise<LegOutcome> {
+    const { leg, message, writtenFor } = prepared
     const refused = this.#refusal(deadlineMonotonicMs)
     if (refused !== undefined) return { kind: 'notSent', reason: refused }
     if (typeof message === 'string') return { kind: 'notSent', reason: message }
-    const outcome = await this.#exchange({ mti: leg.mti, message }, deadlineMonotonicMs)
+    const dialogue = writtenFor instanceof Dialogue ? writtenFor : this.#current
+    const request = { mti: leg.mti, dialogue, bytes: message }
+    const outcome = await this.#exchange(request, deadlineMonotonicMs)
     if (outcome.kind === 'notSent') {
       const { reason } = outcome
-      return { kind: 'notSent', reason: reason === 'closed' ? 'offline' : reason }
+      if (reason !== 'closed') return { kind: 'notSent', reason }
+      const speaks = this.#line.dialogue(dialogue)
+      if (speaks === undefined || speaks === dialogue) return { kind: 'notSent', reason: 'offline' }
+      // The last connection that spoke it has ended, and another is there: nothing of it has left.
+      return this.send(await this.prepare(leg), deadlineMonotonicMs)
     }
     return legOutcome(
       outcome,
-      () => this.#speech.codec.describe(this.#bodyOf(leg)),
-      (answer) => this.#answer(answer),
+      () => dialogue.describe(dialogue.bodyOf(leg)),
+      (answer) => this.#answer(answer, dialogue),
     )
-  }
-
-  /** Whether other nodes may send over our line. */
-  get isHeld(): boolean {
-    return !this.#draining && this.#leased?.isHeld === true
-  }
-
-  /** An answer that came to another node, for a request of ours that nobody waits for any more. */
-  hearLate(bytes: Buffer): void {
-    const message = this.#read(bytes)
-    if (message.kind === 'answered' && this.#unknown.has(this.#keyOf(bytes))) this.#tellLate(message.message)
-  }
-
-  /** A request of a node that has no line of its own. */
-  async serve(request: RelayedRequest, deadlineMonotonicMs: number): Promise<RelayedOutcome> {
-    const refused = this.isHeld ? this.#refusal(deadlineMonotonicMs) : 'offline'
-    const outcome =
-      refused === undefined
-        ? await this.#exchange(request, deadlineMonotonicMs)
-        : { kind: 'notSent' as const, reason: refused }
-    if (outcome.kind === 'answered') return { kind: 'answered', message: wireBytes(outcome.message) }
-    if (outcome.kind === 'maybeSent') {
-      this.#unknown.add(this.#keyOf(request.message))
-      return outcome
-    }
-    const reason = outcome.reason === 'congested' || outcome.reason === 'noTime' ? outcome.reason : 'closed'
-    return { kind: 'notSent', reason }
   }
 
   onLate(listener: LateListener): void {
@@ -229,7 +221,8 @@ export class NetworkConnector implements Connector, RelayedLine {
   }
 
   onNetworkRequest(kind: NetworkRequestKind, handler: NetworkRequestHandler): void {
-    this.#networkRequests.handle(kind, handler)
+    assert(!this.#handlers.has(kind), `two handlers for ${kind}`)
+    this.#handlers.set(kind, handler)
   }
 
   askNetwork(question: NetworkQuestion): Promise<Message | undefined> {
@@ -244,8 +237,8 @@ export class NetworkConnector implements Connector, RelayedLine {
   status(): ConnectorStatus {
     return {
       name: this.name,
-      dialect: this.#speech.codec.name,
-      session: this.#keySync && this.#line.state === 'online' ? 'keySync' : this.#line.state,
+      dialect: this.#current.speech.codec.name,
+      session: this.#keySync.isOut && this.#line.state === 'online' ? 'keySync' : this.#line.state,
       sessions: this.#line.sessions,
       breaker: this.breaker.state,
       inFlight: this.#legs,
@@ -257,14 +250,14 @@ export class NetworkConnector implements Connector, RelayedLine {
   async drain(deadlineMonotonicMs: number): Promise<void> {
     this.#draining = true
     if (this.#legs > 0) await this.#idleUntil(deadlineMonotonicMs)
-    this.#multiplexer.abandon()
+    for (const { multiplexer } of this.#dialogues) multiplexer.abandon()
     await this.#line.end()
     await this.#credits.drain(0)
     this.#stans.stop()
     this.breaker.stop()
   }
 
-  async #exchange(request: RelayedRequest, deadlineMonotonicMs: number): Promise<Exchanged> {
+  async #exchange(request: Request, deadlineMonotonicMs: number): Promise<Exchanged> {
     this.#legs++
     try {
       return await this.#exchangeOnCredit(request, deadlineMonotonicMs)
@@ -275,8 +268,8 @@ export class NetworkConnector implements Connector, RelayedLine {
     }
   }
 
-  async #exchangeOnCredit({ mti, message }: RelayedRequest, deadlineMonotonicMs: number): Promise<Exchanged> {
-    const credit = await this.#credits.acquire(needOf(mti), this.#sparedMs(deadlineMonotonicMs))
+  async #exchangeOnCredit(request: Request, deadlineMonotonicMs: number): Promise<Exchanged> {
+    const credit = await this.#credits.acquire(needOf(request.mti), this.#sparedMs(deadlineMonotonicMs))
     if (credit === undefined) return { kind: 'notSent', reason: 'congested' }
     let health: LegHealth = 'neutral'
     // Much may have happened while it waited for the credit.
@@ -284,7 +277,7 @@ export class NetworkConnector implements Connector, RelayedLine {
     const permit = refused === undefined ? this.breaker.enter() : undefined
     try {
       if (permit === undefined) return { kind: 'notSent', reason: refused ?? 'breakerOpen' }
-      const outcome = await this.#line.exchange(message, deadlineMonotonicMs)
+      const outcome = await this.#line.exchange(request, deadlineMonotonicMs)
       health = healthOf(outcome)
       return outcome
     } finally {
@@ -293,116 +286,62 @@ export class NetworkConnector implements Connector, RelayedLine {
     }
   }
 
-  /** The line of another node: undefined where nodes do not speak to each other. */
-  #foreignLine(relay: Relay | undefined, onState: () => void): ForeignLine | undefined {
-    if (relay === undefined) return undefined
-    this.#relay = relay
-    relay.add(this)
-    relay.onChange(onState)
-    const { name } = this
+  #dialoguePorts(): DialoguePorts {
     return {
-      get isThere() {
-        return relay.reaches(name)
-      },
-      exchange: async (message, deadlineMs) => {
-        const { mti } = this.#speech.codec.decode(message)
-        const outcome = await relay.ask(name, { mti, message }, deadlineMs)
-        if (outcome.kind === 'maybeSent') this.#unknown.add(this.#keyOf(message))
-        return outcome.kind === 'answered' ? this.#read(outcome.message) : outcome
-      },
-    }
-  }
-
-  #read(bytes: Buffer): ExchangeOutcome {
-    try {
-      return { kind: 'answered', message: this.#speech.codec.decode(bytes) }
-    } catch (error) {
-      if (!(error instanceof IsoCodecError)) throw error
-      return { kind: 'maybeSent', reason: 'unparseable' }
-    }
-  }
-
-  #keyOf(bytes: Buffer): string {
-    const message = this.#speech.codec.decode(bytes)
-    return [message.text(7), message.text(11)].join('|')
-  }
-
-  #keysOf(rules: KeyExchangeRules): ConnectorKeys {
-    const isOutOfStep = (): boolean => this.#keySync
-    const sealsOf = (): number => this.#speech.seals
-    return {
-      rules,
-      get outOfStep() {
-        return isOutOfStep()
-      },
-      get seals() {
-        return sealsOf()
-      },
-      agrees: (responseCode) => this.#network.session.approved.includes(responseCode),
-      onOutOfStep: (listener) => void this.#keyListeners.push(listener),
-      renewed: () => {
-        this.#speech.renewed()
-        this.#inStep()
-      },
-    }
-  }
-
-  #newMultiplexer(): Multiplexer {
-    const { correlation, lateMs, responseAffinity } = this.#network
-    return new Multiplexer({
-      codec: this.#speech.codec,
       clock: this.#clock,
-      correlation,
-      anyLink: responseAffinity === 'group',
-      limits: { lateMs },
-      checkSeal: (message) => this.#checkSeal(message),
-      events: {
-        onLate: (identity, message) => this.#onLate(identity, message),
-        onAnomaly: (anomaly) => this.#onAnomaly(anomaly),
-      },
-    })
+      sealer: this.#options.sealer,
+      log: this.#log,
+      identify: () => this.identify(),
+      handlers: this.#handlers,
+      acquirerId: () => this.#rules.acquirerId,
+      onLate: (dialogue, identity, message) => this.#onLate(dialogue, identity, message),
+      onAnomaly: (dialogue, anomaly) => this.#onAnomaly(dialogue, anomaly),
+      onInStep: () => this.#keySync.inStep(),
+    }
   }
 
-  #openLine(options: ConnectorOptions): Line {
-    const { clock } = options
-    const management = new Management({
-      profile: this.#network.session,
-      dialect: this.#network.dialect,
-      multiplexer: this.#multiplexer,
-      clock,
-      identify: () => this.identify(),
-      encode: async (body) => {
-        const bytes = await this.#speech.encode(body)
-        return typeof bytes === 'string' ? undefined : bytes
-      },
-      requests: this.#networkRequests,
-      log: this.#log,
-    })
+  #openLine(network: NetworkProfile): Line {
+    const { leased, random, relay } = this.#options
     const onState = (): void => {
       if (isUp(this.#line.state)) this.breaker.online()
       else this.breaker.offline()
       this.#announce()
     }
-    const { random } = options
-    const onFailed = (): void => this.breaker.failed()
     const ports = {
-      multiplexer: this.#multiplexer,
-      management,
-      clock,
+      dialogue: () => this.#current,
+      clock: this.#clock,
       random,
       log: this.#log,
       onState,
-      onFailed,
+      onFailed: () => this.breaker.failed(),
     }
-    const open = (): Line => openLine(this.#network, options, ports)
-    if (options.leased !== true) return open()
+    const open = (): Line => openLine(network, this.#options, ports)
+    if (leased !== true) return open()
+    this.#shared = this.#share(this.#current, relay)
     this.#leased = new LeasedLine({
-      clock,
+      clock: this.#clock,
       open,
       onState,
-      foreign: this.#foreignLine(options.relay, onState),
+      foreign: this.#shared.foreign(onState),
     })
     return this.#leased
+  }
+
+  #share(dialogue: Dialogue, relay: Relay | undefined): SharedLine {
+    const { network, speech } = dialogue
+    return new SharedLine(
+      {
+        ...{ name: this.name, clock: this.#clock, lateMs: network.lateMs, codec: speech.codec },
+        isHeld: () => !this.#draining && this.#leased?.isHeld === true,
+        exchange: async ({ mti, message }, deadlineMs) => {
+          const refused = this.#refusal(deadlineMs)
+          if (refused !== undefined) return { kind: 'notSent', reason: refused }
+          return this.#exchange({ mti, dialogue, bytes: message }, deadlineMs)
+        },
+        onLate: (message) => this.#tellLate(dialogue, message),
+      },
+      relay,
+    )
   }
 
   #idleUntil(deadlineMonotonicMs: number): Promise<void> {
@@ -418,7 +357,7 @@ export class NetworkConnector implements Connector, RelayedLine {
   #refusal(deadlineMonotonicMs = Number.POSITIVE_INFINITY): NotSentReason | undefined {
     if (this.#draining) return 'draining'
     if (!isUp(this.#line.state)) return 'offline'
-    if (this.#keySync) return 'keySync'
+    if (this.#keySync.isOut) return 'keySync'
     if (this.#sparedMs(deadlineMonotonicMs) < 0) return 'noTime'
     return this.breaker.admits ? undefined : 'breakerOpen'
   }
@@ -428,26 +367,18 @@ export class NetworkConnector implements Connector, RelayedLine {
     return deadlineMonotonicMs - this.#clock.monotonicMs() - this.rules.remainingMinMs
   }
 
-  #bodyOf({ mti, identity, fields }: OutboundLeg): MessageBody {
-    const { stan, transmittedAt } = identity
-    const body = { mti, fields: { ...fields, 7: transmittedAt, 11: stan, 32: this.rules.acquirerId } }
-    return this.#network.wording?.say(body, this.#clock.wallMs()) ?? body
+  #answer(message: Message, dialogue: Dialogue): LegAnswer {
+    this.#keySync.answered(message.text(39))
+    return answerOf(message, this.rules, dialogue.describe(message), dialogue.network.wording?.feesOf)
   }
 
-  #answer(message: Message): LegAnswer {
-    // The peer says so itself (K6). What it refused is refused; the next will be under other keys.
-    if (this.#network.keys?.outOfStep.includes(message.text(39) ?? '') === true) this.#tellOutOfStep()
-    return answerOf(message, this.rules, this.#speech.codec.describe(message))
-  }
-
-  #onLate(identity: LegIdentity & { readonly mti: string }, message: Message): void {
-    if (identity.mti[1] === '8') return
-    const { stan, transmittedAt } = identity
-    if (this.#unknown.has([transmittedAt, stan].join('|'))) this.#relay?.late(this.name, wireBytes(message))
-    else this.#tellLate(message, identity)
+  #onLate(dialogue: Dialogue, identity: LegIdentity & { readonly mti: string }, message: Message): void {
+    if (identity.mti[1] === '8' || this.#shared?.passOn(identity, message) === true) return
+    this.#tellLate(dialogue, message, identity)
   }
 
   #tellLate(
+    dialogue: Dialogue,
     message: Message,
     { stan, transmittedAt }: LegIdentity = {
       stan: message.text(11) ?? '',
@@ -455,40 +386,15 @@ export class NetworkConnector implements Connector, RelayedLine {
     },
   ): void {
     this.#log.info({ stan, responseCode: message.text(39) }, 'late answer')
-    const answer = this.#answer(message)
+    const answer = this.#answer(message, dialogue)
     for (const listener of this.#lateListeners) listener({ stan, transmittedAt }, answer)
   }
 
-  #onAnomaly(anomaly: Anomaly): void {
+  #onAnomaly({ speech }: Dialogue, anomaly: Anomaly): void {
     logAnomaly(this.#log, anomaly)
     const { kind } = anomaly
     if (kind === 'orphan' || kind === 'crossMatch' || kind === 'badSeal') this.#anomalies[kind]++
-    if (anomaly.kind === 'badSeal' && this.#speech.badSeal()) this.#outOfStep()
-  }
-
-  async #checkSeal(message: Message): Promise<boolean> {
-    const good = await this.#speech.checkSeal(message)
-    if (good && this.#speech.inStep) this.#inStep()
-    return good
-  }
-
-  /** Not one bad message, but another key (X3). Where somebody sees to it nothing more is risked under it. */
-  #outOfStep(): void {
-    if (this.#keyListeners.length === 0 || this.#keySync) return
-    this.#keySync = true
-    this.#announce()
-    this.#tellOutOfStep()
-  }
-
-  #tellOutOfStep(): void {
-    for (const listener of this.#keyListeners) listener()
-  }
-
-  #inStep(): void {
-    if (!this.#keySync) return
-    this.#keySync = false
-    this.#log.info({}, 'keys are in step again')
-    this.#announce()
+    if (kind === 'badSeal' && speech.badSeal()) this.#keySync.outOfStep()
   }
 
   #onStans(): void {
@@ -507,7 +413,8 @@ export class NetworkConnector implements Connector, RelayedLine {
   }
 }
 
-type Exchanged = ExchangeOutcome | { readonly kind: 'notSent'; readonly reason: NotSentReason }
+/** Editions of one network that connections may speak at a time, the current one among them. */
+const dialoguesMax = 8
 
 /** DE7: MMDDhhmmss in UTC. */
 function transmissionTime(wallMs: number): string {

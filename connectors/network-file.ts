@@ -11,8 +11,11 @@ import {
 import { hasForm, mistakesOf } from '../kernel/form.ts'
 import { type KeyExchangeRules, usualKeyExchange } from './key-exchange.ts'
 import { lintNetwork } from './lint.ts'
+import type { HoldRules } from './connector.ts'
+import { edition1993 } from './edition-1993.ts'
 import type { NetworkProfile } from './network.ts'
 import { usualReconciliation } from './usual.ts'
+import { dualMessage, singleMessage, type Wording } from './wording.ts'
 
 /**
  * A member's own specification of a network: what it says otherwise than a network of this repository, as JSON outside it.
@@ -27,18 +30,23 @@ export function networkFromJson(json: unknown, find: FindNetwork): NetworkProfil
     connections,
     responseAffinity,
     correlation,
-    sealedClasses,
+    wording,
+    mac,
+    pin,
     session,
     inFlightMax,
     lateMs,
     rules,
     keys,
   } = json
+  const { fees, holds, stored, ...ruled } = rules ?? {}
   const network: NetworkProfile = {
     ...base,
     dialect,
     ...given('frame', frameOf(json.frame)),
-    ...given('sealedClasses', sealedClasses),
+    ...given('wording', wording && wordings[wording]),
+    ...given('sealedClasses', mac?.classes),
+    ...given('macPadding', mac?.padding),
     ...given('connections', connections),
     ...given('responseAffinity', responseAffinity),
     ...given('inFlightMax', inFlightMax),
@@ -48,11 +56,16 @@ export function networkFromJson(json: unknown, find: FindNetwork): NetworkProfil
     session: {
       ...base.session,
       ...session,
+      ...given('sealedCodes', mac?.codes),
       codes: { ...base.session.codes, ...session?.codes },
     },
     rules: {
       ...base.rules,
-      ...rules,
+      ...ruled,
+      ...given('pinFormat', pin?.format),
+      ...given('fees', layered(base.rules.fees, fees)),
+      ...given('stored', layered(base.rules.stored, stored)),
+      ...given('holds', holdsOf(holds, base.rules.holds)),
       reversalAnswers: { ...base.rules.reversalAnswers, ...rules?.reversalAnswers },
     },
   }
@@ -67,8 +80,9 @@ type FindNetwork = (name: string) => NetworkProfile | undefined
 export class NetworkFileError extends Error {
   readonly mistakes: readonly string[]
 
-  constructor(mistakes: readonly string[]) {
-    super(['the network file is refused:', ...mistakes].join('\n  '))
+  /** `file` where there is one. */
+  constructor(mistakes: readonly string[], file = 'the network file') {
+    super([`${file} is refused:`, ...mistakes].join('\n  '))
     this.name = 'NetworkFileError'
     this.mistakes = mistakes
   }
@@ -78,6 +92,10 @@ const closed = { additionalProperties: false } as const
 const object = <Properties extends Record<string, TSchema>>(properties: Properties) =>
   Type.Partial(Type.Object(properties), closed)
 const milliseconds = Type.Integer({ minimum: 1, maximum: 86_400_000 })
+/** Ninety days. */
+const holdMs = Type.Integer({ minimum: 1_000, maximum: 7_776_000_000 })
+/** DE18. */
+const merchantType = Type.String({ pattern: '^[0-9]{4}$' })
 const element = Type.Integer({ minimum: 2, maximum: 192 })
 const elements = Type.Array(element)
 const responseCode = Type.String({ pattern: '^[0-9A-Z]{2,3}$' })
@@ -124,7 +142,6 @@ const sessionForm = object({
     cutover: managementCodes,
     keyExchange: managementCodes,
   }),
-  sealedCodes: managementCodes,
   signOn: Type.Union([Type.Literal('ours'), Type.Literal('peer'), Type.Literal('none')]),
   approved: responseCodes,
   refusals: Type.Object(
@@ -164,7 +181,20 @@ const rulesForm = object({
   ),
   traceElements: Type.Array(Type.String({ pattern: '^[0-9]{1,3}(\\.[A-Za-z0-9]{1,8})?$' })),
   rateBasis: Type.Union([Type.Literal('major'), Type.Literal('minor')]),
-  pinFormat: Type.Union([Type.Literal(0), Type.Literal(4)]),
+  /** Whether DE4 has DE28 in it, and whether the undoing of the whole gives the network's fees back. */
+  fees: object({ inAmount: Type.Boolean(), reversed: Type.Boolean() }),
+  stored: object({
+    lanes: Type.Integer({ minimum: 1, maximum: 256 }),
+    order: Type.Union([Type.Literal('card'), Type.Literal('strict')]),
+    perSecondMax: Type.Integer({ minimum: 1, maximum: 100_000 }),
+    refusalsMax: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+  }),
+  holds: object({
+    authorizationMs: holdMs,
+    preauthorizationMs: holdMs,
+    byMerchantType: Type.Record(merchantType, holdMs, closed),
+    tolerancePercent: Type.Record(merchantType, Type.Integer({ minimum: 0, maximum: 100 }), closed),
+  }),
 })
 
 const keysForm = object({
@@ -190,7 +220,19 @@ const networkForm = Type.Object(
     correlation: Type.Optional(
       object({ key: elements, networkManagementKey: elements, echoCheck: elements }),
     ),
-    sealedClasses: Type.Optional(Type.Array(Type.String({ pattern: '^[1-8]$' }))),
+    /** How what the switch says is put into the network's words. */
+    wording: Type.Optional(
+      Type.Union([Type.Literal('singleMessage'), Type.Literal('dualMessage'), Type.Literal('edition1993')]),
+    ),
+    /** The algorithm is the key's (its usage says it), the element DE64 or DE128, the range what stands before that. */
+    mac: Type.Optional(
+      object({
+        classes: Type.Array(Type.String({ pattern: '^[1-8]$' })),
+        codes: managementCodes,
+        padding: Type.Union([Type.Literal(1), Type.Literal(2), Type.Literal(3)]),
+      }),
+    ),
+    pin: Type.Optional(object({ format: Type.Union([Type.Literal(0), Type.Literal(4)]) })),
     session: Type.Optional(sessionForm),
     connections: Type.Optional(
       Type.Union([Type.Literal('sessions'), Type.Literal('halfDuplex'), Type.Literal('oneShot')]),
@@ -221,6 +263,34 @@ function dialectOf(json: NetworkFile['dialect'], base: Dialect): Dialect {
       (error.mistakes.length > 0 ? error.mistakes : [error.message]).map((mistake) => `dialect.${mistake}`),
     )
   }
+}
+
+/** A network's own may differ from all of these; it holds where the file says none. */
+const wordings: Readonly<Record<NonNullable<NetworkFile['wording']>, Wording>> = {
+  singleMessage,
+  dualMessage,
+  edition1993,
+}
+
+/** The two times are said together where the network's folder says neither. */
+function holdsOf(
+  holds: NonNullable<NetworkFile['rules']>['holds'],
+  base: HoldRules | undefined,
+): HoldRules | undefined {
+  if (holds === undefined) return base
+  const { authorizationMs = base?.authorizationMs, preauthorizationMs = base?.preauthorizationMs } = holds
+  if (authorizationMs === undefined || preauthorizationMs === undefined)
+    throw new NetworkFileError(['rules.holds: authorizationMs and preauthorizationMs are needed'])
+  return {
+    ...base,
+    ...{ authorizationMs, preauthorizationMs },
+    ...given('byMerchantType', layered(base?.byMerchantType, holds.byMerchantType)),
+    ...given('tolerancePercent', layered(base?.tolerancePercent, holds.tolerancePercent)),
+  }
+}
+
+function layered<Whole extends object>(base: Whole | undefined, over: Whole | undefined): Whole | undefined {
+  return over === undefined ? base : { ...base, ...over }
 }
 
 /** A member may say part of it where the network's folder says the rest, and must say the element where it says none. */

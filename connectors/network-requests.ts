@@ -1,4 +1,3 @@
-import assert from 'node:assert'
 import type { Message } from '../iso8583/iso8583.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { NetworkReply, NetworkRequestHandler, NetworkRequestKind } from './connector.ts'
@@ -10,6 +9,8 @@ export interface NetworkRequestsOptions {
   readonly clock: Clock
   readonly log: Log
   readonly describe: (message: Message) => string
+  /** Who acts on them. */
+  readonly handlers: ReadonlyMap<NetworkRequestKind, NetworkRequestHandler>
 }
 
 /** More of a network's requests than this under way at once are left unanswered: the network asks again. */
@@ -22,25 +23,19 @@ const refusals = { refused: '05', unsupported: '12', malfunction: '96' }
  */
 export class NetworkRequests {
   readonly #options: NetworkRequestsOptions
-  readonly #handlers = new Map<NetworkRequestKind, NetworkRequestHandler>()
   readonly #underWay = new Map<string, Promise<NetworkReply | undefined>>()
 
   constructor(options: NetworkRequestsOptions) {
     this.#options = options
   }
 
-  handle(kind: NetworkRequestKind, handler: NetworkRequestHandler): void {
-    assert(!this.#handlers.has(kind), `two handlers for ${kind}`)
-    this.#handlers.set(kind, handler)
-  }
-
   /** What the network is to be told; undefined: nothing, since nobody could say in time. */
   async reply(request: Message): Promise<Told | undefined> {
-    const { profile } = this.#options
+    const { handlers, profile } = this.#options
     const { refused, unsupported } = profile.refusals ?? refusals
     const codeElement = codeElementOf(profile)
     const kind = kindOf(profile, request.text(codeElement) ?? '')
-    const handler = kind && this.#handlers.get(kind)
+    const handler = kind && handlers.get(kind)
     if (kind === undefined || handler === undefined) return { responseCode: unsupported }
     const key = [7, 11, codeElement].map((de) => request.text(de)).join('|')
     let replying = this.#underWay.get(key)

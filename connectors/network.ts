@@ -12,6 +12,8 @@ export interface NetworkProfile {
   readonly correlation: Correlation
   /** The message classes (second digit of the MTI) that are sealed, both ways. */
   readonly sealedClasses: readonly string[]
+  /** How what is sealed is filled up to whole blocks (ISO 9797-1), where the key's algorithm wants that; 1 where nothing is stated. */
+  readonly macPadding?: 1 | 2 | 3
   /** Where the network says things otherwise than in the messages and elements of ISO 8583:1987. */
   readonly wording?: Wording
   readonly session: SessionProfile

@@ -1,25 +1,18 @@
 import { createPool, type Pool } from 'generic-pool'
-import {
-  type ExchangeOutcome,
-  type Link,
-  LinkError,
-  type Message,
-  type Multiplexer,
-} from '../iso8583/iso8583.ts'
+import { type ExchangeOutcome, type Link, LinkError, type Message } from '../iso8583/iso8583.ts'
 import { type Clock, sleep } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
 import type { NetworkQuestion, SessionStatus } from './connector.ts'
+import type { Dialogue } from './dialogue.ts'
 import type { Door } from './doors.ts'
-import type { Line } from './line.ts'
+import type { Line, Written } from './line.ts'
 import type { SessionState } from './session-state.ts'
-import type { Management } from './management.ts'
-import type { Log, SessionProfile } from './network.ts'
+import type { Log } from './network.ts'
 import { Patience } from './patience.ts'
 
 export interface OneShotOptions {
-  readonly profile: SessionProfile
-  readonly multiplexer: Multiplexer
-  readonly management: Management
+  /** One for all connections: a leased one must not be of another edition than the request. */
+  readonly dialogue: Dialogue
   readonly door: Door
   readonly clock: Clock
   readonly random: Random
@@ -51,7 +44,7 @@ export class OneShotLine implements Line {
 
   constructor(options: OneShotOptions) {
     this.#options = options
-    this.#patience = new Patience(options.profile, options.random, options.door)
+    this.#patience = new Patience(() => options.dialogue.session, options.random, options.door)
     this.#pool = createPool(
       {
         create: () => this.#connect(),
@@ -87,15 +80,19 @@ export class OneShotLine implements Line {
     void this.#recover()
   }
 
-  async exchange(bytes: Buffer, deadlineMs: number): Promise<ExchangeOutcome> {
-    const { clock, multiplexer } = this.#options
+  dialogue(): Dialogue {
+    return this.#options.dialogue
+  }
+
+  async exchange({ bytes }: Written, deadlineMs: number): Promise<ExchangeOutcome> {
+    const { clock, dialogue } = this.#options
     const link = await this.#lease(deadlineMs - clock.monotonicMs())
     if (link === undefined) {
       return { kind: 'notSent', reason: this.#state === 'online' ? 'congested' : 'closed' }
     }
     let isFree = false
     try {
-      const outcome = await multiplexer.exchange(link, bytes, deadlineMs)
+      const outcome = await dialogue.multiplexer.exchange(link, bytes, deadlineMs)
       isFree = outcome.kind !== 'maybeSent' && this.#options.reuses
       return outcome
     } finally {
@@ -104,12 +101,12 @@ export class OneShotLine implements Line {
   }
 
   async echo(): Promise<boolean> {
-    const answered = await this.#over((link) => this.#options.management.tell(link, 'echo'))
+    const answered = await this.#over((link) => this.#options.dialogue.management.tell(link, 'echo'))
     return answered !== undefined
   }
 
   ask(question: NetworkQuestion): Promise<Message | undefined> {
-    return this.#over((link) => this.#options.management.ask(link, question))
+    return this.#over((link) => this.#options.dialogue.management.ask(link, question))
   }
 
   async end(): Promise<void> {
@@ -161,7 +158,8 @@ export class OneShotLine implements Line {
   }
 
   async #connect(): Promise<Link> {
-    const { clock, door, log, management, multiplexer } = this.#options
+    const { clock, dialogue, door, log } = this.#options
+    const { management, multiplexer } = dialogue
     try {
       const link = await door.dial((dialled) => {
         const exchanges = multiplexer.attach(dialled, (message) => void management.receive(dialled, message))

@@ -1,5 +1,6 @@
 import type { ClientTls, PlaintextConsent } from '../iso8583/iso8583.ts'
 import { clientDoor, type Door, type Endpoint, ServerDoor, type ServerDoorOptions } from './doors.ts'
+import type { Dialogue } from './dialogue.ts'
 import type { Line } from './line.ts'
 import type { NetworkProfile } from './network.ts'
 import { OneShotLine } from './one-shot.ts'
@@ -16,19 +17,19 @@ export interface LineOptions extends Endpoint {
 
 /** The line to a destination, as its profile and the configuration want it. */
 export function openLine(
-  { connections, frame, inFlightMax, session }: NetworkProfile,
+  { connections, inFlightMax }: NetworkProfile,
   options: LineOptions,
-  ports: Omit<SessionOptions, 'profile' | 'door'>,
+  ports: Omit<SessionOptions, 'door'> & { readonly dialogue: () => Dialogue },
 ): Line {
   const { host, port, alternates = [], sessions = 1, serve, tls, plaintext } = options
-  // A peer that has let three echo times pass without a word is gone, whatever TCP says.
-  const wire = { frame, clock: ports.clock, limits: { idleMs: session.echoAfterMs * 3 }, plaintext }
-  const open = (door: Door): SessionGroup => new SessionGroup({ ...ports, profile: session, door, sessions })
+  const { clock, dialogue } = ports
+  const wire = { dialogue, clock, plaintext }
+  const open = (door: Door): SessionGroup => new SessionGroup({ ...ports, door, sessions })
   if (serve === undefined) {
     const door = clientDoor([{ host, port }, ...alternates], wire, tls)
     if (connections === undefined || connections === 'sessions') return open(door)
     const reuses = connections === 'halfDuplex'
-    return new OneShotLine({ ...ports, profile: session, door, connectionsMax: inFlightMax, reuses })
+    return new OneShotLine({ ...ports, dialogue: dialogue(), door, connectionsMax: inFlightMax, reuses })
   }
   const group: SessionGroup = open(
     new ServerDoor(

@@ -3,10 +3,17 @@ import type { LegHealth } from './breaker.ts'
 import type { DestinationRules, LegAnswer, LegOutcome, MaybeSentReason } from './connector.ts'
 import type { CreditNeed } from './credits.ts'
 import type { Log } from './network.ts'
+import { feesOf1987 } from './fees.ts'
+import type { SaidFees } from './said-fees.ts'
 import { traceOf } from './trace.ts'
 
 /** What an answer says, as far as the life of a transaction goes. */
-export function answerOf(message: Message, rules: DestinationRules, described: string): LegAnswer {
+export function answerOf(
+  message: Message,
+  rules: DestinationRules,
+  described: string,
+  feesOf: (message: Message) => SaidFees = feesOf1987,
+): LegAnswer {
   const authId = message.text(38)
   const amountMinor = message.amount(4)
   const currencyNumeric = message.text(49)
@@ -23,11 +30,19 @@ export function answerOf(message: Message, rules: DestinationRules, described: s
     ...(additionalAmounts !== undefined && { additionalAmounts }),
     ...elsewhere(message, 'settlement', { amount: 5, currency: 50, rate: 9 }),
     ...elsewhere(message, 'billing', { amount: 6, currency: 51, rate: 10 }),
+    ...feesIn(message, feesOf),
     ...traceOf(message, rules.traceElements ?? []),
     ...(settlementDate !== undefined && { settlementDate }),
     ...(settlementCode !== undefined && { settlementCode }),
     described,
   }
+}
+
+/** Of answers to requests alone: what is said to advices and reversals of fees is not read. */
+function feesIn(message: Message, feesOf: (message: Message) => SaidFees): Pick<LegAnswer, 'fees'> {
+  if (!/^.[12]1/.test(message.mti)) return {}
+  const fees = feesOf(message)
+  return fees.length === 0 ? {} : { fees }
 }
 
 function elsewhere(

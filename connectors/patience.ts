@@ -6,7 +6,7 @@ import type { SessionProfile } from './network.ts'
  * and the first again after a connection that had been good.
  */
 export class Patience {
-  readonly #profile: SessionProfile
+  readonly #profile: () => SessionProfile
   readonly #random: Random
   readonly #door: { readonly endpoints: number; readonly waits: boolean }
   #losses = 0
@@ -14,7 +14,7 @@ export class Patience {
   #endpoint = 0
 
   constructor(
-    profile: SessionProfile,
+    profile: () => SessionProfile,
     random: Random,
     door: { readonly endpoints: number; readonly waits: boolean },
   ) {
@@ -48,7 +48,7 @@ export class Patience {
     else this.#endpoint = (this.#endpoint + 1) % this.#door.endpoints
     if (ended !== 'notConnected' && this.#door.waits) return 0
     if (this.#endpoint !== 0) return 0
-    const { reconnectMs, reconnectMsMax, refusedMs, refusedMsMax } = this.#profile
+    const { reconnectMs, reconnectMsMax, refusedMs, refusedMsMax } = this.#profile()
     if (ended === 'refused') {
       const rounds = Math.max(0, Math.ceil(this.#refusals / this.#door.endpoints) - 1)
       return Math.min(refusedMs * 2 ** rounds, refusedMsMax) * (1 + this.#random.fraction() / 5)

@@ -13,6 +13,7 @@ export interface RelayEvents {
 }
 
 interface Asked {
+  readonly destination: string
   readonly resolve: (outcome: RelayedOutcome) => void
   readonly timer: Timer
 }
@@ -23,6 +24,8 @@ export class RelayLink {
   readonly #clock: Clock
   readonly #events: RelayEvents
   readonly #asked = new Map<number, Asked>()
+  /** What nobody waits for any more, with its destination; the oldest goes first. */
+  readonly #expired = new Map<number, string>()
   #link: Link | undefined
   #holds: readonly string[] = []
   #saidAtMs = Number.NEGATIVE_INFINITY
@@ -63,10 +66,8 @@ export class RelayLink {
     if (withinMs <= 0) return { kind: 'notSent', reason: 'noTime' }
     const id = ++this.#ids
     const outcome = new Promise<RelayedOutcome>((resolve) => {
-      const timer = this.#clock.after(withinMs, () =>
-        this.#settle(id, { kind: 'maybeSent', reason: 'deadline' }),
-      )
-      this.#asked.set(id, { resolve, timer })
+      const timer = this.#clock.after(withinMs, () => this.#expire(id))
+      this.#asked.set(id, { destination, resolve, timer })
     })
     const sent = await link.send(wordOf({ kind: 'ask', id, destination, withinMs, ...request }))
     if (sent === 'notSent') this.#settle(id, { kind: 'notSent', reason: 'congested' })
@@ -86,7 +87,7 @@ export class RelayLink {
   #hear(link: Link, body: Buffer): void {
     const word = readWord(body)
     if (word === undefined || word.kind === 'ask') return link.close('not a word between nodes')
-    if (word.kind === 'outcome') return this.#settle(word.id, word.outcome)
+    if (word.kind === 'outcome') return this.#hearOutcome(word.id, word.outcome)
     if (word.kind === 'late') return this.#events.heardLate(word.destination, word.message)
     this.#saidAtMs = this.#clock.monotonicMs()
     // So that the other end hears us too, and does not take the link for a dead one.
@@ -100,7 +101,21 @@ export class RelayLink {
     if (isNew) this.#events.changed()
   }
 
-  /** After the deadline nobody waits: what comes then for the request itself is told as late. */
+  /** The other node's deadline is later than ours by the way there: an answer in between is late, and told as such. */
+  #hearOutcome(id: number, outcome: RelayedOutcome): void {
+    const destination = this.#expired.get(id)
+    if (destination === undefined) return this.#settle(id, outcome)
+    this.#expired.delete(id)
+    if (outcome.kind === 'answered') this.#events.heardLate(destination, outcome.message)
+  }
+
+  #expire(id: number): void {
+    const [oldest] = this.#expired.keys()
+    if (oldest !== undefined && this.#expired.size >= askedMax) this.#expired.delete(oldest)
+    this.#expired.set(id, this.#asked.get(id)!.destination)
+    this.#settle(id, { kind: 'maybeSent', reason: 'deadline' })
+  }
+
   #settle(id: number, outcome: RelayedOutcome): void {
     const asked = this.#asked.get(id)
     if (asked === undefined) return

@@ -1,7 +1,8 @@
 import type { ExchangeOutcome, Link, Message } from '../iso8583/iso8583.ts'
 import type { NetworkQuestion, SessionStatus } from './connector.ts'
 import type { Door } from './doors.ts'
-import type { Line } from './line.ts'
+import type { Dialogue } from './dialogue.ts'
+import type { Line, Written } from './line.ts'
 import { type SessionState, sessionStates } from './session-state.ts'
 import { Session, type SessionOptions } from './session.ts'
 
@@ -40,10 +41,17 @@ export class SessionGroup implements Line {
     for (const session of this.#members) session.start()
   }
 
+  dialogue(as?: Dialogue): Dialogue | undefined {
+    // Of the session whose turn comes next, without taking it.
+    const online = this.#byLoad(this.#turn)
+    return online.some(({ dialogue }) => dialogue === as) ? as : online[0]?.dialogue
+  }
+
   /** What one session could not take, the next may: nothing of it has left. */
-  async exchange(bytes: Buffer, deadlineMs: number): Promise<ExchangeOutcome> {
+  async exchange({ bytes, dialogue }: Written, deadlineMs: number): Promise<ExchangeOutcome> {
     let outcome: ExchangeOutcome = { kind: 'notSent', reason: 'closed' }
     for (const session of this.#byLoad()) {
+      if (session.dialogue !== dialogue) continue
       outcome = await session.exchange(bytes, deadlineMs)
       const isTaken = outcome.kind !== 'notSent' || !retried.includes(outcome.reason)
       if (isTaken) return outcome
@@ -68,11 +76,11 @@ export class SessionGroup implements Line {
   }
 
   /** Those online, the least loaded first; among equals each has its turn. */
-  #byLoad(): readonly Session[] {
+  #byLoad(turn = this.#turn++): readonly Session[] {
     const online = this.#members.filter(({ state }) => state === 'online')
     if (online.length < 2) return online
-    const turn = this.#turn++ % online.length
-    const inTurn = [...online.slice(turn), ...online.slice(0, turn)]
+    const from = turn % online.length
+    const inTurn = [...online.slice(from), ...online.slice(0, from)]
     return inTurn.sort((one, other) => one.inFlight - other.inFlight)
   }
 }

@@ -5,21 +5,19 @@ import {
   LinkError,
   type LinkHandlers,
   type Message,
-  type Multiplexer,
 } from '../iso8583/iso8583.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
 import type { NetworkQuestion, SessionStatus } from './connector.ts'
+import type { Dialogue } from './dialogue.ts'
 import type { Door } from './doors.ts'
 import type { SessionState } from './session-state.ts'
-import type { Management } from './management.ts'
 import type { Log, SessionProfile } from './network.ts'
 import { Patience } from './patience.ts'
 
 export interface SessionOptions {
-  readonly profile: SessionProfile
-  readonly multiplexer: Multiplexer
-  readonly management: Management
+  /** The one that is current now. */
+  readonly dialogue: () => Dialogue
   readonly door: Door
   readonly clock: Clock
   readonly random: Random
@@ -40,11 +38,11 @@ const signOnPatience = 3
  */
 export class Session {
   readonly #options: SessionOptions
-  readonly #profile: SessionProfile
   readonly #clock: Clock
   readonly #patience: Patience
   #state: SessionState = 'down'
   #link: Link | undefined
+  #dialogue: Dialogue | undefined
   #ending = false
   #inFlight = 0
   #echoMs: number | undefined
@@ -55,9 +53,8 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options
-    this.#profile = options.profile
     this.#clock = options.clock
-    this.#patience = new Patience(options.profile, options.random, options.door)
+    this.#patience = new Patience(() => this.#profile, options.random, options.door)
   }
 
   get state(): SessionState {
@@ -67,6 +64,16 @@ export class Session {
   /** The other end's connection, while there is one. */
   get link(): Link | undefined {
     return this.#link
+  }
+
+  /** What is spoken on the connection, while there is one. */
+  get dialogue(): Dialogue | undefined {
+    return this.#link === undefined ? undefined : this.#dialogue
+  }
+
+  /** Of the connection's own edition; without one, of the current. */
+  get #profile(): SessionProfile {
+    return (this.dialogue ?? this.#options.dialogue()).session
   }
 
   /** Requests that wait for their answer. */
@@ -90,11 +97,12 @@ export class Session {
 
   /** Sends a request of somebody else's. Only an online session takes one. */
   async exchange(bytes: Buffer, deadlineMs: number): Promise<ExchangeOutcome> {
-    const link = this.#link
-    if (link === undefined || this.#state !== 'online') return { kind: 'notSent', reason: 'closed' }
+    const [link, dialogue] = [this.#link, this.#dialogue]
+    if (link === undefined || dialogue === undefined || this.#state !== 'online')
+      return { kind: 'notSent', reason: 'closed' }
     this.#inFlight++
     try {
-      return await this.#options.multiplexer.exchange(link, bytes, deadlineMs)
+      return await dialogue.multiplexer.exchange(link, bytes, deadlineMs)
     } finally {
       this.#inFlight--
     }
@@ -105,8 +113,8 @@ export class Session {
   }
 
   ask(question: NetworkQuestion): Promise<Message | undefined> {
-    if (this.#link === undefined) return Promise.resolve(undefined)
-    return this.#options.management.ask(this.#link, question)
+    if (this.#link === undefined || this.#dialogue === undefined) return Promise.resolve(undefined)
+    return this.#dialogue.management.ask(this.#link, question)
   }
 
   /** Signs off and closes, or closes at once; `start` does not bring it back. */
@@ -172,7 +180,7 @@ export class Session {
   async #dial(onClosed: () => void): Promise<Link | undefined> {
     try {
       return await this.#options.door.dial(
-        (dialled) => this.#handlers(dialled, onClosed),
+        (dialled, dialogue) => this.#handlers(dialled, dialogue, onClosed),
         this.#patience.endpoint,
       )
     } catch (error) {
@@ -213,8 +221,9 @@ export class Session {
     })
   }
 
-  #handlers(link: Link, onClosed: () => void): LinkHandlers {
-    const { management, multiplexer } = this.#options
+  #handlers(link: Link, dialogue: Dialogue, onClosed: () => void): LinkHandlers {
+    const { management, multiplexer } = dialogue
+    this.#dialogue = dialogue
     const exchanges = multiplexer.attach(link, (message) => {
       const word = management.receive(link, message)
       if (word !== undefined) this.#peerSigned(word)
@@ -245,7 +254,7 @@ export class Session {
   }
 
   #tell(link: Link, what: 'signOn' | 'signOff' | 'echo'): Promise<string | undefined> {
-    return this.#options.management.tell(link, what)
+    return this.#dialogue?.management.tell(link, what) ?? Promise.resolve(undefined)
   }
 
   async #echo(link: Link): Promise<boolean> {

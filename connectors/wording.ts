@@ -1,4 +1,5 @@
-import type { MessageBody } from '../iso8583/iso8583.ts'
+import type { Message, MessageBody } from '../iso8583/iso8583.ts'
+import type { SaidFees } from './said-fees.ts'
 
 /**
  * How a message that the switch thinks of in the elements of ISO 8583:1987 is said to a network that says it in another
@@ -7,7 +8,12 @@ import type { MessageBody } from '../iso8583/iso8583.ts'
 export interface Wording {
   /** `wallMs` is now: dates of 1987 have no year. */
   say(body: MessageBody, wallMs: number): MessageBody
+  /** The fees that an answer says. Left out: in the elements of 1987. */
+  readonly feesOf?: (message: Message) => SaidFees
 }
+
+/** As the switch thinks of it. */
+export const singleMessage: Wording = { say: (body) => body }
 
 /**
  * For a dual-message network: what a source asks once and for all is asked here as an authorization. Its reversal names

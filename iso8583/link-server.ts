@@ -2,7 +2,15 @@ import type { X509Certificate } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock } from '../kernel/clock.ts'
 import type { FrameFormat } from './frame.ts'
-import { codeOf, type Link, LinkError, type LinkHandlers, type LinkLimits, linkLimits } from './link.ts'
+import {
+  codeOf,
+  type Link,
+  type LinkCloseReason,
+  LinkError,
+  type LinkHandlers,
+  type LinkLimits,
+  linkLimits,
+} from './link.ts'
 import { type PlaintextConsent, plaintextAllowed } from './link-client.ts'
 import { acceptLimits, type AcceptLimits, type ConnectionBudget, type Crowded, Gate } from './link-gate.ts'
 import { type HandshakeFailure, Handshakes } from './link-handshakes.ts'
@@ -149,7 +157,7 @@ class Reception {
     if (typeof peer === 'string') this.#refuse(socket, { address, why: peer })
     else if (peer !== undefined && !this.#makeRoom(peer)) {
       this.#refuse(socket, { address, why: 'connectionsOfPeer', peerName: peer.name })
-    } else this.#open(socket, peer)
+    } else this.#open(socket, address, peer)
   }
 
   #refuse(socket: Socket, refusal: RefusedConnection): void {
@@ -168,7 +176,7 @@ class Reception {
     return dead !== undefined
   }
 
-  #open(socket: Socket, peer: Peer | undefined): void {
+  #open(socket: Socket, address: string, peer: Peer | undefined): void {
     const { clock, frame } = this.#options
     const options = { clock, frame, limits: this.#limits, firstByte: true, peerName: peer?.name }
     socketLink(socket, options, (link) => {
@@ -176,11 +184,19 @@ class Reception {
       const own = this.#ownOf(peer)
       own?.add(link)
       const handlers = this.#accept(link)
+      let wasHeard = false
       return {
-        onMessage: (body) => handlers.onMessage(body),
+        onMessage: (body) => {
+          if (!wasHeard) this.#gate.heard(address)
+          wasHeard = true
+          handlers.onMessage(body)
+        },
         onClose: (reason) => {
           this.links.delete(link)
           own?.delete(link)
+          if (wasHeard) this.#gate.silenced(address)
+          // Who is known has few connections as it is, and a bad line of a network's must come back at once.
+          else if (peer === undefined && isUnfinished(reason)) this.#gate.unfinished(address)
           handlers.onClose(reason)
         },
       }
@@ -194,6 +210,10 @@ class Reception {
     this.#linksOf.set(peer.name, own)
     return own
   }
+}
+
+function isUnfinished(reason: LinkCloseReason): boolean {
+  return reason.kind === 'silent' && reason.limit === 'partialFrameMs'
 }
 
 /** An IPv4 address is one, also where the listener takes both kinds. */

@@ -43,6 +43,7 @@ export const network: NetworkProfile = {
     },
     reversalAnswers: usualReversalAnswers,
     retryAfterMs: usualRetryAfterMs,
+    fees: { reversed: true },
     reconciliation: usualReconciliation,
   },
 }

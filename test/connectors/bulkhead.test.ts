@@ -16,7 +16,8 @@ test('a destination that is silent, full and stuffed takes nothing from another'
     expect(outcomes.every(({ kind }) => kind === 'answered')).toBe(true)
   }
   expect(quick.connector.availability()).toBe('available')
-  expect(stuck.every(({ outcome }) => outcome === undefined)).toBe(true)
+  // Those that were sent wait on; who found no room waits for it for a second of this machine's, however long the rounds took.
+  expect(stuck.slice(0, 18).every(({ outcome }) => outcome === undefined)).toBe(true)
   await slow.clock.pass(25_000)
   await Promise.all(stuck.map(({ settled }) => settled))
 })

@@ -3,7 +3,9 @@ import { network as knet } from '../../connectors/knet/network.ts'
 import type { LegAnswer } from '../../connectors/connector.ts'
 import { type NetworkConnector, openConnector } from '../../connectors/network-connector.ts'
 import { Relay } from '../../connectors/relay.ts'
+import { RelayLink } from '../../connectors/relay-link.ts'
 import { readWord, wordOf } from '../../connectors/relay-words.ts'
+import type { Link } from '../../iso8583/iso8583.ts'
 import { seededRandom } from '../../kernel/random.ts'
 import { freePort } from '../../bin/environment/ports.ts'
 import { ManualClock } from '../support/manual-clock.ts'
@@ -119,6 +121,31 @@ describe('A2n: a node that stands by', () => {
     await until(() => expect(standby().availability()).toBe('available'))
     await until(() => expect(nodes[0]!.connector.status().session).toBe('relayed'))
   })
+})
+
+test('an answer that comes from the other node after our deadline and before its own is heard as a late one', async () => {
+  const words: Buffer[] = []
+  const late: [string, Buffer][] = []
+  const events = { changed: silence, heardLate: (...heard: [string, Buffer]) => void late.push(heard) }
+  const relayed = new RelayLink('node-1', clock, events)
+  const send = (word: Uint8Array) => Promise.resolve((words.push(Buffer.from(word)), 'written' as const))
+  const handlers = relayed.opened({ send } as unknown as Link, silence)
+  const asking = relayed.ask(
+    'knet',
+    { mti: '0200', message: Buffer.from('asked') },
+    clock.monotonicMs() + 1_000,
+  )
+  await clock.pass(1_000)
+  expect(await asking).toEqual({ kind: 'maybeSent', reason: 'deadline' })
+  const { id } = readWord(words[0]!) as { id: number }
+  const answered = wordOf({
+    kind: 'outcome',
+    id,
+    outcome: { kind: 'answered', message: Buffer.from('said') },
+  })
+  handlers.onMessage(answered)
+  handlers.onMessage(answered)
+  expect(late).toEqual([['knet', Buffer.from('said')]])
 })
 
 test('what nodes say is read as it was said, and nothing else is', () => {

@@ -1,18 +1,11 @@
-import { createServer } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
+import { freePort } from '../../bin/environment/ports.ts'
 import { network as knet } from '../../connectors/knet/network.ts'
 import { compile, connectLink, encodeSealed, type Link } from '../../iso8583/iso8583.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { ScriptedPeer, testSealer } from './scripted-peer.ts'
 import { maybeSent, silence, world } from './world.ts'
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 const until = (check: () => void) => vi.waitFor(check, { timeout: 5_000, interval: 2 })
 
@@ -227,6 +220,24 @@ describe('a network that connects to us', () => {
     await online()
     await until(() => expect(first.heard).toEqual(['0810 001']))
     first.link.close('test ends')
+  })
+
+  test('that signs on before there is a place for it is signed on when there is', async () => {
+    const session = { ...knet.session, signOn: 'peer' } as const
+    const { call, clock, online } = await serving({ profile: { session } })
+    const first = await call()
+    await first.say('001')
+    await online()
+    // The peer has lost its first connection, as it thinks, and begins anew; here the first is still there.
+    const second = await call()
+    await second.say('001')
+    await wait(50)
+    first.link.close('test')
+    await until(() => expect(second.heard).toContain('0810 001'))
+    await online()
+    await clock.pass(29_000)
+    expect(second.state.open).toBe(true)
+    second.link.close('test ends')
   })
 
   test('that never signs on is not kept', async () => {

@@ -321,8 +321,9 @@ describe('patience has limits', () => {
 })
 
 describe('a listener takes only so many', () => {
-  async function crowd(limits: ListenOptions['limits'], callers: number, clock = new ManualClock()) {
-    const all = await world({ clock, limits: limits! })
+  async function crowd(limits: ListenOptions['limits'], callers: number, more: Partial<ListenOptions> = {}) {
+    const clock = new ManualClock()
+    const all = await world({ clock, limits: limits!, ...more })
     const sockets = []
     for (let caller = 0; caller < callers; caller++) sockets.push(await all.raw())
     await vi.waitFor(() => expect(all.accepted.length + all.refusals.length).toBe(callers))
@@ -350,6 +351,74 @@ describe('a listener takes only so many', () => {
     clock.advance(1_000)
     await raw()
     await vi.waitFor(() => expect(accepted).toHaveLength(4))
+  })
+
+  describe('of one address that begins frames and does not end them', () => {
+    const hour = 3_600_000
+    const patience = { firstByteMs: hour, idleMs: hour, partialFrameMs: 1_000 }
+    const limits = { ...patience, unfinishedPerAddressMax: 2, turnAwayMs: 10_000 }
+    type Crowd = Awaited<ReturnType<typeof crowd>>
+
+    /** One more connection that is closed in the middle of a frame: its first, or that after `before`. */
+    async function unfinished({ accepted, clock, raw }: Crowd, before?: Buffer): Promise<void> {
+      const socket = await raw()
+      await vi.waitFor(() => expect(accepted.at(-1)!.closes).toEqual([]))
+      if (before !== undefined) {
+        socket.write(before)
+        await vi.waitFor(() => expect(accepted.at(-1)!.received).toHaveLength(1))
+      }
+      socket.write(frame('one').subarray(0, 3))
+      await vi.waitFor(() => {
+        clock.advance(1_000)
+        expect(accepted.at(-1)!.closes).toMatchObject([{ kind: 'silent', limit: 'partialFrameMs' }])
+      })
+    }
+
+    test('no more for a while, and then one at a time', async () => {
+      const all = await crowd(limits, 0)
+      const { accepted, clock, raw, refusals } = all
+      await unfinished(all)
+      await unfinished(all)
+      await raw()
+      await vi.waitFor(() => expect(refusals).toEqual(['unfinishedOfAddress']))
+      clock.advance(10_000)
+      await unfinished(all)
+      await raw()
+      await vi.waitFor(() => expect(refusals).toHaveLength(2))
+      expect(accepted).toHaveLength(3)
+    })
+
+    test('all of them, while a line of that address works', async () => {
+      const all = await crowd(limits, 1)
+      const { accepted, raw, refusals, sockets } = all
+      sockets[0]!.write(frame('good'))
+      await vi.waitFor(() => expect(accepted[0]!.received).toHaveLength(1))
+      for (let times = 0; times < 4; times++) await unfinished(all)
+      sockets[0]!.destroy()
+      await vi.waitFor(() => expect(accepted[0]!.closes).toHaveLength(1))
+      await raw()
+      await vi.waitFor(() => expect(accepted).toHaveLength(6))
+      expect(refusals).toEqual([])
+    })
+
+    test('all of them of a peer that is known', async () => {
+      const peers = [{ name: 'bank', addresses: ['127.0.0.1'], connectionsMax: 9 }]
+      const all = await crowd(limits, 0, { peers })
+      for (let times = 0; times < 3; times++) await unfinished(all)
+      await all.raw()
+      await vi.waitFor(() => expect(all.accepted).toHaveLength(4))
+      expect(all.refusals).toEqual([])
+    })
+
+    test('as many as before once a whole frame has come', async () => {
+      const all = await crowd(limits, 0)
+      await unfinished(all)
+      await unfinished(all, frame('whole'))
+      await unfinished(all)
+      await all.raw()
+      await vi.waitFor(() => expect(all.accepted).toHaveLength(4))
+      expect(all.refusals).toEqual([])
+    })
   })
 
   test('a port that is taken is a listen fault', async () => {
