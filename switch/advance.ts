@@ -19,7 +19,7 @@ import type {
   StandIn,
 } from './transaction/events.ts'
 import { isHeld, kinds } from './transaction/kinds.ts'
-import { datedAccountsOf, holdOf } from './transaction/postings.ts'
+import { datedAccountsOf, holdOf } from './transaction/accounts.ts'
 import { step } from './transaction/step.ts'
 import type { Answer, CardRequest, Leg, Transaction } from './transaction/transaction.ts'
 
@@ -100,7 +100,8 @@ export class Advance {
         if (event.kind === 'request') return { kind: 'unknown', result }
         return this.#leave(live)
       }
-      const isClosed = outcome.reason === 'closed' && (await this.#isDateClosed(result))
+      // Entries that are refused again and again, wherever they go, are refused.
+      const isClosed = outcome.reason === 'closed' && attempt < 5 && (await this.#isDateClosed(result))
       const reason = outcome.reason === 'closed' && !isClosed ? 'books' : outcome.reason
       switch (reason) {
         case 'exists':
@@ -127,7 +128,7 @@ export class Advance {
           // What is set aside was another when it was looked at: look again.
           if ('hold' in event && attempt < 5) break
           const refused = this.#refusedOutcome(event, reason)
-          if (refused === undefined) return this.#refusedByBooks(live, event)
+          if (refused === undefined) return this.#refusedByBooks(live, event, asked)
           event = refused
           break
         }
@@ -209,11 +210,23 @@ export class Advance {
     }
   }
 
-  /** An approval that came too late, or that the books would not have, is an event of its own. */
+  /**
+   * An approval that came too late, or that the books would not have, is an event of its own. The acknowledgement of what is
+   * owed waits for people instead: tried again and again, it would be told for ever.
+   */
   #refusedOutcome(
     event: TransactionEvent,
     reason: 'late' | 'exposure' | 'books',
   ): TransactionEvent | undefined {
+    if (event.kind === 'obligationAnswered' && event.isRefusedByBooks !== true) {
+      const subject = event.obligationId
+      this.#ports.observer.alarm(
+        'the books refuse the entries of what was acknowledged: it is parked',
+        subject,
+      )
+      const detail = { ...event.detail, verdict: 'refusedByBooks' }
+      return { ...event, detail, isRefusedByBooks: true }
+    }
     if (event.kind !== 'legEnded') return undefined
     if (event.instead !== undefined) {
       // We may not approve in the issuer's place: then it is as if nobody had offered to.
@@ -224,10 +237,15 @@ export class Advance {
     return { kind: 'notCommitted', reason, answer: event.outcome.answer, ...this.now() }
   }
 
-  /** A commit that has no entries was refused all the same: a fault of ours, which must not cost an answer its truth. */
-  #refusedByBooks(live: Live | Stored, event: TransactionEvent): Advanced {
+  /**
+   * A fault of ours, which must not cost an answer its truth. Whoever reverses or completes hears that nothing was done, and
+   * asks again.
+   */
+  #refusedByBooks(live: Live | Stored, event: TransactionEvent, asked: Asked | undefined): Advanced {
     const subject = live.transaction?.id ?? ''
-    this.#ports.observer.alarm('a commit without entries was refused by the books', subject)
+    this.#ports.observer.alarm('a commit was refused by the books', subject)
+    if (asked !== undefined)
+      void tell([asked.waiter], { responseCode: toldOf(this.#profileOf(live, event).told, 'system') })
     return event.kind === 'request' ? { kind: 'unrecorded' } : this.#leave(live)
   }
 
@@ -341,9 +359,7 @@ export class Advance {
   }
 
   #profileOf({ transaction, inbound }: Live | Stored, event: TransactionEvent): Profile {
-    const leg =
-      transaction?.leg ??
-      (event.kind === 'request' && event.verdict.kind === 'forward' ? event.verdict.leg : undefined)
+    const leg = transaction?.leg ?? legOfNew(event)
     const rules = inbound?.rules ?? this.#ports.rules.current
     const source = inbound?.source ?? rules.sources.get(transaction?.source ?? '')
     const terms = leg === undefined ? undefined : rules.destinations.get(leg.destination)
@@ -361,10 +377,17 @@ export class Advance {
       tolerancePercent: holds?.tolerancePercent?.[transaction?.request?.merchantType ?? ''] ?? 0,
       forcedPost: source?.forcedPost ?? 'refuse',
       rateBasis: terms?.rules.rateBasis ?? 'major',
+      fees: terms?.rules.fees ?? {},
       holdForMs: holdForMs(holds, transaction?.request),
       days: this.#ports.days.postingDays(leg?.destination ?? switchItself),
     }
   }
+}
+
+/** Of what no record has yet. */
+function legOfNew(event: TransactionEvent): Leg | undefined {
+  if (event.kind === 'completeUnknown') return event.leg
+  return event.kind === 'request' && event.verdict.kind === 'forward' ? event.verdict.leg : undefined
 }
 
 /** Of what has no destination. */

@@ -183,7 +183,7 @@ type Read = Pick<
 function readRequest(message: Message, receipt: Receipt, kind: Kind): Read {
   const currency = currencyOfNumeric(need(message, 49))
   if (currency === undefined) throw new Refused('12', 49)
-  const amountMinor = amountOf(message, kind)
+  const amountMinor = amountOf(message, kind) + feeBeside(message, receipt.source)
   const secrets = secretsOf(message)
   const request: CardRequest = {
     kind,
@@ -223,7 +223,7 @@ function reversalOf(message: Message, receipt: Receipt): InboundReversal {
   const terminalId = need(message, 41)
   const amountMinor = message.amount(4)
   if (amountMinor === undefined) throw new Refused('30', 4)
-  const actualMinor = actualOf(message)
+  const actualMinor = actualOf(message, receipt.source)
   const originalKey = sourceKeyOf(receipt, { ...original, terminalId })
   return {
     kind: 'reversal',
@@ -280,7 +280,15 @@ function partsOf(
   return { fromAccount, toAccount }
 }
 
-/** DE28, which is a part of DE4. What would be given to the cardholder with it is no fee. */
+/** DE28 of a source whose DE4 is without it; what is wrong with it is said where it is read. */
+export function feeBeside(message: Message, { feeInAmount }: Pick<SourceRules, 'feeInAmount'>): bigint {
+  if (feeInAmount !== false || !message.has(28)) return 0n
+  const value = message.get(28)
+  const amount = typeof value === 'object' && !(value instanceof Uint8Array) ? value['amount'] : undefined
+  return typeof amount === 'bigint' ? amount : 0n
+}
+
+/** DE28, which is a part of the amount. What would be given to the cardholder with it is no fee. */
 function feeOf(
   message: Message,
   { kind, amountMinor }: Pick<CardRequest, 'kind' | 'amountMinor'>,
@@ -355,13 +363,16 @@ function withoutRepeat(mti: string): string {
 }
 
 /** The actual transaction amount of DE95, its first twelve digits. */
-function actualOf(message: Message): bigint {
+function actualOf(message: Message, { feeInAmount }: SourceRules): bigint {
   const value = message.get(95)
   if (value === undefined) return 0n
   if (typeof value !== 'object' || value instanceof Uint8Array) throw new Refused('30', 95)
-  const { transaction } = value
+  const { transaction, transactionFee } = value
   if (typeof transaction !== 'bigint') throw new Refused('30', 95)
-  return transaction
+  // Where DE4 is without the fee, what remains of that is said beside it, too.
+  return feeInAmount === false && typeof transactionFee === 'bigint'
+    ? transaction + transactionFee
+    : transaction
 }
 
 /** DE90: original MTI 4, STAN 6, DE7 10, DE32 11, DE33 11. */

@@ -71,6 +71,8 @@ export interface PostingDays {
   readonly today: string
   /** Earlier dates that still take postings. A date after today does too. */
   readonly open: readonly string[]
+  /** Dates that the books refused, whatever they are to today. */
+  readonly closed?: readonly string[]
 }
 
 /**

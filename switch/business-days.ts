@@ -129,7 +129,13 @@ export class BusinessDays {
     return {
       today: this.today(destination),
       open: days.map(({ date }) => date).filter((date) => !this.#closed.has(`${destination} ${date}`)),
+      closed: this.#closedOf(destination),
     }
+  }
+
+  #closedOf(destination: string): readonly string[] {
+    const start = `${destination} `
+    return [...this.#closed].flatMap((name) => (name.startsWith(start) ? [name.slice(start.length)] : []))
   }
 
   /** Asked when the books refused entries of that date; from then on they go to its adjustments. */

@@ -19,6 +19,8 @@ export interface Conversion {
   readonly date?: string
   /** How much more it is than the rate makes of the amount, rounded half up: one minor unit at most, either way. */
   readonly roundingMinor: bigint
+  /** Of the amount, what is paid for DE28. */
+  readonly feeMinor?: bigint
 }
 
 /** `unknownCurrency`: its decimals are not known, and are never guessed (A5). `doesNotAdd`: the rate makes another amount. */
@@ -31,12 +33,17 @@ export type ReadConversion =
 /** Whether a rate is between whole units of the two currencies, or between their minor units. */
 export type RateBasis = 'major' | 'minor'
 
-/** What a network said of its settlement of an amount. In the currency of the amount itself there is nothing to convert. */
+/**
+ * What a network said of its settlement of an amount. The amount itself, in its own currency, is nothing to convert; nothing
+ * at all in its own currency is an element that was filled up. Another amount in that currency is what it pays.
+ */
 export function readConversion(
   said: SaidConversion | undefined,
   of: { readonly amountMinor: bigint; readonly currency: CurrencyCode; readonly basis: RateBasis },
 ): ReadConversion {
-  if (said === undefined || said.currencyNumeric === currencies[of.currency].numeric) return { kind: 'none' }
+  if (said === undefined) return { kind: 'none' }
+  const isOwn = said.currencyNumeric === currencies[of.currency].numeric
+  if (isOwn && (said.amountMinor === of.amountMinor || said.amountMinor === 0n)) return { kind: 'none' }
   const currency = currencyOfNumeric(said.currencyNumeric)
   if (currency === undefined) return { kind: 'unknownCurrency' }
   const { amountMinor, date, rate } = said
@@ -48,7 +55,9 @@ export function readConversion(
   const roundingMinor = amountMinor - exact
   // Who rounds down, or to even, is one away from who rounds half up.
   if (roundingMinor > 1n || roundingMinor < -1n) return { kind: 'doesNotAdd' }
-  return { kind: 'converted', conversion: { amountMinor, currency, rate, roundingMinor, ...more } }
+  // In its own currency nothing is rounded: whatever is between the two stays between them.
+  const kept = isOwn ? 0n : roundingMinor
+  return { kind: 'converted', conversion: { amountMinor, currency, rate, roundingMinor: kept, ...more } }
 }
 
 /** Rounded half up, once, at the decimals of the second currency (A3). undefined: it is no rate. */

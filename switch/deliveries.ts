@@ -1,6 +1,7 @@
 import {
   type Connector,
   type DestinationRules,
+  type LegAnswer,
   type LegOutcome,
   spoiledMax,
   type StoredRules,
@@ -166,7 +167,8 @@ export class Deliveries {
     const { observer, shell } = this.#ports
     observer.reversal(connector.name, obligation.cause, 'sent')
     const outcome = await this.#send(connector, obligation)
-    const patience = { refusals: obligation.refusals + 1, refusalsMax: rules.refusalsMax }
+    const { attempts, refusals } = obligation
+    const patience = { attempts, refusals: refusals + 1, refusalsMax: rules.refusalsMax }
     if (obligation.kind === 'reconciliation')
       return this.#reconciled(connector, obligation, { outcome, patience })
     const verdict = verdictOf(obligation.kind, outcome, { rules: connector.rules, patience })
@@ -181,6 +183,7 @@ export class Deliveries {
       obligationId: obligation.id,
       fence: obligation.fence,
       responseCode: verdict.responseCode,
+      ...settlementOf(obligation.kind, outcome),
       detail: {
         verdict: verdict.kind,
         attempts: obligation.attempts,
@@ -244,6 +247,13 @@ export class Deliveries {
   }
 }
 
+/** An undoing is settled as what it undoes was. */
+function settlementOf(owed: ObligationKind, outcome: LegOutcome): Pick<LegAnswer, 'settlement'> {
+  if (owed !== 'advice' || outcome.kind !== 'answered') return {}
+  const { settlement } = outcome.answer
+  return settlement === undefined ? {} : { settlement }
+}
+
 const nameOf = { reversal: 'a reversal', advice: 'an advice' } as const
 
 /** What is stored has a reserve in the destination's window, so that live traffic can't crowd it out. */
@@ -267,6 +277,8 @@ function unsent(cause: string): Retry {
 }
 
 interface Patience {
+  /** With this one, which may have come. */
+  readonly attempts: number
   /** With this one, should it be one. */
   readonly refusals: number
   readonly refusalsMax: number
@@ -277,7 +289,7 @@ function verdictOf(
   owed: ObligationKind,
   outcome: LegOutcome,
   {
-    patience: { refusals, refusalsMax },
+    patience: { attempts, refusals, refusalsMax },
     rules: { approvals, reversalAnswers },
   }: { readonly rules: DestinationRules; readonly patience: Patience },
 ): Verdict {
@@ -292,6 +304,8 @@ function verdictOf(
   // Nothing done, or not found, ends an undoing; of what happened it says that the network doesn't have it.
   const isEnd =
     acknowledged.includes(responseCode) &&
+    // Of what it hears for the first time it can't have had a copy: its duplicate is of something else, and this may be lost.
+    (attempts > 1 || !hadItAlready.includes(responseCode)) &&
     (owed !== 'advice' || approvals.includes(responseCode) || hadItAlready.includes(responseCode))
   return { kind: isEnd ? 'acknowledged' : 'parked', responseCode, described }
 }

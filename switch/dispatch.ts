@@ -9,7 +9,7 @@ import type { CardOnFile } from './admission.ts'
 import type { InboundRequest } from './arrivals.ts'
 import { type BusinessDays, switchItself } from './business-days.ts'
 import { requestLeg } from './outbound.ts'
-import { accountsOf, exposureAccountsOf } from './transaction/postings.ts'
+import { accountsOf, exposureAccountsOf } from './transaction/accounts.ts'
 import { isOutOfReach as isOutOfReachCode, type Outcome, readCode, toldOf } from './results.ts'
 import type { Routed } from './routing.ts'
 import { type DestinationTerms, readingOf } from './rules/rules.ts'
@@ -199,7 +199,15 @@ export class Dispatch {
       if (!(error instanceof HsmError)) throw error
       return { kind: 'notSent', reason: error.fault.kind === 'pinBlock' ? 'pinBlock' : 'hsm' }
     }
-    return connector.prepare(requestLeg({ request: inbound.request, leg, secrets, pinBlock }))
+    return connector.prepare(
+      requestLeg({
+        request: inbound.request,
+        leg,
+        secrets,
+        pinBlock,
+        fees: rulesOf(inbound, connector).fees,
+      }),
+    )
   }
 
   /** The leg, to its end. Never rejects for a fault of the outside. */

@@ -1,5 +1,6 @@
 import type { LegIdentity } from '../connectors/connector.ts'
 import type { Command } from '../ledger/ledger.ts'
+import type { Conversion } from './conversion.ts'
 import type { Balance, Reconciliation } from './reconciliation.ts'
 import type {
   Advice,
@@ -130,6 +131,8 @@ export type ObligationChange =
       readonly id: string
       readonly fence: bigint
       readonly responseCode: string
+      /** Of an advice: what the destination pays for it, where that is another currency or another amount. */
+      readonly settlement?: Conversion
     }
 
 export type CommitOutcome =

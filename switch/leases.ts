@@ -40,11 +40,15 @@ export interface LeaseTimes {
   readonly graceMs: number
 }
 
-/** A node that dies is followed within 15 s: its last renewal, its expiry, the grace, and a sign-on. */
+/**
+ * A node that dies is followed at the latest so long after its last renewal: its expiry, the grace, the other's next look
+ * (`renewMs`), and a sign-on. That is 11 s and what the database and the network take, of the 15 s in which it has to be. One
+ * renewal may fail before lines close.
+ */
 export const usualLeaseTimes: LeaseTimes = {
-  renewMs: 3_000,
-  expiryMs: 11_000,
-  fenceMs: 8_000,
+  renewMs: 2_000,
+  expiryMs: 8_000,
+  fenceMs: 6_000,
   graceMs: 1_000,
 }
 

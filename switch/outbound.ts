@@ -1,11 +1,18 @@
 import assert from 'node:assert'
-import { type DestinationRules, elementsOf, type OutboundLeg } from '../connectors/connector.ts'
+import {
+  type DestinationRules,
+  elementsOf,
+  type FeeRules,
+  type OutboundLeg,
+} from '../connectors/connector.ts'
 import type { FieldValue } from '../iso8583/iso8583.ts'
 import { currencies } from '../kernel/money.ts'
 import { additionalAmount, cashType } from './additional-amounts.ts'
 import type { CardSecrets } from './arrivals.ts'
+import { apartOf } from './fees.ts'
 import type { Named, NamedObligation } from './journal.ts'
 import { reconciliationLeg } from './reconciliation.ts'
+import { least } from './transaction/sides.ts'
 import type { CardRequest, Leg, Original } from './transaction/transaction.ts'
 
 /** A request as a destination is asked for it. The PIN block is already in the destination's zone. */
@@ -14,12 +21,14 @@ export function requestLeg(inbound: {
   readonly leg: Leg
   readonly secrets: CardSecrets
   readonly pinBlock: Uint8Array | undefined
+  readonly fees?: FeeRules | undefined
 }): OutboundLeg {
   const { request, leg, secrets, pinBlock } = inbound
   return {
     mti: request.mti,
     identity: { stan: leg.stan, transmittedAt: leg.transmittedAt },
     fields: present(common(request, secrets.pan), asked(request), naming(request.original), {
+      4: request.amountMinor - apartOf(request, inbound.fees),
       14: secrets.expiry,
       35: secrets.track2,
       52: pinBlock,
@@ -37,7 +46,7 @@ function naming(original: Original | undefined): Readonly<Record<number, FieldVa
 /** What a destination is owed, as it is told: by kind. */
 export function owedLeg(
   claimed: Named,
-  rules: Pick<DestinationRules, 'reversalMti' | 'reconciliation'>,
+  rules: Pick<DestinationRules, 'reversalMti' | 'reconciliation' | 'fees'>,
   pan: string,
 ): OutboundLeg {
   switch (claimed.kind) {
@@ -47,7 +56,7 @@ export function owedLeg(
       return adviceLeg(claimed, pan)
     case 'reconciliation':
       assert(rules.reconciliation !== undefined)
-      return reconciliationLeg(claimed, rules.reconciliation)
+      return reconciliationLeg(claimed, rules.reconciliation, rules.fees)
   }
 }
 
@@ -82,7 +91,7 @@ function told(mti: string, attempts: number): string {
  */
 function reversalLeg(
   claimed: NamedObligation,
-  rules: { readonly reversalMti: '0400' | '0420' },
+  rules: Pick<DestinationRules, 'reversalMti' | 'fees'>,
   pan: string,
 ): OutboundLeg {
   const { actualMinor } = claimed
@@ -93,13 +102,14 @@ function reversalLeg(
     mti: told(rules.reversalMti, claimed.attempts),
     identity: claimed.identity,
     fields: present(common(request, pan), elementsOf(leg.trace), {
-      28: feeOf(request),
-      // What is undone is what was approved, or what was told in its place.
-      4: claimed.undone?.amountMinor ?? claimed.transaction.approvedMinor ?? request.amountMinor,
+      ...undoneAmounts(claimed, request, rules.fees),
       38: leg.authId,
       39: reasonOf[claimed.cause] ?? '68',
       90: originalOf(leg, leg),
-      95: actualMinor === undefined ? undefined : replacementAmounts(actualMinor),
+      95:
+        actualMinor === undefined
+          ? undefined
+          : replacementAmounts(claimed, { actualMinor, request, fees: rules.fees }),
     }),
   }
 }
@@ -158,13 +168,39 @@ function originalOf(
   }
 }
 
-/** DE95: what the transaction is to be from now on. Settlement amount and fees are not ours to say. */
-function replacementAmounts(actualMinor: bigint): FieldValue {
+/** DE4 and DE28: what is undone is what was approved, or what was told in its place. An advice tells one amount. */
+function undoneAmounts(
+  { transaction, undone }: NamedObligation,
+  request: CardRequest,
+  fees: FeeRules | undefined,
+): Fields {
+  if (undone?.amountMinor !== undefined) return { 4: undone.amountMinor }
   return {
-    transaction: actualMinor,
+    4: (transaction.approvedMinor ?? request.amountMinor) - apartOf(request, fees),
+    28: feeOf(request),
+  }
+}
+
+/**
+ * DE95: what the transaction is to be from now on, and of that the fee, which goes back last. What is settled is not ours to
+ * say.
+ */
+function replacementAmounts(
+  { undone }: NamedObligation,
+  left: {
+    readonly actualMinor: bigint
+    readonly request: CardRequest
+    readonly fees: FeeRules | undefined
+  },
+): FieldValue {
+  const { actualMinor, fees, request } = left
+  const feeMinor = undone?.amountMinor === undefined ? (request.feeMinor ?? 0n) : 0n
+  const leftMinor = least(feeMinor, actualMinor)
+  return {
+    transaction: actualMinor - apartOf({ feeMinor: leftMinor }, fees),
     settlement: 0n,
     transactionFeeSign: 'D',
-    transactionFee: 0n,
+    transactionFee: leftMinor,
     settlementFeeSign: 'D',
     settlementFee: 0n,
   }

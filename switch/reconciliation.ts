@@ -1,5 +1,7 @@
 import type {
   Connector,
+  DestinationRules,
+  FeeRules,
   LegAnswer,
   LegIdentity,
   OutboundLeg,
@@ -8,6 +10,7 @@ import type {
 } from '../connectors/connector.ts'
 import type { FieldValue } from '../iso8583/iso8583.ts'
 import { currencies, type CurrencyCode } from '../kernel/money.ts'
+import { reversalAccepted1993 } from './results.ts'
 import { type Kind, kinds } from './transaction/kinds.ts'
 
 /** What a business date came to with one network in one currency, counted from the journal (§4.15, C1). */
@@ -29,18 +32,23 @@ export interface Reconciled {
   readonly rules: ReconciliationRules
   /** What answers say when the network has done what it was asked. */
   readonly approvals: readonly string[]
+  readonly fees?: FeeRules
 }
 
 /** Of a connector's destination; undefined: it wants none. */
 export function reconciledBy(connector: Connector | undefined): Reconciled | undefined {
   const reconciliation = connector?.rules.reconciliation
   if (connector === undefined || reconciliation === undefined) return undefined
-  const { approvals, partialApprovals = [] } = connector.rules
-  return { rules: reconciliation, approvals: [...approvals, ...partialApprovals, reversalAccepted1993] }
+  return { rules: reconciliation, fees: connector.rules.fees ?? {}, approvals: doneBy(connector.rules) }
 }
 
-/** Since 1993 an undoing that was done has a code of its own. */
-const reversalAccepted1993 = '400'
+/** What a destination's answers say when it has done what it was asked. */
+export function doneBy({
+  approvals,
+  partialApprovals = [],
+}: Pick<Connector['rules'], 'approvals' | 'partialApprovals'>): readonly string[] {
+  return [...approvals, ...partialApprovals, reversalAccepted1993]
+}
 
 /** Which total a kind of transaction counts to; what is told by an advice counts as that. */
 export type TotalOf = 'debit' | 'credit' | 'transfer' | 'inquiry' | 'authorization'
@@ -62,10 +70,18 @@ function totalOf(kind: Kind): TotalOf | undefined {
   return cardholder === 'isPaid' ? 'credit' : 'debit'
 }
 
-/** What we owe the network, or, below zero, what it owes us: credits less debits, of what was not undone. */
-export function netOf(totals: Totals): bigint {
+/**
+ * What we owe the network, or, below zero, what it owes us: credits less debits, of what was not undone, and what it charged
+ * less what it paid. What terminals charge is in the amounts, but for those of a network whose DE4 is without it.
+ */
+export function netOf(totals: Totals, fees?: FeeRules): bigint {
   const { creditMinor, creditReversalMinor, debitMinor, debitReversalMinor } = totals
-  return creditMinor - creditReversalMinor - (debitMinor - debitReversalMinor)
+  // Totals of before fees were counted have none.
+  const some = (name: TotalName): bigint => (totals as Partial<Totals>)[name] ?? 0n
+  const besideMinor = some('creditTransactionFeeMinor') - some('debitTransactionFeeMinor')
+  const amountsMinor = creditMinor - creditReversalMinor - (debitMinor - debitReversalMinor)
+  const chargedMinor = some('debitProcessingFeeMinor') - some('creditProcessingFeeMinor')
+  return amountsMinor + chargedMinor + (fees?.inAmount === false ? besideMinor : 0n)
 }
 
 /** The totals as their network is told them: DE15 and DE50 say which, DE97 what is left between the two. */
@@ -80,15 +96,17 @@ export function reconciliationLeg(
     readonly reconciliation: Reconciliation
   },
   rules: ReconciliationRules,
+  fees?: DestinationRules['fees'],
 ): OutboundLeg {
   const { currency, date, totals } = reconciliation
   const fields: Record<number, FieldValue> = {
     15: date.slice(5, 7) + date.slice(8),
     50: currencies[currency].numeric,
-    97: signed(netOf(totals)),
+    97: signed(netOf(totals, fees)),
   }
   for (const [name, de] of Object.entries(rules.elements)) {
-    const total = totals[name as TotalName]
+    const total = totals[name as TotalName] as bigint | undefined
+    if (total === undefined) continue
     fields[de] = name.endsWith('Count') ? total.toString().padStart(10, '0') : total
   }
   return { mti: attempts === 1 ? rules.mti : `${rules.mti.slice(0, 3)}1`, identity, fields }

@@ -72,6 +72,9 @@ export type Edition = '1987' | '1993'
 /** What is told until it is acknowledged had come before, and was done: a duplicate, in the codes of 1987 and of 1993. */
 export const hadItAlready: readonly string[] = ['94', '913']
 
+/** Since 1993 an undoing that was done has a code of its own. */
+export const reversalAccepted1993 = '400'
+
 /** What a code of DE39 means where a network says nothing else: the generic lists of ISO 8583. */
 export const meanings: Readonly<Record<Edition, Readonly<Record<string, Outcome>>>> = {
   '1987': {

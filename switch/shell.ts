@@ -3,15 +3,17 @@ import { uuidv7 } from '../kernel/ids.ts'
 import type { CardOnFile } from './admission.ts'
 import type { Refusal } from './dispatch.ts'
 import { Advance, type Advanced, type AdvancePorts } from './advance.ts'
-import type { InboundCompletion, InboundRequest, InboundReversal, Named } from './arrivals.ts'
+import type { InboundCompletion, InboundRequest, InboundReversal } from './arrivals.ts'
 import { switchItself } from './business-days.ts'
 import { parentageOf } from './children.ts'
+import { Completions } from './completions.ts'
 import { JournalUnavailable } from './journal.ts'
 import { type Live, LiveRequests, tell, type Waiter } from './live.ts'
 import { KeyedLocks } from './locks.ts'
+import { sameToken, transactionNamed } from './named.ts'
 import { Refusals } from './refusals.ts'
 import { type Outcome, toldOf } from './results.ts'
-import type { CompletionRequest, ReversalRequest, Step, TransactionEvent } from './transaction/events.ts'
+import type { ReversalRequest, Step, TransactionEvent } from './transaction/events.ts'
 import type { Completion, StoredCard, Transaction } from './transaction/transaction.ts'
 
 /** What recovery would also say of a commit 1 that shows up after all: a request hears one answer only. */
@@ -27,11 +29,13 @@ export class Shell {
   readonly #locks = new KeyedLocks()
   readonly #live = new LiveRequests()
   readonly #advance: Advance
+  readonly #completions: Completions
   readonly #refusals: Refusals
 
   constructor(ports: AdvancePorts) {
     this.#ports = ports
     this.#advance = new Advance(ports, this.#locks, this.#live)
+    this.#completions = new Completions(ports, this.#advance, this.#live)
     this.#refusals = new Refusals(ports.clock)
   }
 
@@ -75,11 +79,11 @@ export class Shell {
   /** What a source says has become of an authorization, or a repeat of it. */
   async completion(inbound: InboundCompletion, file: CardOnFile, waiter: Waiter): Promise<void> {
     await this.#advance.unlessJournalIsAway(async () => {
-      const named = await this.#authorizationOf(inbound)
+      const named = await this.#completions.authorizationOf(inbound)
       const key = named?.sourceKey ?? inbound.originalKey ?? inbound.sourceKey
       await this.#locked(key, async () => {
         const stored = await this.#ports.journal.sourceAct(inbound.sourceKey)
-        if (stored === undefined) return this.#complete(inbound, file, waiter)
+        if (stored === undefined) return this.#completions.complete(inbound, file, waiter)
         const same = stored.kind === 'overtaken' || stored.fingerprint === inbound.fingerprint
         this.#ports.observer.duplicate(same ? 'replayed' : 'mismatch')
         void tell([waiter], same ? stored.answer : { responseCode: toldOf(inbound.source.told, 'duplicate') })
@@ -109,7 +113,9 @@ export class Shell {
     event: Omit<TransactionEvent & { kind: 'obligationAnswered' }, 'at' | 'node'>,
   ): Promise<void> {
     await this.#locked(transaction.sourceKey, async () => {
-      const fresh = this.#live.get(transaction.sourceKey)?.transaction ?? transaction
+      // Who stood still serves what others have decided since; what was claimed is as the journal had it then.
+      const live = this.#live.get(transaction.sourceKey)?.transaction
+      const fresh = live !== undefined && live.version > transaction.version ? live : transaction
       await this.#advance.stored(fresh, { ...event, ...this.#advance.now() })
     })
   }
@@ -174,7 +180,10 @@ export class Shell {
   }> {
     const { names, request } = inbound
     if (names === undefined) return { inbound }
-    const parentage = parentageOf(await this.#named(inbound, names), { request, card })
+    const parentage = parentageOf(await transactionNamed(this.#ports.journal, inbound, names), {
+      request,
+      card,
+    })
     if (parentage.kind === 'refused') return { inbound, refusal: parentage }
     const { destination: to, original, parentId } = parentage
     const named = original === undefined ? request : { ...request, original }
@@ -305,116 +314,6 @@ export class Shell {
     return this.#cancel(reversal, waiter)
   }
 
-  /** The transaction that a source names, where there is one. */
-  #named(
-    { request, source }: Pick<InboundCompletion, 'request' | 'source'>,
-    { authId, originalKey }: Named,
-  ): Promise<Transaction | undefined> {
-    const { journal } = this.#ports
-    if (originalKey !== undefined) return journal.transactionByKey(originalKey)
-    if (authId === undefined) return Promise.resolve(undefined)
-    return journal.authorization({ source: source.name, rrn: request.rrn, authId })
-  }
-
-  #authorizationOf(inbound: InboundCompletion): Promise<Transaction | undefined> {
-    const { originalKey, request } = inbound
-    const { authId } = request
-    return this.#named(inbound, {
-      ...(originalKey === undefined ? {} : { originalKey }),
-      ...(authId === undefined ? {} : { authId }),
-    })
-  }
-
-  async #complete(inbound: InboundCompletion, file: CardOnFile, waiter: Waiter): Promise<void> {
-    const original = await this.#authorizationOf(inbound)
-    const live = original === undefined ? undefined : this.#live.get(original.sourceKey)
-    // Whether it was given is still open: the source tells us again, and then it is known.
-    if (original?.state === 'intent') return
-    if (original === undefined || original.state === 'tombstone')
-      return this.#forcePost(inbound, file, waiter)
-    if (!isOfSame(original, inbound, file.card)) {
-      this.#ports.observer.alarm('a completion does not fit its authorization', original.id)
-      return void tell([waiter], { responseCode: toldOf(inbound.source.told, 'invalidTransaction') })
-    }
-    const { at, node } = this.#advance.now()
-    const completion = this.#completionOf(inbound)
-    const { destination } = original.leg ?? {}
-    if (destination !== undefined && !(await this.#advance.dispatch.openFor(inbound.request, destination)))
-      return
-    const event = { kind: 'complete', completion, at, node, detail: { message: inbound.described } } as const
-    const asked = { waiter }
-    const advanced = await (live === undefined
-      ? this.#advance.stored(original, event, asked)
-      : this.#advance.advance(live, event, asked))
-    // A copy of it was faster.
-    if (advanced.kind === 'exists') await this.#retell(inbound, waiter)
-  }
-
-  /** Of no authorization that we know: its source's rules say whether it is taken all the same. */
-  async #forcePost(inbound: InboundCompletion, file: CardOnFile, waiter: Waiter): Promise<void> {
-    const { clock, node, random } = this.#ports
-    const { dispatch } = this.#advance
-    const { request, source } = inbound
-    const refuse = (outcome: Outcome): void =>
-      void tell([waiter], { responseCode: toldOf(source.told, outcome) })
-    if (source.forcedPost !== 'flag') return refuse('notFound')
-    if (request.amountMinor === 0n) return refuse('invalidAmount')
-    const destination = dispatch.destinationOf(inbound, file.card)
-    if (destination === undefined) return refuse('noSuchIssuer')
-    const completion = this.#completionOf(inbound)
-    // Without its token nobody could be told of it; the source tells us again.
-    if (file.card.token === undefined) return
-    const leg = await dispatch.namedFor(request, destination)
-    if (leg === undefined) return
-    const { fingerprint, sourceKey } = completion
-    const businessDate = this.#ports.days.today(destination)
-    const arrival = {
-      id: uuidv7(clock, random),
-      source: source.name,
-      ...{ sourceKey, fingerprint, businessDate },
-      approvableForMs: 0,
-      rules: inbound.rules.version.number,
-    }
-    const { card } = file
-    const at = clock.wallMs()
-    const detail = { message: inbound.described }
-    const event = {
-      kind: 'completeUnknown',
-      arrival,
-      card,
-      request,
-      completion,
-      leg,
-      at,
-      node,
-      detail,
-    } as const
-    this.#ports.observer.alarm('a completion of no known authorization was posted', arrival.id)
-    const advanced = await this.#advance.stored(undefined, event, { waiter })
-    if (advanced.kind === 'exists') await this.#retell(inbound, waiter)
-  }
-
-  #completionOf(inbound: InboundCompletion): CompletionRequest {
-    const { fingerprint, isPart, part, request, source, sourceKey } = inbound
-    return {
-      isPart,
-      ...(part === undefined ? {} : { part }),
-      source: source.name,
-      ...{ sourceKey, fingerprint },
-      mti: request.mti === '0120' ? '0120' : '0220',
-      amountMinor: request.amountMinor,
-    }
-  }
-
-  async #retell({ source, sourceKey }: InboundCompletion, waiter: Waiter): Promise<void> {
-    const stored = await this.#ports.journal.sourceAct(sourceKey)
-    if (stored !== undefined) return void tell([waiter], stored.answer)
-    // Its own reversal came first.
-    const first = await this.#ports.journal.transactionByKey(sourceKey)
-    const responseCode = toldOf(source.told, 'invalidTransaction')
-    if (first?.state === 'tombstone') void tell([waiter], { responseCode })
-  }
-
   #cancelUnknown(reversal: InboundReversal): TransactionEvent {
     const { clock, node, random } = this.#ports
     const at = clock.wallMs()
@@ -469,7 +368,11 @@ export class Shell {
 function mismatchOf(reversal: InboundReversal, { request, approvedMinor }: Transaction): Outcome | undefined {
   if (request === undefined) return undefined
   if (request.rrn !== reversal.rrn) return 'notFound'
-  const isAmount = [request.amountMinor, approvedMinor].includes(reversal.amountMinor)
+  // Of a source whose DE4 is without the fee, the original's was too.
+  const besideMinor = reversal.source.feeInAmount === false ? (request.feeMinor ?? 0n) : 0n
+  const isAmount = [request.amountMinor, approvedMinor ?? request.amountMinor].includes(
+    reversal.amountMinor + besideMinor,
+  )
   const fits = isAmount && reversal.actualMinor <= request.amountMinor
   return fits ? undefined : 'invalidAmount'
 }
@@ -491,14 +394,4 @@ function entryOf({
   isAdvice,
 }: InboundReversal): ReversalRequest {
   return { source: source.name, sourceKey, fingerprint, actualMinor, isAdvice }
-}
-
-function isOfSame(original: Transaction, { request }: InboundCompletion, card: StoredCard): boolean {
-  const isSameCard = original.card !== undefined && sameToken(original.card, card)
-  return isSameCard && original.request?.currency === request.currency
-}
-
-/** Two tokens that are both known must be the same; one that could not be made decides nothing. */
-function sameToken(one: StoredCard, other: StoredCard): boolean {
-  return one.token === undefined || other.token === undefined || one.token === other.token
 }

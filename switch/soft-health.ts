@@ -34,7 +34,7 @@ export class SoftHealth {
   /** A request to it has ended. What never left says nothing of it. */
   heard(destination: string, came: 'toAnAnswer' | 'toNothing', { windowMs }: SoftHealthRules): void {
     const number = this.#numberOf(windowMs)
-    const parts = (this.#parts.get(destination) ?? []).filter((part) => part.number > number - partsOfWindow)
+    const parts = this.#within(destination, number)
     let part = parts.at(-1)
     if (part?.number !== number) {
       part = { number, requests: 0, failed: 0 }
@@ -58,12 +58,16 @@ export class SoftHealth {
   }
 
   #sumOf(destination: string, { windowMs }: SoftHealthRules): { requests: number; failed: number } {
-    const since = this.#numberOf(windowMs) - partsOfWindow
-    const parts = (this.#parts.get(destination) ?? []).filter(({ number }) => number > since)
-    return parts.reduce(
+    return this.#within(destination, this.#numberOf(windowMs)).reduce(
       (sum, { failed, requests }) => ({ requests: sum.requests + requests, failed: sum.failed + failed }),
       { requests: 0, failed: 0 },
     )
+  }
+
+  /** A part of a later number is of another window, before the rules were read again: nobody knows when it was. */
+  #within(destination: string, now: number): Part[] {
+    const parts = this.#parts.get(destination) ?? []
+    return parts.filter(({ number }) => number > now - partsOfWindow && number <= now)
   }
 
   #numberOf(windowMs: number): number {

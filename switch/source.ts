@@ -17,7 +17,7 @@ import {
 import type { Clock } from '../kernel/clock.ts'
 import { additionalAmount, originalType } from './additional-amounts.ts'
 import { admit } from './admission.ts'
-import { arrivalOf } from './arrivals.ts'
+import { arrivalOf, feeBeside } from './arrivals.ts'
 import type { Observer } from './observer.ts'
 import { Pauses } from './pauses.ts'
 import type { Waiter } from './live.ts'
@@ -264,13 +264,15 @@ class Desk implements SourceDesk {
   /** An answer without a seal would be refused by the source, so then there is none. */
   async #sealed(request: Message, answer: Answer): Promise<Buffer | undefined> {
     const { codec, hsm, name, observer } = this.#options
-    const { hearsBilling, keys } = sourceIn(this.#options.rules.current, name)
+    const source = sourceIn(this.#options.rules.current, name)
+    const { hearsBilling, keys } = source
     const fields: Record<number, FieldValue> = { 39: answer.responseCode }
     for (const de of echoed) copy(request, de, fields)
     if (answer.authId !== undefined) fields[38] = answer.authId
     if (answer.additionalAmounts !== undefined) fields[54] = answer.additionalAmounts
     if (answer.billing !== undefined && hearsBilling === true) tellBilling(answer.billing, fields)
-    if (answer.amountMinor !== undefined) tellPart(request, answer.amountMinor, fields)
+    if (answer.amountMinor !== undefined)
+      tellPart(request, answer.amountMinor - feeBeside(request, source), fields)
     const body = { mti: responseMti(request.mti), fields }
     try {
       return await encodeSealed(codec, body, (data) => hsm.generateMac({ key: keys.mac, data }))

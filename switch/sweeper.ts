@@ -89,14 +89,17 @@ export class Sweeper {
   }
 
   async sweep(): Promise<void> {
-    const { days, deliveries, journal, keyExchanges, node, rules, shell } = this.#ports
+    const { days, deliveries, journal, keyExchanges, node, pageUnmatched, rules, shell } = this.#ports
     deliveries.sweep()
     // A network that is asked for keys may take its time.
     void keyExchanges?.sweep()
     // One after the other, and none instead of another: a date that can't be frozen must strand no payment.
     await unlessAway(() => rules.follow())
     await unlessAway(() => days.sweep())
-    if (this.#sweeps++ % sweepsToOverdue === 0) await unlessAway(() => deliveries.tellOverdue())
+    if (this.#sweeps++ % sweepsToOverdue === 0) {
+      await unlessAway(() => deliveries.tellOverdue())
+      await unlessAway(async () => pageUnmatched?.())
+    }
     await unlessAway(async () => {
       const stranded = await journal.stranded({ node, ownPast: false, limit: batchMax })
       await Promise.all(
@@ -130,6 +133,8 @@ export interface SweeperPorts {
   readonly days: Pick<BusinessDays, 'sweep'>
   readonly keyExchanges?: Pick<KeyExchanges, 'sweep'>
   readonly rules: Pick<RulesInForce, 'follow'>
+  /** Tells of what differs from a network's statement and nobody has explained in time. */
+  readonly pageUnmatched?: () => Promise<void>
 }
 
 const sweepMs = 1_000

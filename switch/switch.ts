@@ -17,6 +17,7 @@ import type { Failpoints } from './ports/failpoints.ts'
 import { postgresDayBook } from './ports/postgres-days.ts'
 import { postgresKeyBook } from './ports/postgres-keys.ts'
 import { postgresJournal } from './ports/postgres-journal.ts'
+import { overdueUnmatched } from './ports/postgres-matching.ts'
 import { postgresLeases } from './ports/postgres-leases.ts'
 import type { WritesUnder } from './ports/rows.ts'
 import { postgresRuleBook } from './ports/postgres-rules.ts'
@@ -70,6 +71,8 @@ export interface SwitchOptions {
   readonly onRules: (change: RuleChange, differences: readonly RuleDifference[]) => void
   /** Left out: the sweeper alone looks for what is due. */
   readonly wakeups?: Wakeups | undefined
+  /** What a match with a network left open and nobody explains is an alarm after so long, and after as long again: a day. */
+  readonly unmatchedAlarmAfterMs?: number
   /** For drills. */
   readonly failpoints?: Failpoints | undefined
 }
@@ -92,6 +95,8 @@ export interface Switch {
   /** The port of each source's listener, by name. */
   readonly ports: ReadonlyMap<string, number>
   readonly inFlight: number
+  /** The business date of what is routed to a destination now. */
+  today(destination: string): string
   /** The rules in force, and by which switch they are known. */
   readonly rules: RulesVersion
   /** Reads the rules again: all of them come into force, or none (F51). */
@@ -101,7 +106,8 @@ export interface Switch {
 }
 
 export { FailpointError, failpointNames, Failpoints } from './ports/failpoints.ts'
-export { expiryRows, journalRows } from './ports/rows.ts'
+export { journalRows } from './ports/row-kinds.ts'
+export { expiryRows } from './ports/rows.ts'
 export { openBullmqWakeups } from './ports/bullmq-wakeups.ts'
 export { postgresStanBlocks } from './ports/stan-blocks.ts'
 export { type DiskReserve, watchDisk } from './ports/disk-reserve.ts'
@@ -140,7 +146,27 @@ export {
   reconciliationHistory,
   reconciliationItems,
 } from './ports/postgres-days.ts'
-export { netOf } from './reconciliation.ts'
+export { doneBy, netOf } from './reconciliation.ts'
+export { type Difference, match, type MatchItem, type MatchReport, movesMoney } from './matching.ts'
+export { readStatement, StatementError, writeStatement } from './ports/statement.ts'
+export {
+  type BookDifference,
+  type BookTotal,
+  closeUnmatched,
+  datedItems,
+  explainUnmatched,
+  journalTotals,
+  keepMatch,
+  keptMax,
+  matchDate,
+  type MatchedDate,
+  matchRuns,
+  type OwnBooks,
+  ownBooks,
+  type Unmatched,
+  unmatchedHistory,
+  unmatchedItems,
+} from './ports/postgres-matching.ts'
 export type { DayOnRecord, ReconciliationItem, ReconciliationOnRecord } from './ports/postgres-days.ts'
 export { keyExchangeHistory, wantKeyExchange } from './ports/postgres-keys.ts'
 export type { ExchangedKeys } from './key-exchange.ts'
@@ -209,7 +235,16 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     keys: options.exchangedKeys ?? new Map(),
     book: postgresKeyBook(pool),
   })
-  const sweeper = new Sweeper({ clock, node, journal, shell, deliveries, days, rules, keyExchanges })
+  const pageUnmatched = async (): Promise<void> => {
+    for (const { count, destination } of await overdueUnmatched(pool, options.unmatchedAlarmAfterMs ?? dayMs))
+      observer.alarm(
+        'items of a date do not match and nobody has explained them',
+        `${count} of ${destination}`,
+      )
+  }
+  const sweeper = new Sweeper({
+    ...{ clock, node, journal, shell, deliveries, days, rules, keyExchanges, pageUnmatched },
+  })
   const leases = new Leases({
     ...{ node, clock, observer },
     store: postgresLeases(pool),
@@ -238,6 +273,7 @@ export async function openSwitch(options: SwitchOptions): Promise<Switch> {
     get inFlight() {
       return shell.inFlight
     },
+    today: (destination) => days.today(destination),
     get rules() {
       return rules.current.version
     },
@@ -264,6 +300,7 @@ export function sealerOf(hsm: Hsm, key: string): Sealer {
   }
 }
 
+const dayMs = 24 * 3_600_000
 const kuwaitMidnight: CutoverSchedule = { at: '00:00', timeZone: 'Asia/Kuwait' }
 
 /** The rules of this node: over what its connectors and sources are by themselves. */

@@ -111,18 +111,26 @@ export function databaseMetrics(registry: Registry, pool: DatabasePool): void {
   add('switch_delivery_unproven', 'Approvals of which nobody knows whether they arrived', [])
   add('switch_ledger_imbalance_minor', 'What the books are out by: zero', ['currency'])
   add('switch_recon_unmatched', 'Totals of a day that a network did not agree to', ['network'])
+  add('switch_recon_unexplained', 'What a match with a network left open and nobody explained', [
+    'destination',
+  ])
+  add('switch_recon_oldest_seconds', 'Since when the oldest of that is known', ['destination'])
 }
 
 function labelOf(name: string): string {
-  if (name.startsWith('switch_saf_')) return 'destination'
-  return name === 'switch_recon_unmatched' ? 'network' : 'currency'
+  if (name === 'switch_recon_unmatched') return 'network'
+  return /^switch_(saf|recon)_/.test(name) ? 'destination' : 'currency'
 }
 
 /** Most look-ups go through indexes that have only what is open; the other tables have few rows. */
 const figures = `
   WITH owed AS MATERIALIZED (
     SELECT destination, count(*)::float8 AS depth, extract(epoch FROM clock_timestamp() - min(due_at))::float8 AS oldest
-      FROM switch.obligation WHERE state = 'due' GROUP BY destination)
+      FROM switch.obligation WHERE state = 'due' GROUP BY destination),
+  unexplained AS MATERIALIZED (
+    SELECT destination, count(*)::float8 AS many,
+        extract(epoch FROM clock_timestamp() - min(first_seen))::float8 AS oldest
+      FROM switch.unmatched WHERE status = 'open' GROUP BY destination)
   SELECT 'switch_saf_depth' AS name, destination AS label, depth AS value FROM owed
   UNION ALL SELECT 'switch_saf_oldest_seconds', destination, oldest FROM owed
   UNION ALL SELECT 'switch_saf_parked', destination, count(*)::float8
@@ -134,7 +142,9 @@ const figures = `
   UNION ALL SELECT 'switch_ledger_imbalance_minor', a.currency, abs(sum(b.debits::numeric - b.credits))::float8
     FROM ledger.balance b JOIN ledger.account a ON a.id = b.account_id GROUP BY a.currency
   UNION ALL SELECT 'switch_recon_unmatched', destination, count(*)::float8
-    FROM switch.reconciliation WHERE balance <> 'in' GROUP BY destination`
+    FROM switch.reconciliation WHERE balance <> 'in' GROUP BY destination
+  UNION ALL SELECT 'switch_recon_unexplained', destination, many FROM unexplained
+  UNION ALL SELECT 'switch_recon_oldest_seconds', destination, oldest FROM unexplained`
 
 /** How late this process comes to what is due, at worst since somebody last asked. */
 export function processMetrics(registry: Registry): { stop(): void } {

@@ -1,3 +1,4 @@
+import type { FeeRules } from '../../connectors/connector.ts'
 import type { DatabasePool } from '../../kernel/database.ts'
 import { closeBusinessDate, type Ledger } from '../../ledger/ledger.ts'
 import { aheadDaysMax, dateAfter, daysBetween, effectiveOn, isDate } from '../business-date.ts'
@@ -5,7 +6,7 @@ import type { BusinessDay, DayBook, NewDay } from '../business-days.ts'
 import { JournalUnavailable } from '../journal.ts'
 import type { Balance, Reconciled, Totals } from '../reconciliation.ts'
 import { obligationId } from '../transaction/owed.ts'
-import { checkReason } from './reasons.ts'
+import { checkReason } from '../../kernel/reasons.ts'
 import { itemsStatement, totalsStatement } from './totals.ts'
 
 export interface DayBookPorts {
@@ -97,6 +98,7 @@ async function totalsOf(
       destination,
       of,
       reconciled.approvals,
+      ...feeTermsOf(reconciled.fees),
     ])
     for (const { currency, ...totals } of rows) {
       const key = `reconciliation:${destination}:${of}:${currency}`
@@ -253,12 +255,24 @@ export async function reconciliationItems(
     destination,
     date,
     approvals,
-  }: { readonly destination: string; readonly date: string; readonly approvals: readonly string[] },
+    fees,
+  }: {
+    readonly destination: string
+    readonly date: string
+    readonly approvals: readonly string[]
+    readonly fees?: FeeRules
+  },
 ): Promise<ReconciliationItem[]> {
   const { rows } = await pool.query<ReconciliationItem>(`${itemsStatement} ORDER BY currency, total, rrn`, [
     destination,
     date,
     approvals,
+    ...feeTermsOf(fees),
   ])
   return rows
+}
+
+/** As `itemsStatement` wants them. */
+function feeTermsOf({ inAmount = true, reversed = false }: FeeRules = {}): [boolean, boolean] {
+  return [reversed, inAmount]
 }

@@ -22,6 +22,7 @@ import type {
   Transaction,
 } from '../transaction/transaction.ts'
 import type { Conversion, SaidConversion } from '../conversion.ts'
+import type { Fee } from '../fees.ts'
 import type { Reconciliation, Totals } from '../reconciliation.ts'
 import type { Kind } from '../transaction/kinds.ts'
 import { claimStatement, overdueStatement } from './claims.ts'
@@ -334,22 +335,33 @@ type AsText<Amounts> = {
   readonly [Name in keyof Amounts]: Amounts[Name] extends bigint ? string : Amounts[Name]
 }
 interface StoredElsewhere {
-  readonly settlement?: AsText<Conversion>
+  readonly settlement?: StoredConversion
+  readonly fees?: readonly AsText<Fee>[]
   readonly billing?: AsText<SaidConversion>
 }
 
-function elsewhereOf({ billing, settlement }: StoredElsewhere): Pick<Leg, 'settlement' | 'billing'> {
+function elsewhereOf({
+  billing,
+  fees,
+  settlement,
+}: StoredElsewhere): Pick<Leg, 'settlement' | 'billing' | 'fees'> {
   return {
-    ...(billing === undefined ? {} : { billing: { ...billing, amountMinor: BigInt(billing.amountMinor) } }),
-    ...(settlement === undefined
+    ...(fees === undefined
       ? {}
-      : {
-          settlement: {
-            ...settlement,
-            amountMinor: BigInt(settlement.amountMinor),
-            roundingMinor: BigInt(settlement.roundingMinor),
-          },
-        }),
+      : { fees: fees.map((fee) => ({ ...fee, amountMinor: BigInt(fee.amountMinor) })) }),
+    ...(billing === undefined ? {} : { billing: { ...billing, amountMinor: BigInt(billing.amountMinor) } }),
+    ...(settlement === undefined ? {} : { settlement: conversionOf(settlement) }),
+  }
+}
+
+type StoredConversion = AsText<Omit<Conversion, 'feeMinor'>> & { readonly feeMinor?: string }
+
+function conversionOf({ amountMinor, feeMinor, roundingMinor, ...rest }: StoredConversion): Conversion {
+  return {
+    ...rest,
+    amountMinor: BigInt(amountMinor),
+    roundingMinor: BigInt(roundingMinor),
+    ...(feeMinor === undefined ? {} : { feeMinor: BigInt(feeMinor) }),
   }
 }
 
@@ -372,13 +384,19 @@ function adviceOf({ amountMinor, ...rest }: StoredAdvice): Advice {
   return { ...rest, amountMinor: BigInt(amountMinor) }
 }
 
-type StoredCompletion = Omit<Completion, 'amountMinor' | 'heldMinor'> & {
+type StoredCompletion = Omit<Completion, 'amountMinor' | 'heldMinor' | 'settlement'> & {
   readonly amountMinor: string
   readonly heldMinor: string
+  readonly settlement?: StoredConversion
 }
 
-function completionOf({ amountMinor, heldMinor, ...rest }: StoredCompletion): Completion {
-  return { ...rest, amountMinor: BigInt(amountMinor), heldMinor: BigInt(heldMinor) }
+function completionOf({ amountMinor, heldMinor, settlement, ...rest }: StoredCompletion): Completion {
+  return {
+    ...rest,
+    amountMinor: BigInt(amountMinor),
+    heldMinor: BigInt(heldMinor),
+    ...(settlement === undefined ? {} : { settlement: conversionOf(settlement) }),
+  }
 }
 
 /** As `freeze` wrote it. */

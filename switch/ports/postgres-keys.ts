@@ -1,7 +1,7 @@
 import type { DatabasePool } from '../../kernel/database.ts'
 import { JournalUnavailable } from '../journal.ts'
 import type { KeyExchangeBook, KeyExchangeEvent } from '../key-exchange.ts'
-import { checkReason } from './reasons.ts'
+import { checkReason } from '../../kernel/reasons.ts'
 
 /** Key exchanges in the journal's schema. */
 export function postgresKeyBook(pool: DatabasePool): KeyExchangeBook {

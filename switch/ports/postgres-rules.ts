@@ -2,7 +2,7 @@ import type { DatabasePool } from '../../kernel/database.ts'
 import { JournalUnavailable } from '../journal.ts'
 import type { RuleTexts } from '../rules/files.ts'
 import type { RuleBook, RuleChange, RuleRequest } from '../rules/rules-in-force.ts'
-import { checkReason } from './reasons.ts'
+import { checkReason } from '../../kernel/reasons.ts'
 
 /** Sets of rules and their changes in the journal's schema. */
 export function postgresRuleBook(pool: DatabasePool): RuleBook {

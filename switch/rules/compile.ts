@@ -84,6 +84,7 @@ function sourceOf(
     terminalTimeoutMs: Number(timers?.terminalTimeoutMs ?? 1),
     takesPartialApprovals: terms?.takesPartialApprovals === 'yes',
     ...(terms?.hearsBilling === 'yes' ? { hearsBilling: true } : {}),
+    ...(terms?.feeInAmount === 'no' ? { feeInAmount: false } : {}),
     forcedPost: terms?.forcedPost ?? 'refuse',
     limits: (terms?.limits ?? []).map((limit) => ({
       ...limit,

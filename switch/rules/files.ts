@@ -97,6 +97,7 @@ const limitsForm = object({
     object({
       takesPartialApprovals: yesNo,
       hearsBilling: Type.Optional(yesNo),
+      feeInAmount: Type.Optional(yesNo),
       forcedPost: oneOf(['flag', 'refuse']),
       limits: Type.Array(object({ kind, currency, amountMinorMax: amount })),
     }),

@@ -16,6 +16,8 @@ export interface SourceRules {
   readonly takesPartialApprovals?: boolean
   /** Its terminals can do with what the cardholder is charged in another currency (DE6, 10, 16, 51). */
   readonly hearsBilling?: boolean
+  /** What it charges (DE28) is not in its DE4, but beside it. Left out: it is in it. */
+  readonly feeInAmount?: false
   /** A completion that no authorization covers is taken and flagged, or refused before anybody is told; refused when absent. */
   readonly forcedPost?: 'flag' | 'refuse'
   /** How it is told of outcomes, where it is otherwise than in its edition. */

@@ -2,7 +2,9 @@ import { toldOf } from '../results.ts'
 import type { Profile, ReversalRequest, Step, TransactionEvent } from './events.ts'
 import type { JournalUnit } from '../journal.ts'
 import { isHeld, movesMoney } from './kinds.ts'
-import { kindOfStored, outstandingOf, postPartialReversal, unpost } from './postings.ts'
+import { giveBackFees } from './network-fees.ts'
+import { postPartialReversal, unpost } from './postings.ts'
+import { kindOfStored, outstandingOf } from './sides.ts'
 import { reversalOf, undoingOf } from './owed.ts'
 import { givenBack } from './stand-in.ts'
 import { type Extra, journalEvent, settle, unitOf } from './settle.ts'
@@ -115,12 +117,19 @@ export function cancel(
 function undoing(
   before: Transaction,
   event: TransactionEvent & { kind: 'cancel' },
-  { days }: Profile,
+  { days, fees }: Profile,
 ): Extra {
+  const { at } = event
   return {
     owe: [undoingOf(before, 'sourceReversal')],
     ...givenBack(before, 0n),
-    commands: before.state === 'expired' ? [] : unpost(before, { at: event.at, days, hold: event.hold }),
+    commands:
+      before.state === 'expired'
+        ? []
+        : [
+            ...unpost(before, { at, days, hold: event.hold }),
+            ...(fees?.reversed === true ? giveBackFees(before, { at, days }) : []),
+          ],
   }
 }
 

@@ -3,7 +3,8 @@ import { adviceOf, completionName } from './owed.ts'
 import type { CompletionRequest, Profile, Step, TransactionEvent } from './events.ts'
 import { kinds } from './kinds.ts'
 import type { Move } from './moves.ts'
-import { complete as take, force } from './postings.ts'
+import { complete as take } from './completion-postings.ts'
+import { force } from './postings.ts'
 import { type Change, type Extra, journalEvent, settle, unitOf } from './settle.ts'
 import type { Advice, Answer, SourceAct, Transaction } from './transaction.ts'
 
@@ -47,6 +48,7 @@ export function completeAuthorization(
               amountMinor: completion.amountMinor,
               heldMinor: capturedMinor,
               businessDate: profile.days.today,
+              ...(judged.kind === 'forced' && judged.flag === afterExpiry ? { isLate: true as const } : {}),
             },
           ],
           advice: 'owed',
@@ -122,15 +124,20 @@ function judge(
  * Its time ended before this came, with all of it or with what others had left. Who came too late once has taken the last of
  * it, and what was undone since is not there to be taken.
  */
-function isOverdue({ flag, state }: Transaction, hasHoldExpired: boolean): boolean {
+function isOverdue({ completions = [], flag, state }: Transaction, hasHoldExpired: boolean): boolean {
   if (state === 'expired') return true
-  return hasHoldExpired && (state === 'approved' || (state === 'completed' && flag !== afterExpiry))
+  // Its flag may tell of something else since; of before completions were kept, it alone tells.
+  const wasLate = flag?.includes(afterExpiry) === true || completions.some(({ isLate }) => isLate === true)
+  return hasHoldExpired && (state === 'approved' || (state === 'completed' && !wasLate))
 }
 
 const afterExpiry = 'afterExpiry'
 
 /** A completion of nothing that we know, which its source's rules let us take: a transaction of its own, flagged. */
-export function forcePost(event: TransactionEvent & { kind: 'completeUnknown' }): Step {
+export function forcePost(
+  event: TransactionEvent & { kind: 'completeUnknown' },
+  { days }: Pick<Profile, 'days'>,
+): Step {
   const { arrival, card, completion, leg, request } = event
   const answer = { responseCode: '00' }
   const transaction: Transaction = {
@@ -162,7 +169,7 @@ export function forcePost(event: TransactionEvent & { kind: 'completeUnknown' })
         undefined,
         journalEvent(event, transaction, 'forced post: unknownAuthorization'),
       ),
-      commands: force(transaction, event.at),
+      commands: force(transaction, { at: event.at, days }),
       owe: [adviceOf(transaction, told)],
       sourceAct: recordOf(completion, transaction.id, answer),
       urgent: true,

@@ -1,7 +1,7 @@
-import type { LegAnswer, LegOutcome } from '../../connectors/connector.ts'
+import type { FeeRules, LegAnswer, LegOutcome } from '../../connectors/connector.ts'
 import type { PostingDays } from '../business-date.ts'
 import type { HoldNow, JournalUnit } from '../journal.ts'
-import type { RateBasis } from '../conversion.ts'
+import type { RateBasis, SaidConversion } from '../conversion.ts'
 import type { Reading, Told } from '../results.ts'
 import type {
   Answer,
@@ -36,6 +36,8 @@ export interface Profile extends Reading {
   readonly forcedPost: 'flag' | 'refuse'
   /** Whether its rates are between whole units. Left out: they are. */
   readonly rateBasis?: RateBasis
+  /** What becomes of fees at the destination. */
+  readonly fees?: FeeRules
   /** How long the destination keeps money set aside for an authorization such as this. */
   readonly holdForMs: number
   /** The business dates of the destination, or of the switch where there is none. */
@@ -106,9 +108,13 @@ export type TransactionEvent = Occurrence &
         readonly kind: 'obligationAnswered'
         readonly owed: Exclude<ObligationKind, 'reconciliation'>
         readonly verdict: 'acknowledged' | 'parked'
+        /** The books would not have the entries of its acknowledgement: it waits for people, without them. */
+        readonly isRefusedByBooks?: true
         readonly obligationId: string
         readonly fence: bigint
         readonly responseCode: string
+        /** Of an advice: what the destination pays for what it was told of, as it says it. */
+        readonly settlement?: SaidConversion
       }
   )
 

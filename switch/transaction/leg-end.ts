@@ -3,11 +3,14 @@ import { currencies } from '../../kernel/money.ts'
 import { additionalAmountsForm } from '../additional-amounts.ts'
 import { settlementDateOf } from '../business-date.ts'
 import { readConversion } from '../conversion.ts'
+import { apartOf, readFees, type ReadFees, withFee } from '../fees.ts'
 import type { ObligationChange } from '../journal.ts'
 import { isApproval, isOutOfReach, type Outcome, readCode, toldOf } from '../results.ts'
 import type { Instead, Profile, Step, TransactionEvent } from './events.ts'
 import { kinds, movesMoney } from './kinds.ts'
-import { kindOfStored, post, requestOf } from './postings.ts'
+import { postFees } from './network-fees.ts'
+import { post } from './postings.ts'
+import { kindOfStored, requestOf } from './sides.ts'
 import { type Change, legOf, settle } from './settle.ts'
 import { reversalIdOf, reversalOf } from './owed.ts'
 import { standIn } from './stand-in.ts'
@@ -42,9 +45,7 @@ export function endLeg(
   }
   const { answer } = outcome
   const leg = { state: 'answered', ...codes(answer) } as const
-  const { businessDate: routedOn } = sent
-  const businessDate = settlementDateOf(answer.settlementDate, { businessDate: routedOn, at: event.at })
-  const before = { ...sent, businessDate }
+  const before = onItsDate(sent, answer, event.at)
   const request = requestOf(before)
   const read = readCode(profile, answer.responseCode, kinds[request.kind].approvals)
   const isMoney = movesMoney(request.kind)
@@ -62,11 +63,12 @@ export function endLeg(
     }
     return endAnswered(before, event, profile, { move: 'decline', outcome: declined, answer: told, leg })
   }
-  if (movesMoney(request.kind) && !agrees(answer, request)) {
+  const fees = readFees(answer.fees, request)
+  if (movesMoney(request.kind) && (fees.isOtherAmount || !agrees(answer, request, profile))) {
     // F23: approved, but not what was asked for. It is undone whole, whatever it was.
     return lose(before, event, { cause: 'wrongAmount', answer: tellingOf(profile, 'system'), leg })
   }
-  const paid = paidFor(before, answer, profile)
+  const paid = paidFor(before, answer, { ...profile, read: fees })
   if ('refused' in paid)
     return lose(before, event, { cause: 'wrongAmount', answer: tellingOf(profile, paid.refused), leg })
   const responseCode = toldOf(profile.told, read.outcome)
@@ -75,7 +77,8 @@ export function endLeg(
     move: 'approve',
     outcome: read.outcome,
     answer: approval,
-    leg: { ...leg, ...paid },
+    leg: { ...leg, ...paid, ...keptOf(fees) },
+    ...flaggedBy(fees),
   })
 }
 
@@ -86,15 +89,16 @@ export function endLeg(
 function paidFor(
   before: Transaction,
   { billing, settlement }: LegAnswer,
-  { rateBasis = 'major' }: Profile,
+  { fees: rules, rateBasis: basis = 'major', read: said }: Profile & { readonly read: ReadFees },
 ): Pick<Leg, 'settlement' | 'billing'> | { readonly refused: Outcome } {
-  const { amountMinor, currency, kind } = requestOf(before)
+  const request = requestOf(before)
+  const { amountMinor, currency, kind } = request
+  const apartMinor = apartOf(request, rules)
   const charged = billing === undefined ? {} : { billing }
   // What is only set aside is settled when it is taken.
   if (kinds[kind].books !== 'post') return charged
-  const read = readConversion(settlement, {
-    ...{ amountMinor: before.approvedMinor ?? amountMinor, currency, basis: rateBasis },
-  })
+  const convertedMinor = (before.approvedMinor ?? amountMinor) - apartMinor
+  const read = readConversion(settlement, { amountMinor: convertedMinor, currency, basis })
   switch (read.kind) {
     case 'unknownCurrency':
       return { refused: 'invalidTransaction' }
@@ -102,8 +106,12 @@ function paidFor(
       return { refused: 'system' }
     case 'none':
       return charged
-    case 'converted':
-      return { ...charged, settlement: read.conversion }
+    case 'converted': {
+      const isInAmount = apartMinor === 0n
+      const { asked } = said
+      const whole = withFee(read.conversion, { request, asked, isInAmount, convertedMinor, basis })
+      return whole === undefined ? { refused: 'system' } : { ...charged, settlement: whole }
+    }
   }
 }
 
@@ -116,9 +124,12 @@ function endPartly(
   const { answer } = event.outcome
   const request = requestOf(before)
   const leg = { state: 'answered', ...codes(answer) } as const
-  const { amountMinor: approvedMinor } = answer
-  const isPart = approvedMinor !== undefined && approvedMinor > 0n && approvedMinor < request.amountMinor
-  if (!isPart || !agrees({ ...answer, amountMinor: request.amountMinor }, request)) {
+  const { amountMinor: saidMinor, ...rest } = answer
+  // What is charged for it is charged for a part of it too, whether DE4 has it or not.
+  const approvedMinor = saidMinor === undefined ? 0n : saidMinor + apartOf(request, profile.fees)
+  const isPart = saidMinor !== undefined && saidMinor > 0n && approvedMinor < request.amountMinor
+  const fees = readFees(answer.fees, request)
+  if (!isPart || fees.isOtherAmount || !agrees(rest, request, profile)) {
     return lose(before, event, { cause: 'wrongAmount', answer: tellingOf(profile, 'system'), leg })
   }
   // Cash that was promised can't be handed out in part.
@@ -132,7 +143,7 @@ function endPartly(
       approvedMinor,
     })
   }
-  const paid = paidFor({ ...before, approvedMinor }, answer, profile)
+  const paid = paidFor({ ...before, approvedMinor }, answer, { ...profile, read: fees })
   if ('refused' in paid) {
     const answer = tellingOf(profile, paid.refused)
     return lose(before, event, { cause: 'wrongAmount', answer, leg, approvedMinor })
@@ -140,7 +151,8 @@ function endPartly(
   const responseCode = toldOf(profile.told, 'approvedPartial')
   const approval = { ...approvalOf(answer, false), responseCode, amountMinor: approvedMinor }
   const end = { move: 'approve', outcome: 'approvedPartial', answer: approval, approvedMinor } as const
-  return endAnswered(before, event, profile, { ...end, leg: { ...leg, ...paid } })
+  const kept = { ...leg, ...paid, ...keptOf(fees) }
+  return endAnswered(before, event, profile, { ...end, leg: kept, ...flaggedBy(fees) })
 }
 
 /** The destination never saw the leg: nothing to reverse, and the source is told so. */
@@ -180,27 +192,34 @@ function reroute(before: Transaction, event: TransactionEvent, { leg, businessDa
 function endAnswered(
   before: Transaction,
   event: TransactionEvent,
-  { days, holdForMs }: Profile,
+  { days, fees, holdForMs }: Profile,
   end: {
     readonly move: 'approve' | 'decline'
     readonly outcome: Outcome
     readonly answer: Answer
     readonly leg: Partial<Leg>
     readonly approvedMinor?: bigint
+    readonly flag?: string
   },
 ): Step {
-  const { move, answer, leg } = end
+  const { approvedMinor, answer, flag, leg, move } = end
   const cause = `${leg.responseCode ?? ''} ${end.outcome}`
-  const part = end.approvedMinor === undefined ? {} : { approvedMinor: end.approvedMinor }
+  const part = {
+    ...(approvedMinor === undefined ? {} : { approvedMinor }),
+    ...(flag === undefined ? {} : { flag }),
+  }
   if (before.state === 'reversing') {
     // The source has its answer already; the reversal it asked for can go now, whatever the destination said.
-    return settle(
+    const result = settle(
       before,
       event,
       move,
       { leg, ...part },
       { obligation: { kind: 'due', id: reversalIdOf(before) }, cause },
     )
+    // What its undoing won't give back is owed all the same.
+    const kept = fees?.reversed === true ? [] : postFees(result.transaction, { at: event.at, days })
+    return kept.length === 0 ? result : { ...result, unit: { ...result.unit, commands: kept } }
   }
   const result = settle(before, event, move, { leg, answer, ...part }, { cause })
   if (move === 'decline') return result
@@ -208,10 +227,19 @@ function endAnswered(
     ...result,
     unit: {
       ...result.unit,
-      commands: post(result.transaction, { at: event.at, holdForMs, days }),
+      commands: [
+        ...post(result.transaction, { at: event.at, holdForMs, days }),
+        ...postFees(result.transaction, { at: event.at, days }),
+      ],
       onlyWhileApprovable: true,
     },
   }
+}
+
+/** On the date that its answer names, whatever is made of the answer (B1): there the destination counts it. */
+export function onItsDate(before: Transaction, { settlementDate }: LegAnswer, at: number): Transaction {
+  const { businessDate } = before
+  return { ...before, businessDate: settlementDateOf(settlementDate, { businessDate, at }) }
 }
 
 /** Nobody knows what the destination did: the source is declined, and the reversal owed, in one commit. */
@@ -273,8 +301,9 @@ function tellingOf({ told }: Profile, outcome: Outcome): Answer {
 }
 
 /** Whether an approval is for what was asked. A destination that does not repeat amount or currency agrees. */
-function agrees(answer: LegAnswer, request: CardRequest): boolean {
-  if (answer.amountMinor !== undefined && answer.amountMinor !== request.amountMinor) return false
+function agrees(answer: LegAnswer, request: CardRequest, { fees }: Profile): boolean {
+  const askedMinor = request.amountMinor - apartOf(request, fees)
+  if (answer.amountMinor !== undefined && answer.amountMinor !== askedMinor) return false
   return (
     answer.currencyNumeric === undefined || answer.currencyNumeric === currencies[request.currency].numeric
   )
@@ -292,6 +321,15 @@ function approvalOf(answer: LegAnswer, givesAmounts: boolean): Answer {
   const said = { ...answerOf(answer), ...(billing === undefined ? {} : { billing }) }
   if (!givesAmounts || additionalAmounts === undefined) return said
   return additionalAmountsForm.test(additionalAmounts) ? { ...said, additionalAmounts } : said
+}
+
+function keptOf({ fees }: ReadFees): Pick<Leg, 'fees'> {
+  return fees.length === 0 ? {} : { fees }
+}
+
+/** Somebody must look at fees that can't be booked; the cardholder's money has nothing to do with them. */
+function flaggedBy({ isUnread }: ReadFees): { readonly flag?: string } {
+  return isUnread ? { flag: 'feesUnread' } : {}
 }
 
 /** What the leg keeps of its answer. */

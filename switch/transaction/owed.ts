@@ -89,10 +89,22 @@ export function isStandIn({ standIn }: Transaction): boolean {
   return standIn !== undefined
 }
 
+/** What its destination knows of it as an approval, it knows by our telling. */
+export function isToldByAdvice(transaction: Transaction): boolean {
+  return toldBy(transaction) !== undefined
+}
+
 /** The advice that was the first its destination heard of it. */
 function toldBy(transaction: Transaction): string | undefined {
   if (transaction.request?.kind === 'completion') return completionName(1)
   return isStandIn(transaction) ? standInName : undefined
+}
+
+/** The completion that an advice tells of; undefined: it tells of something else. */
+export function completionToldBy(transaction: Transaction, adviceId: string): Completion | undefined {
+  const idOf = ({ number }: Completion): string =>
+    obligationId(adviceKey(transaction, completionName(number)))
+  return transaction.completions?.find((one) => idOf(one) === adviceId)
 }
 
 /** Of one of several completions of an authorization, from 1. */

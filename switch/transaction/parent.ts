@@ -1,5 +1,5 @@
 import type { JournalUnit, ParentChange } from '../journal.ts'
-import { outstandingOf } from './postings.ts'
+import { outstandingOf } from './sides.ts'
 import type { Transaction } from './transaction.ts'
 
 /**

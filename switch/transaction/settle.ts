@@ -43,11 +43,12 @@ export function settle(
 ): Step {
   const state = moves[before.state][move]
   assert(state !== undefined, `no move ${move} from ${before.state}`)
-  const { leg, ...plain } = change
+  const { flag, leg, ...plain } = change
   const reversalId = extra.owe?.findLast(({ kind }) => kind === 'reversal')?.id
   const transaction: Transaction = {
     ...before,
     ...plain,
+    ...(flag === undefined ? {} : { flag: flagged(before, flag) }),
     ...(reversalId === undefined ? {} : { reversalId }),
     ...(leg === undefined || before.leg === undefined ? {} : { leg: { ...before.leg, ...leg } }),
     state,
@@ -66,6 +67,12 @@ export function settle(
     effects.push({ kind: 'answer', answer: change.answer })
   for (const destination of dueAt(before, extra)) effects.push({ kind: 'wake', destination })
   return { transaction, unit, effects }
+}
+
+/** With what it was flagged with before: each is for people to look at. */
+function flagged({ flag = '' }: Transaction, added: string): string {
+  const flags = flag.split(' ').filter((one) => one !== '')
+  return flags.includes(added) ? flag : [...flags, added].join(' ')
 }
 
 /** The destinations that have something to hear now. */

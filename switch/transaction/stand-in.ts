@@ -1,6 +1,7 @@
 import type { Profile, StandIn, Step, TransactionEvent } from './events.ts'
 import { isStandIn, reversalOf, standInAdviceOf } from './owed.ts'
-import { post, requestOf } from './postings.ts'
+import { post } from './postings.ts'
+import { requestOf } from './sides.ts'
 import { toldOf } from '../results.ts'
 import { type Extra, settle } from './settle.ts'
 import type { Leg, ReversalCause, Transaction } from './transaction.ts'

@@ -1,12 +1,15 @@
 import assert from 'node:assert'
+import { adviceTaken } from './advised.ts'
 import { cancel, entomb } from './cancel.ts'
 import { completeAuthorization, forcePost } from './complete.ts'
 import type { Effect, Profile, Step, TransactionEvent } from './events.ts'
 import { movesMoney } from './kinds.ts'
-import { codes, endLeg, lose } from './leg-end.ts'
-import { kindOfStored, takeOver, unpost } from './postings.ts'
-import { toldOf } from '../results.ts'
-import { isStandIn, undoingOf } from './owed.ts'
+import { codes, endLeg, lose, onItsDate } from './leg-end.ts'
+import { giveBackFees } from './network-fees.ts'
+import { unpost } from './postings.ts'
+import { kindOfStored } from './sides.ts'
+import { hadItAlready, isApproval, readCode, reversalAccepted1993, toldOf } from '../results.ts'
+import { isToldByAdvice, reversalIdOf, undoingOf } from './owed.ts'
 import { parentChange } from './parent.ts'
 import { givenBack } from './stand-in.ts'
 import { journalEvent, known, settle, unitOf } from './settle.ts'
@@ -45,7 +48,7 @@ function moved(before: Transaction | undefined, event: TransactionEvent, profile
     case 'legEnded':
       return endLeg(known(before), event, profile)
     case 'notCommitted':
-      return lose(known(before), event, {
+      return lose(onItsDate(known(before), event.answer, event.at), event, {
         cause: event.reason === 'late' ? 'timeout' : 'postingRefused',
         answer: {
           responseCode:
@@ -59,7 +62,7 @@ function moved(before: Transaction | undefined, event: TransactionEvent, profile
       return completeAuthorization(known(before), event, profile)
     case 'completeUnknown':
       assert(before === undefined)
-      return forcePost(event)
+      return forcePost(event, profile)
     case 'late':
       return settle(known(before), event, 'late', {})
     case 'delivery':
@@ -79,9 +82,11 @@ function moved(before: Transaction | undefined, event: TransactionEvent, profile
 function closeOwed(
   before: Transaction,
   event: TransactionEvent & { kind: 'obligationAnswered' },
-  { days }: Profile,
+  profile: Profile,
 ): Step {
-  const { owed, verdict, obligationId: id, fence, responseCode } = event
+  const { isRefusedByBooks, owed, obligationId: id, fence, responseCode } = event
+  if (isRefusedByBooks === true) return withoutEntries(before, event)
+  const { verdict } = event
   const isTaken = verdict === 'acknowledged'
   const extra = { cause: owed, obligation: { kind: verdict, id, fence, responseCode } }
   switch (owed) {
@@ -92,21 +97,64 @@ function closeOwed(
         before,
         event,
         isTaken ? 'reversalAcknowledged' : 'reversalParked',
-        isLatest ? { reversal: verdict } : {},
+        {
+          ...(isLatest ? { reversal: verdict } : {}),
+          ...(isTaken && isDisputed(before, event, profile) ? { flag: 'undoingDisputed' } : {}),
+        },
         extra,
       )
     }
-    case 'advice':
+    case 'advice': {
+      if (!isTaken) return settle(before, event, 'adviceParked', { advice: verdict }, extra)
+      const { change, commands = [], settlement } = adviceTaken(before, event, profile)
+      const paid = settlement === undefined ? {} : { settlement }
+      const obligation = { ...extra.obligation, ...paid }
       return settle(
         before,
         event,
-        isTaken ? 'adviceAcknowledged' : 'adviceParked',
-        { advice: verdict },
-        isTaken && isStandIn(before) && before.state === 'approved'
-          ? { ...extra, commands: takeOver(before, { at: event.at, days }) }
-          : extra,
+        'adviceAcknowledged',
+        { ...change, advice: verdict },
+        { ...extra, obligation, commands },
       )
+    }
   }
+}
+
+/**
+ * It approved, or acknowledged what it was told, and has nothing to undo now (S5): somebody's money may still be with the
+ * issuer. Of what nobody answered it is no surprise.
+ */
+function isDisputed(
+  before: Transaction,
+  { obligationId, responseCode }: TransactionEvent & { kind: 'obligationAnswered' },
+  profile: Profile,
+): boolean {
+  const isDone =
+    profile.approvals.includes(responseCode) ||
+    hadItAlready.includes(responseCode) ||
+    responseCode === reversalAccepted1993
+  if (isDone || before.leg === undefined) return false
+  if (isToldByAdvice(before) && obligationId !== reversalIdOf(before)) return true
+  const { responseCode: said, state } = before.leg
+  return state === 'answered' && said !== undefined && isApproval(readCode(profile, said).outcome)
+}
+
+/**
+ * The destination has it, and the books will not take what follows from that: people decide, and tell it again or close it.
+ * Nothing of it is done, so that it can be done once when they have.
+ */
+function withoutEntries(before: Transaction, event: TransactionEvent & { kind: 'obligationAnswered' }): Step {
+  const { owed, obligationId: id, fence, responseCode } = event
+  return settle(
+    before,
+    event,
+    owed === 'advice' ? 'adviceParked' : 'reversalParked',
+    { [owed]: 'parked', flag: 'refusedByBooks' },
+    {
+      cause: owed,
+      obligation: { kind: 'parked', id, fence, responseCode },
+    },
+  )
 }
 
 function begin(event: TransactionEvent & { kind: 'request' }): Step {
@@ -138,7 +186,7 @@ function begin(event: TransactionEvent & { kind: 'request' }): Step {
 function deliver(
   before: Transaction,
   event: TransactionEvent & { kind: 'delivery' },
-  { days, told }: Profile,
+  { days, fees, told }: Profile,
 ): Step {
   if (before.state !== 'approved') return settle(before, event, 'late', {}, { cause: event.outcome })
   if (event.outcome !== 'failed') return settle(before, event, event.outcome, { delivery: event.outcome })
@@ -156,7 +204,10 @@ function deliver(
     {
       owe: [undoingOf(before, 'undelivered')],
       ...givenBack(before, 0n),
-      commands: unpost(before, { at: event.at, days, hold: event.hold }),
+      commands: [
+        ...unpost(before, { at: event.at, days, hold: event.hold }),
+        ...(fees?.reversed === true ? giveBackFees(before, { at: event.at, days }) : []),
+      ],
       silent: true,
     },
   )

@@ -1,5 +1,6 @@
 import type { CurrencyCode } from '../../kernel/money.ts'
 import type { Conversion, SaidConversion } from '../conversion.ts'
+import type { Fee } from '../fees.ts'
 import type { Kind } from './kinds.ts'
 
 /**
@@ -49,7 +50,7 @@ export interface Transaction {
   readonly rules?: number
   /** We approved it in the issuer's place: the rule, by range and currency. */
   readonly standIn?: string
-  /** Taken although a rule speaks against it; for people to look at. */
+  /** Taken although a rule speaks against it; for people to look at. Words, with a space between two. */
   readonly flag?: string
   readonly delivery: Delivery
   /** Of the latest, if several. */
@@ -71,6 +72,10 @@ export interface Completion {
   /** The date on which it is accounted for. */
   readonly businessDate: string
   readonly isUndone?: true
+  /** What its destination pays for it, as it said when it acknowledged it: the claim has been exchanged for that. */
+  readonly settlement?: Conversion
+  /** It came after what was set aside had expired. */
+  readonly isLate?: true
 }
 
 /** The states of the request itself. Its reversal, once owed, runs on its own (`ReversalProgress`). */
@@ -171,10 +176,12 @@ export interface Leg {
   readonly state: 'intent' | 'notSent' | 'maybeSent' | 'answered'
   readonly responseCode?: string
   readonly authId?: string
-  /** What its destination pays for it, where that is another currency. */
+  /** What its destination pays for it, where that is another currency: by its answer, or by that to the advice that told it. */
   readonly settlement?: Conversion
   /** What the cardholder is charged, as the destination says it. */
   readonly billing?: SaidConversion
+  /** What its destination charges or pays us for it. */
+  readonly fees?: readonly Fee[]
   /** What its answer said of itself and later messages repeat, by the paths of the destination's profile. */
   readonly trace?: Readonly<Record<string, string>>
 }

@@ -1,21 +1,18 @@
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type DatabasePool, migrate, openPool } from '../../kernel/database.ts'
-import { type Ledger, migrateLedger } from '../../ledger/ledger.ts'
+import { type DatabasePool, openPool } from '../../kernel/database.ts'
+import type { Ledger } from '../../ledger/ledger.ts'
 import type { Claimed, ClaimQuery, Journal } from '../../switch/journal.ts'
 import { claimStatement } from '../../switch/ports/claims.ts'
 import { postgresJournal } from '../../switch/ports/postgres-journal.ts'
-import { openTestDatabase, type TestDatabase } from '../support/postgres.ts'
+import type { TestDatabase } from '../support/postgres.ts'
+import { openSwitchDatabase } from '../support/switch-database.ts'
 
 let database: TestDatabase
 let pool: DatabasePool
 let journal: Journal
 
 beforeAll(async () => {
-  database = await openTestDatabase()
-  await migrateLedger(database.url)
-  const folder = fileURLToPath(new URL('../../switch/migrations', import.meta.url))
-  await migrate({ databaseUrl: database.url, schema: 'switch', folder })
+  database = await openSwitchDatabase()
   pool = openPool({ databaseUrl: database.url, applicationName: 'test', connectionsMax: 4 })
 }, 60_000)
 

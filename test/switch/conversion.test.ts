@@ -63,9 +63,13 @@ describe('a settlement in another currency', () => {
   })
 
   test('of a currency whose decimals nobody knows is never guessed; in the same currency there is none', () => {
-    expect([read({ currencyNumeric: '999' }), read({ currencyNumeric: '840' }), read({ rate: 'x' })]).toEqual(
-      ['unknownCurrency', 'none', 'doesNotAdd'],
-    )
+    const own = { currencyNumeric: '840', amountMinor: 10_000n }
+    expect([read({ currencyNumeric: '999' }), read(own), read({ rate: 'x' })]).toEqual([
+      'unknownCurrency',
+      'none',
+      'doesNotAdd',
+    ])
+    expect(read({ ...own, amountMinor: 0n })).toBe('none')
   })
 })
 
@@ -143,12 +147,40 @@ describe('an approval that its network settles in another currency', () => {
     expect(transaction.leg?.settlement).toBeUndefined()
   })
 
+  test('and pays another amount in the currency that was asked for is a claim of what it pays, and its totals say that', () => {
+    const own = { amountMinor: 9_850n, currencyNumeric: '840' }
+    const { transaction, unit } = after(intent(usd), answered('00', { settlement: own }))
+    expect(sides(unit.commands)).toEqual([
+      'debit net:knet:2026-11-22:USD 9850 USD',
+      'debit fx:position:USD 150 USD',
+      'credit merchant:USD 10000 USD',
+    ])
+    expect(transaction.leg?.settlement).toMatchObject({ amountMinor: 9_850n, currency: 'USD' })
+    const keeping = { ...cancelled, reversal: { ...cancelled.reversal, actualMinor: 5_000n } } as const
+    expect(sides(step(transaction, keeping, profile).unit.commands)).toEqual([
+      'debit merchant:USD 5000 USD',
+      'credit net:knet:2026-11-22:USD 4925 USD',
+      'credit fx:position:USD 75 USD',
+    ])
+    // A rate between a currency and itself is one.
+    const rated = answered('00', { settlement: { ...own, rate: '61000000' } })
+    expect(after(intent(usd), rated).transaction).toMatchObject({ state: 'unknown' })
+  })
+
   test('leaves no account out of balance, however it is undone bit by bit', () => {
-    const rounding = fc.bigInt({ min: -1n, max: 1n })
+    const rounding = fc.oneof(
+      fc.bigInt({ min: -1n, max: 1n }).map((more) => ({ amountMinor: settlement.amountMinor + more })),
+      fc
+        .bigInt({ min: 1n, max: 30_000n })
+        .map((amountMinor) => ({ amountMinor, currencyNumeric: '840', rate: undefined })),
+      fc
+        .bigInt({ min: -1n, max: 1n })
+        .map((more) => ({ amountMinor: 10_000n + more, currencyNumeric: '840', rate: '61000000' })),
+    )
     const amounts = fc.uniqueArray(fc.bigInt({ min: 1n, max: 9_999n }), { maxLength: 4 })
     fc.assert(
       fc.property(rounding, amounts, fc.constantFrom('purchase', 'refund'), (more, left, kind) => {
-        const said = { ...settlement, amountMinor: settlement.amountMinor + more }
+        const said = { ...settlement, ...more }
         const first = after(
           intent({ ...usd, kind: kind as 'purchase' }),
           answered('00', { settlement: said }),

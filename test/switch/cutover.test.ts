@@ -46,12 +46,12 @@ test("an operator's cutover turns the date of a running node; what was before it
   const tomorrow = dateAfter(today, 1)
   const terminal = await world.terminal()
   const before = await terminal.purchase({ card: knet, amountMinor: 7_000n })
-  expect(day('cutover', 'knet', '--who', 'op', '--why', 'test')).toEqual({
+  expect(day('cutover', 'knet', '--by', 'op', '--why', 'test')).toEqual({
     status: 0,
     out: `knet ${tomorrow} begun\n`,
   })
-  expect(day('cutover', 'knet', '--date', tomorrow, '--who', 'op', '--why', 'again').status).toBe(1)
-  expect(day('cutover', 'knet', '--date', dateAfter(today, 40), '--who', 'op', '--why', 'far').status).toBe(1)
+  expect(day('cutover', 'knet', '--date', tomorrow, '--by', 'op', '--why', 'again').status).toBe(1)
+  expect(day('cutover', 'knet', '--date', dateAfter(today, 40), '--by', 'op', '--why', 'far').status).toBe(1)
   // The node follows within a sweep or two.
   await new Promise((resolve) => setTimeout(resolve, 2_500))
   const after = await terminal.purchase({ card: knet, amountMinor: 7_050n })
@@ -88,7 +88,17 @@ test('the books are not closed up to a date that the switch works on, nor for a 
   const ledger = (...args: string[]): { status: number | null; out: string } => {
     const { status, stdout } = spawnSync(
       process.execPath,
-      [program, 'ledger', ...args, '--state', world.system.stateFolder],
+      [
+        program,
+        'ledger',
+        ...args,
+        '--by',
+        'alice',
+        '--why',
+        'it is over',
+        '--state',
+        world.system.stateFolder,
+      ],
       { encoding: 'utf8' },
     )
     return { status, out: stdout }

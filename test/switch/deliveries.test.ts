@@ -219,7 +219,11 @@ describe('what is owed', () => {
       [owed(), '25', 'acknowledged'],
       [told, '25', 'parked'],
       [told, '00', 'acknowledged'],
-      [told, '94', 'acknowledged'],
+      // It can't have had what it hears for the first time: that was something else, under the same number.
+      [told, '94', 'parked'],
+      [owed(), '94', 'parked'],
+      [{ ...told, attempts: 2 }, '94', 'acknowledged'],
+      [owed({ attempts: 2 }), '94', 'acknowledged'],
     ] as const) {
       const { alarms, closed, deliveries, settle } = world([obligation], answered(code))
       deliveries.wake('net')

@@ -1,20 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type DatabasePool, migrate, openPool } from '../../kernel/database.ts'
-import { type Ledger, migrateLedger, openLedger, type UnitOutcome } from '../../ledger/ledger.ts'
+import { type DatabasePool, openPool } from '../../kernel/database.ts'
+import { type Ledger, openLedger, type UnitOutcome } from '../../ledger/ledger.ts'
 import { journalRows } from '../../switch/switch.ts'
-import { openTestDatabase, type TestDatabase } from '../support/postgres.ts'
+import type { TestDatabase } from '../support/postgres.ts'
+import { openSwitchDatabase } from '../support/switch-database.ts'
 
 let database: TestDatabase
 let pool: DatabasePool
 let ledgers: Ledger[]
 
 beforeAll(async () => {
-  database = await openTestDatabase()
-  await migrateLedger(database.url)
-  const folder = fileURLToPath(new URL('../../switch/migrations', import.meta.url))
-  await migrate({ databaseUrl: database.url, schema: 'switch', folder })
+  database = await openSwitchDatabase()
   pool = openPool({ databaseUrl: database.url, applicationName: 'test', connectionsMax: 1 })
   const log = { warn: () => undefined, error: () => undefined }
   const open = () => openLedger({ databaseUrl: database.url, rowKinds: journalRows, log })

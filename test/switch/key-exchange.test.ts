@@ -96,7 +96,7 @@ describe.skipIf(softhsmMissing() !== undefined)('keys that the network sends', (
   test('K6: a network is asked once a minute at most, by people too; who asked and why is on record', async () => {
     const asked = async (): Promise<number> => (await events()).filter((event) => event === 'asked').length
     const before = await asked()
-    expect(await mafraq('keys', 'ask', 'knet', '--who', 'keeper', '--why', 'half a year is over')).toBe(
+    expect(await mafraq('keys', 'ask', 'knet', '--by', 'keeper', '--why', 'half a year is over')).toBe(
       'knet will be asked for new keys\n',
     )
     // Less than a minute after the last time.
@@ -113,7 +113,7 @@ describe.skipIf(softhsmMissing() !== undefined)('keys that the network sends', (
     )
     await admin.end()
     const { exchanged } = (await networkKeys()).keys
-    await mafraq('keys', 'ask', 'knet', '--who', 'keeper', '--why', 'half a year is over')
+    await mafraq('keys', 'ask', 'knet', '--by', 'keeper', '--why', 'half a year is over')
     await expect.poll(asked, { timeout: 20_000 }).toBe(before + 2)
     await expect
       .poll(async () => (await networkKeys()).keys.exchanged, { timeout: 30_000 })
@@ -121,7 +121,7 @@ describe.skipIf(softhsmMissing() !== undefined)('keys that the network sends', (
     const told = await mafraq('keys', 'exchanges')
     expect(told).toContain('half a year is over')
     expect(told).toMatch(/activated +zpk\.knet\.out\.v\d{3} kcv [0-9A-F]{6}/)
-    await expect(mafraq('keys', 'ask', 'nobody', '--who', 'k', '--why', 'x')).rejects.toThrow()
+    await expect(mafraq('keys', 'ask', 'nobody', '--by', 'k', '--why', 'x')).rejects.toThrow()
   }, 120_000)
 
   test('F40: a switch that dies in the middle finds out which key the network has', async () => {

@@ -339,7 +339,7 @@ describe('of every kind', () => {
     expect(code(await terminal.complete(asked, { amountMinor: 3_000n }).reply)).toBe('00')
     const later = await world.lifeUntil(asked.purchase.rrn, (one) => one.advice === 'acknowledged')
     expect(later).toMatchObject({ state: 'completed', flag: 'afterExpiry' })
-  }, 30_000)
+  })
 
   test('a hotel has its money set aside for longer', async () => {
     const terminal = await world.terminal()

@@ -1,13 +1,13 @@
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { type DatabasePool, migrate, openPool } from '../../kernel/database.ts'
-import { type Ledger, migrateLedger, openLedger } from '../../ledger/ledger.ts'
+import { type DatabasePool, openPool } from '../../kernel/database.ts'
+import { type Ledger, openLedger } from '../../ledger/ledger.ts'
 import { JournalUnavailable } from '../../switch/journal.ts'
 import { Leases, type LeaseStore, usualLeaseTimes } from '../../switch/leases.ts'
 import { postgresLeases } from '../../switch/ports/postgres-leases.ts'
 import { journalRows } from '../../switch/switch.ts'
 import { ManualClock } from '../support/manual-clock.ts'
-import { openTestDatabase, type TestDatabase } from '../support/postgres.ts'
+import type { TestDatabase } from '../support/postgres.ts'
+import { openSwitchDatabase } from '../support/switch-database.ts'
 
 let database: TestDatabase
 let pool: DatabasePool
@@ -15,10 +15,7 @@ let ledger: Ledger
 let store: LeaseStore
 
 beforeAll(async () => {
-  database = await openTestDatabase()
-  await migrateLedger(database.url)
-  const folder = fileURLToPath(new URL('../../switch/migrations', import.meta.url))
-  await migrate({ databaseUrl: database.url, schema: 'switch', folder })
+  database = await openSwitchDatabase()
   pool = openPool({ databaseUrl: database.url, applicationName: 'test', connectionsMax: 4 })
   const log = { warn: () => undefined, error: () => undefined }
   ledger = await openLedger({ databaseUrl: database.url, rowKinds: journalRows, log })

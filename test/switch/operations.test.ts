@@ -1,7 +1,5 @@
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type DatabasePool, migrate, openPool } from '../../kernel/database.ts'
-import { migrateLedger } from '../../ledger/ledger.ts'
+import { type DatabasePool, openPool } from '../../kernel/database.ts'
 import {
   approveOperation,
   askOperation,
@@ -9,7 +7,8 @@ import {
   listWaiting,
   operationsOn,
 } from '../../switch/switch.ts'
-import { openTestDatabase, type TestDatabase } from '../support/postgres.ts'
+import type { TestDatabase } from '../support/postgres.ts'
+import { openSwitchDatabase } from '../support/switch-database.ts'
 
 let database: TestDatabase
 let owner: DatabasePool
@@ -17,10 +16,7 @@ let owner: DatabasePool
 let pool: DatabasePool
 
 beforeAll(async () => {
-  database = await openTestDatabase()
-  await migrateLedger(database.url)
-  const folder = fileURLToPath(new URL('../../switch/migrations', import.meta.url))
-  await migrate({ databaseUrl: database.url, schema: 'switch', folder })
+  database = await openSwitchDatabase()
   owner = openPool({ databaseUrl: database.url, applicationName: 'test', connectionsMax: 1 })
   pool = openPool({ databaseUrl: database.url, applicationName: 'test', connectionsMax: 2 })
   pool.on('connect', (client) => void client.query('SET ROLE ledger_writer'))

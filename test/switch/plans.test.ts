@@ -1,21 +1,17 @@
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type DatabaseClient, migrate, openClient } from '../../kernel/database.ts'
-import { migrateLedger } from '../../ledger/ledger.ts'
+import { type DatabaseClient, openClient } from '../../kernel/database.ts'
 import { compileKinds } from '../../ledger/rowkinds.ts'
 import { settings } from '../../ledger/session.ts'
 import { journalRows } from '../../switch/switch.ts'
 import { wholeReads } from '../support/plans.ts'
-import { openTestDatabase, type TestDatabase } from '../support/postgres.ts'
+import type { TestDatabase } from '../support/postgres.ts'
+import { openSwitchDatabase } from '../support/switch-database.ts'
 
 let database: TestDatabase
 let writer: DatabaseClient
 
 beforeAll(async () => {
-  database = await openTestDatabase()
-  await migrateLedger(database.url)
-  const folder = fileURLToPath(new URL('../../switch/migrations', import.meta.url))
-  await migrate({ databaseUrl: database.url, schema: 'switch', folder })
+  database = await openSwitchDatabase()
   writer = await openClient({ databaseUrl: database.url, applicationName: 'test' })
   await writer.query(settings(10_000))
 }, 60_000)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { DatabasePool } from '../../kernel/database.ts'
-import { ReasonRefused } from '../../switch/ports/reasons.ts'
+import { ReasonRefused } from '../../kernel/reasons.ts'
 import { askRuleReload, beginByOperator, wantKeyExchange } from '../../switch/switch.ts'
 
 /** Whatever is asked of it fails the test. */

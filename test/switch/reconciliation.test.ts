@@ -16,7 +16,7 @@ let world: SwitchWorld
 let today: string
 
 beforeAll(async () => {
-  world = await openSwitchWorld()
+  world = await openSwitchWorld({ networks: ['knet', 'visa'] })
   today = (await businessDayHistory(world.pool)).find(({ destination }) => destination === 'knet')!.date
 }, 240_000)
 
@@ -25,17 +25,20 @@ afterAll(() => world.close())
 const knet = cardNamed('knet')
 
 /** The network's own book of the day: it turns, and tells the switch; or it has a debit that we know nothing of. */
-async function ofDay(change: Readonly<Record<string, string>>): Promise<void> {
-  const { host, port } = world.system.endpoints.networks['knet']!.control
+async function ofDay(change: Readonly<Record<string, string>>, network = 'knet'): Promise<void> {
+  const { host, port } = world.system.endpoints.networks[network]!.control
   const answer = await fetch(`http://${host}:${port}/day`, { method: 'POST', body: JSON.stringify(change) })
   expect(answer.ok).toBe(true)
 }
 
-async function answered(date: string): Promise<ReconciliationOnRecord> {
+async function answered(
+  date: string,
+  { destination = 'knet', many = 1 }: { readonly destination?: string; readonly many?: number } = {},
+): Promise<ReconciliationOnRecord> {
   for (let tries = 0; tries < 900; tries++) {
     const told = await reconciliationHistory(world.pool)
-    const found = told.find((one) => one.date === date && one.balance !== null)
-    if (found !== undefined) return found
+    const found = told.filter((one) => one.date === date && one.destination === destination)
+    if (found.length >= many && found.every(({ balance }) => balance !== null)) return found[0]!
     await new Promise((resolve) => setTimeout(resolve, 200))
   }
   throw new Error(`the totals of ${date} were never answered`)
@@ -114,6 +117,45 @@ test('what is undone in parts counts once: each part on the date on which it is 
   })
 }, 240_000)
 
+test('a network that settles in dollars says the same of its date in dollars, of completions too', async () => {
+  const visa = cardNamed('visa-approved')
+  const date = (await businessDayHistory(world.pool)).find(({ destination }) => destination === 'visa')!.date
+  const terminal = await world.terminal()
+  // 32.5, 3.25 and 0.325 dollars: what is halfway between two cents is the upper one.
+  const paid = await terminal.purchase({ card: visa, amountMinor: 10_000n })
+  await terminal.refund(paid, { card: visa, amountMinor: 1_002n, pin: null })
+  const inThree = await terminal.purchase({ card: visa, amountMinor: 10_001n })
+  for (const actualMinor of [6_667n, 3_334n]) await terminal.reverse(inThree, { actualMinor }).reply
+  const undone = await terminal.purchase({ card: visa, amountMinor: 4_003n })
+  await terminal.reverse(undone).reply
+  const held = await terminal.purchase({ card: visa, amountMinor: 9_000n, kind: 'preauthorization' })
+  expect(responseCodeOf(held.answer)).toBe('00')
+  await terminal.complete(held, { amountMinor: 7_000n }).reply
+  const regretted = await terminal.purchase({ card: visa, amountMinor: 9_600n, kind: 'preauthorization' })
+  await terminal.complete(regretted, { amountMinor: 9_600n }).reply
+  await terminal.reverse(regretted).reply
+  for (const { purchase } of [inThree, undone, regretted])
+    await world.lifeUntil(purchase.rrn, ({ reversal, obligations }) => {
+      return reversal === 'acknowledged' && obligations.every(({ state }) => state === 'acknowledged')
+    })
+  await world.lifeUntil(held.purchase.rrn, ({ advice }) => advice === 'acknowledged')
+  await ofDay({ cutover: dateAfter(date, 1) }, 'visa')
+  await answered(date, { destination: 'visa', many: 2 })
+  const told = (await reconciliationHistory(world.pool)).filter(({ destination }) => destination === 'visa')
+  expect(
+    told.map(({ balance, currency, totals: { creditMinor, debitMinor, debitReversalMinor } }) => {
+      return [currency, balance, debitMinor, debitReversalMinor, creditMinor]
+    }),
+  ).toEqual([
+    // Of authorizations alone: what took them is paid in dollars.
+    ['KWD', 'in', '0', '0', '0'],
+    [
+      ...['USD', 'in', String(3_250 + 3_250 + 1_301 + 2_275 + 3_120)],
+      ...[String(3_250 - 1_083 + 1_301 + 3_120), '326'],
+    ],
+  ])
+}, 240_000)
+
 test('F39: totals that do not agree are said so, recorded and shown, and nothing is made up for them', async () => {
   const terminal = await world.terminal()
   const tomorrow = dateAfter(today, 3)
@@ -129,7 +171,7 @@ test('F39: totals that do not agree are said so, recorded and shown, and nothing
   })
   expect(items).toMatchObject([{ total: 'debit', isReversal: false, rrn: paid.purchase.rrn, minor: 11_000n }])
   const { rows } = await world.pool.query<{ state: string; attempts: number }>(
-    `SELECT state, attempts FROM switch.obligation WHERE kind = 'reconciliation'`,
+    `SELECT state, attempts FROM switch.obligation WHERE kind = 'reconciliation' AND destination = 'knet'`,
   )
   expect(rows).toEqual(Array.from({ length: 4 }, () => ({ state: 'acknowledged', attempts: 1 })))
   const { ok, lines } = await reconciled(world)

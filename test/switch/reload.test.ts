@@ -24,7 +24,7 @@ const mafraq = new URL('../../bin/mafraq', import.meta.url).pathname
 const run = promisify(execFile)
 
 async function rules(...args: string[]): Promise<{ readonly code: number; readonly text: string }> {
-  const who = ['--who', 'alice', '--why', 'a test', '--state', world.system.stateFolder]
+  const who = ['--by', 'alice', '--why', 'a test', '--state', world.system.stateFolder]
   try {
     const { stdout } = await run(mafraq, ['rules', ...args, ...who], { timeout: 60_000 })
     return { code: 0, text: stdout }
@@ -102,6 +102,6 @@ test('rules are compared, put back by their number, and looked up', async () => 
   expect(show.stdout).toMatch(
     /node-1 +1-[0-9a-f]{8} +adopted +by operator \(alice\): back to number 1: a test/,
   )
-  expect((await rules('rollback', '999')).code).toBe(3)
+  expect((await rules('rollback', '999')).code).toBe(1)
   expect(latest?.number).not.toBe(1)
 }, 120_000)

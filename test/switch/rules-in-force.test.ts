@@ -1,8 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { network as knet } from '../../connectors/knet/network.ts'
-import { type DatabasePool, migrate, openPool } from '../../kernel/database.ts'
-import { migrateLedger } from '../../ledger/ledger.ts'
+import { type DatabasePool, openPool } from '../../kernel/database.ts'
 import { readRuleTexts } from '../../bin/environment/rules.ts'
 import { JournalUnavailable } from '../../switch/journal.ts'
 import { postgresRuleBook } from '../../switch/ports/postgres-rules.ts'
@@ -10,16 +9,14 @@ import type { RuleTexts } from '../../switch/rules/files.ts'
 import type { KnownToRules, Rules } from '../../switch/rules/rules.ts'
 import { type RuleBook, RulesInForce, RulesRefused } from '../../switch/rules/rules-in-force.ts'
 import { askRuleReload, ruleAnswers, ruleHistory, ruleTextsOf } from '../../switch/switch.ts'
-import { openTestDatabase, type TestDatabase } from '../support/postgres.ts'
+import type { TestDatabase } from '../support/postgres.ts'
+import { openSwitchDatabase } from '../support/switch-database.ts'
 
 let database: TestDatabase
 let pool: DatabasePool
 
 beforeAll(async () => {
-  database = await openTestDatabase()
-  await migrateLedger(database.url)
-  const folder = fileURLToPath(new URL('../../switch/migrations', import.meta.url))
-  await migrate({ databaseUrl: database.url, schema: 'switch', folder })
+  database = await openSwitchDatabase()
   pool = openPool({ databaseUrl: database.url, applicationName: 'test', connectionsMax: 2 })
   pool.on('connect', (client) => void client.query('SET ROLE ledger_writer'))
 }, 60_000)

@@ -123,3 +123,18 @@ test('the rules say when, in routes.yaml, or never', () => {
     'softHealth.demotePercent',
   ])
 })
+
+test('a window that is made longer while the switch runs does not bring old failures back', async () => {
+  const clock = new ManualClock()
+  const health = new SoftHealth(clock)
+  await clock.pass(10 * 86_400_000)
+  for (let failure = 0; failure < 20; failure++) health.heard('knet', 'toNothing', rules)
+  expect(health.isDemoted('knet', rules)).toBe(true)
+  // The rules are read again: what was counted by the shorter window must not count for as long as the switch has been up.
+  const longer = { ...rules, windowMs: 2 * rules.windowMs }
+  await clock.pass(longer.windowMs)
+  expect(health.isDemoted('knet', longer)).toBe(false)
+  for (let answer = 0; answer < 4; answer++) health.heard('knet', 'toAnAnswer', longer)
+  await clock.pass(longer.windowMs)
+  expect(health.isDemoted('knet', longer)).toBe(false)
+})

@@ -7,7 +7,14 @@ import type { StandIn, TransactionEvent } from '../../switch/transaction/events.
 import { obligationId } from '../../switch/transaction/owed.ts'
 import { step } from '../../switch/transaction/step.ts'
 import type { CardRequest } from '../../switch/transaction/transaction.ts'
-import { arrival, intent as intentOf, profile, request as purchase, when } from './transactions.ts'
+import {
+  arrival,
+  intent as intentOf,
+  profile,
+  reversalId,
+  request as purchase,
+  when,
+} from './transactions.ts'
 
 const rule: StandInRule = {
   bin: '888888',
@@ -180,6 +187,22 @@ describe('an approval in an issuer place', () => {
     expect([transaction.reversal, unit.owe.map(({ kind }) => kind)]).toEqual(['none', ['advice']])
   })
 
+  test('is not disputed by a network that has nothing of the leg before it, but by one that has not the advice it took', () => {
+    const approved = step(intent(), silent, profile).transaction
+    const nothing = {
+      kind: 'obligationAnswered',
+      owed: 'reversal',
+      verdict: 'acknowledged',
+      responseCode: '25',
+    } as const
+    const ofLeg = { ...nothing, obligationId: reversalId, fence: 1n, ...when }
+    const known = step(approved, ofLeg, profile).transaction
+    expect(known.flag).toBeUndefined()
+    const { transaction, unit } = step(known, cancelling(0n), profile)
+    const ofAdvice = { ...nothing, obligationId: unit.owe[0]!.id, fence: 1n, ...when }
+    expect(step(transaction, ofAdvice, profile).transaction.flag).toBe('undoingDisputed')
+  })
+
   const accountsOf = (unit: { readonly commands: readonly object[] }): string[] =>
     (
       unit.commands as readonly {
@@ -188,6 +211,40 @@ describe('an approval in an issuer place', () => {
     )
       .flatMap(({ legs }) => legs ?? [])
       .map(({ account, side, amountMinor }) => `${side} ${account} ${amountMinor}`)
+
+  test('is what the issuer says it pays from its acknowledgement on, and so is what undoes it', () => {
+    const approved = step(intent(), unsent, profile).transaction
+    const acknowledged: TransactionEvent = {
+      ...{ kind: 'obligationAnswered', owed: 'advice', verdict: 'acknowledged' },
+      ...{ obligationId: adviceId, fence: 1n, responseCode: '00', ...when },
+      settlement: { amountMinor: 4_068n, currencyNumeric: '840', rate: '40032541' },
+    }
+    const known = step(approved, acknowledged, profile)
+    expect(accountsOf(known.unit)).toEqual([
+      'debit net:knet:2026-11-22:USD 4068',
+      'debit fx:position:KWD 12500',
+      'credit standin:knet:KWD 12500',
+      'credit fx:position:USD 4068',
+    ])
+    expect(known.unit.obligation).toMatchObject({ settlement: { amountMinor: 4_068n, currency: 'USD' } })
+    expect(accountsOf(step(known.transaction, cancelling(0n), profile).unit)).toEqual([
+      'debit merchant:000000000000001:KWD 12500',
+      'debit fx:position:USD 4068',
+      'credit net:knet:2026-11-22:USD 4068',
+      'credit fx:position:KWD 12500',
+    ])
+    // Of what is left of it, in the same measure: KWD 5.000 of 12.500.
+    const part = step(approved, cancelling(5_000n), profile).transaction
+    expect(accountsOf(step(part, acknowledged, profile).unit)).toEqual([
+      'debit net:knet:2026-11-22:USD 1627',
+      'debit fx:position:KWD 5000',
+      'credit standin:knet:KWD 5000',
+      'credit fx:position:USD 1627',
+    ])
+    const undone = step(approved, cancelling(0n), profile).transaction
+    const late = step(undone, acknowledged, profile).unit
+    expect([late.commands, late.obligation]).toMatchObject([[], { settlement: { amountMinor: 4_068n } }])
+  })
 
   test('is on our own account until the issuer acknowledges it, and then on the network’s of that day', () => {
     const approved = step(intent(), unsent, profile)
@@ -204,6 +261,11 @@ describe('an approval in an issuer place', () => {
       'debit net:knet:2026-11-23:KWD 12500',
       'credit standin:knet:KWD 12500',
     ])
+    // The date's books were closed under it.
+    const closed = { ...profile, days: { today: '2026-11-22', open: [] } }
+    expect(accountsOf(step(approved.transaction, acknowledged, closed).unit)).toContain(
+      'debit adjustment:knet:2026-11-22:KWD 12500',
+    )
     expect(accountsOf(step(known.transaction, cancelling(0n), tomorrow).unit)).toContain(
       'credit net:knet:2026-11-23:KWD 12500',
     )

@@ -83,6 +83,18 @@ describe('the life of a transaction', () => {
     expect(unit.owe[0]?.cause).toBe('timeout')
   })
 
+  test('an approval that comes too late to commit is undone on the date that it named', () => {
+    const answer = { mti: '0210', responseCode: '00', described: '0210' }
+    const at = Date.UTC(2026, 10, 22, 20)
+    const late = { kind: 'notCommitted', reason: 'late', ...when, at } as const
+    const { businessDate } = intent()
+    const next = new Date(Date.parse(businessDate) + 86_400_000).toISOString().slice(0, 10)
+    const settlementDate = next.slice(5).replace('-', '')
+    const { transaction } = after(intent(), { ...late, answer: { ...answer, settlementDate } })
+    expect(transaction.businessDate).toBe(next)
+    expect(after(intent(), { ...late, answer }).transaction.businessDate).toBe(businessDate)
+  })
+
   test('a late approval changes nothing but the record', () => {
     const before = after(intent(), lost).transaction
     const answer = { mti: '0210', responseCode: '00', described: '0210' }
@@ -323,7 +335,7 @@ describe('a completion', () => {
       state: 'open',
       openMinor: 12_500n,
     },
-  ): TransactionEvent => ({
+  ): TransactionEvent & { kind: 'complete' } => ({
     kind: 'complete',
     completion: {
       source: 'acq1',
@@ -424,6 +436,29 @@ describe('a completion', () => {
       expect([unit.owe, unit.commands]).toEqual([[], []])
       expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '12' } }])
     }
+  })
+
+  test('that came late is undone after the cutover, and no other takes its place', () => {
+    const flagging: Profile = { ...profile, forcedPost: 'flag' }
+    const gone = { state: 'expired', openMinor: 0n } as const
+    // A part had been taken in time, so that undoing the late one leaves it completed.
+    const part = {
+      ...completing(5_000n),
+      completion: { ...completing(5_000n).completion, sourceKey: 'c1', isPart: true },
+    }
+    const taken = step(approved, part, flagging).transaction
+    const forced = step({ ...taken, state: 'completed' }, completing(7n, gone), flagging).transaction
+    expect(forced).toMatchObject({ state: 'completed', flag: 'afterExpiry', captures: 2 })
+    const voided = {
+      ...cancelled,
+      reversal: { ...cancelled.reversal, completionKey: 'c', isLateVoid: true, isAdvice: true },
+    } as const
+    const undone = step(forced, voided, flagging).transaction
+    expect(undone).toMatchObject({ state: 'completed', flag: 'afterExpiry voidAfterCutover' })
+    const once = { ...completing(7n, gone), completion: { ...completing(7n).completion, sourceKey: 'c3' } }
+    const { unit, effects } = step(undone, once, flagging)
+    expect([unit.owe, unit.commands]).toEqual([[], []])
+    expect(effects).toEqual([{ kind: 'answerReversal', answer: { responseCode: '12' } }])
   })
 
   test('of nothing lets go of everything', () => {
@@ -556,22 +591,19 @@ describe('several completions of one authorization', () => {
 describe('a completion of no authorization that we know', () => {
   const ghost = { ...request, kind: 'completion', mti: '0220', authId: 'G1' } as const
   const unsent = { ...leg, state: 'notSent' } as const
-  const forced = step(
-    undefined,
-    {
-      kind: 'completeUnknown',
-      arrival,
-      card: { mask: '888888******0001', token: 'tok_a' },
-      request: ghost,
-      completion: {
-        ...{ source: 'acq1', sourceKey: arrival.sourceKey, fingerprint: 'f', mti: '0220' },
-        amountMinor: 12_500n,
-      },
-      leg: unsent,
-      ...when,
+  const told: TransactionEvent = {
+    kind: 'completeUnknown',
+    arrival,
+    card: { mask: '888888******0001', token: 'tok_a' },
+    request: ghost,
+    completion: {
+      ...{ source: 'acq1', sourceKey: arrival.sourceKey, fingerprint: 'f', mti: '0220' },
+      amountMinor: 12_500n,
     },
-    profile,
-  )
+    leg: unsent,
+    ...when,
+  }
+  const forced = step(undefined, told, profile)
 
   test('is posted, flagged, and its destination told', () => {
     expect(forced.transaction).toMatchObject({
@@ -580,6 +612,43 @@ describe('a completion of no authorization that we know', () => {
       leg: unsent,
     })
     expect(forced.unit.owe).toMatchObject([{ kind: 'advice', destination: 'knet' }])
+  })
+
+  test('is exchanged for what the network says it pays for it, and given back in that', () => {
+    const taken: TransactionEvent = {
+      ...{ kind: 'obligationAnswered', owed: 'advice', verdict: 'acknowledged' },
+      ...{ obligationId: forced.unit.owe[0]!.id, fence: 1n, responseCode: '00', ...when },
+      settlement: { amountMinor: 4_068n, currencyNumeric: '840', rate: '40032541' },
+    }
+    const known = step(forced.transaction, taken, profile)
+    const entries = (unit: typeof known.unit): string[] =>
+      unit.commands.flatMap((command) =>
+        'legs' in command
+          ? command.legs.map(({ account, amountMinor, side }) => `${side} ${account} ${amountMinor}`)
+          : [command.kind],
+      )
+    expect(entries(known.unit)).toEqual([
+      'debit net:knet:2026-11-22:USD 4068',
+      'debit fx:position:KWD 12500',
+      'credit net:knet:2026-11-22:KWD 12500',
+      'credit fx:position:USD 4068',
+    ])
+    expect(entries(step(known.transaction, cancelled, profile).unit)).toEqual([
+      'debit merchant:000000000000001:KWD 12500',
+      'debit fx:position:USD 4068',
+      'credit net:knet:2026-11-22:USD 4068',
+      'credit fx:position:KWD 12500',
+    ])
+    const undone = step(forced.transaction, cancelled, profile).transaction
+    expect(step(undone, taken, profile).unit.commands).toEqual([])
+  })
+
+  test('goes to the adjustments of a date whose books were closed under it', () => {
+    const closed: Profile = { ...profile, days: { today: '2026-11-22', open: [] } }
+    const { unit } = step(undefined, told, closed)
+    expect(unit.commands).toMatchObject([
+      { legs: [{ account: 'adjustment:knet:2026-11-22:KWD' }, { account: 'merchant:000000000000001:KWD' }] },
+    ])
   })
 
   test('is undone by its source like anything else: the destination hears of it behind the advice', () => {
@@ -966,6 +1035,45 @@ describe('an advice', () => {
   )
 })
 
+describe('a reversal of which the network says that there is nothing to undo', () => {
+  const told = (responseCode: string, obligationId = reversalId): TransactionEvent => ({
+    ...{
+      kind: 'obligationAnswered',
+      owed: 'reversal',
+      verdict: 'acknowledged',
+      obligationId,
+      fence: 1n,
+      responseCode,
+    },
+    ...when,
+  })
+  const flagAfter = (before: Transaction, event: TransactionEvent): unknown => {
+    const { transaction } = step(before, event, profile)
+    expect(transaction.reversal).toBe('acknowledged')
+    return transaction.flag
+  }
+  const undone = after(intent(), answered('00'), cancelled).transaction
+
+  test.each(['21', '25'])('is closed and flagged where it had approved (%s)', (code) => {
+    expect(flagAfter(undone, told(code))).toBe('undoingDisputed')
+  })
+
+  test('is no surprise of what nobody answered, or it declined', () => {
+    expect(flagAfter(after(intent(), lost).transaction, told('25'))).toBeUndefined()
+    expect(flagAfter(after(intent(), cancelled, answered('51')).transaction, told('21'))).toBeUndefined()
+  })
+
+  test('is not said by a code that it was done, now or before', () => {
+    for (const code of ['00', '400', '94', '913']) expect(flagAfter(undone, told(code))).toBeUndefined()
+  })
+
+  test('keeps what it was flagged with before', () => {
+    expect(flagAfter({ ...undone, flag: 'voidAfterCutover' }, told('25'))).toBe(
+      'voidAfterCutover undoingDisputed',
+    )
+  })
+})
+
 describe('business dates', () => {
   const turned: Profile = { ...profile, days: { today: '2026-11-23', open: ['2026-11-22', '2026-11-23'] } }
   const approved = (): Transaction => after(intent(), answered('00')).transaction
@@ -1010,6 +1118,24 @@ describe('business dates', () => {
   test('what comes for a date whose totals are frozen goes to the adjustments of that date', () => {
     const frozen: Profile = { ...profile, days: { today: '2026-11-23', open: ['2026-11-23'] } }
     expect(accountsIn(step(intent(), answered('00'), frozen))).toContain('adjustment:knet:2026-11-22:KWD')
+  })
+
+  const at = Date.parse('2026-11-22T18:00:00Z')
+
+  test('what goes to the adjustments of a closed date counts for a date whose books are open', () => {
+    const frozen: Profile = { ...profile, days: { today: '2026-11-23', open: ['2026-11-23'] } }
+    const [posted] = step(intent(), { ...answered('00'), at }, frozen).unit.commands
+    expect(posted).toMatchObject({ effectiveAt: Date.parse('2026-11-23T00:00:00+03:00') })
+  })
+
+  test('a date after ours that the books have closed takes adjustments only', () => {
+    const ahead: Profile = {
+      ...profile,
+      days: { today: '2026-11-22', open: ['2026-11-22'], closed: ['2026-11-23'] },
+    }
+    const result = step(intent(), { ...answered('00', { settlementDate: '1123' }), at }, ahead)
+    expect(result.transaction.businessDate).toBe('2026-11-23')
+    expect(accountsIn(result)).toContain('adjustment:knet:2026-11-23:KWD')
   })
 })
 

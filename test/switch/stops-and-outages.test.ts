@@ -38,6 +38,8 @@ const figures = [
   { name: 'switch_ledger_imbalance_minor', labels: ['currency'] },
   { name: 'switch_delivery_unproven', labels: [] },
   { name: 'switch_recon_unmatched', labels: ['network'] },
+  { name: 'switch_recon_unexplained', labels: ['destination'] },
+  { name: 'switch_recon_oldest_seconds', labels: ['destination'] },
   { name: 'switch_eventloop_lag_seconds', labels: [] },
   { name: 'switch_config_version', labels: [] },
   { name: 'switch_key_age_seconds', labels: ['destination', 'type'] },
@@ -83,7 +85,7 @@ test('operators can ask how it stands, and nothing they read names a card, a ter
 
 test('SIGTERM sees what is under way to its end, refuses what is new, and loses nothing', async () => {
   const terminal = await world.terminal()
-  const late = await world.terminal({ timeoutMs: 1_000 })
+  const late = await world.terminal()
   const before = await late.purchase({ card: knet, amountMinor: 7_050n })
   expect(code(before.answer)).toBe('00')
   await world.network({ delayMs: 1_500 })

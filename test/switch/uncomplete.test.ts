@@ -51,6 +51,88 @@ const taken = step(two, taking(3_500n, { key: 'c3', openMinor: 3_500n, isPart: f
 const moves = (unit: ReturnType<typeof step>['unit']): string[] =>
   unit.commands.map((command) => `${command.kind} ${command.id.split(':')[1]}`)
 
+/** The network acknowledges the advice of a completion, and says what it pays for it. */
+function paidFor(number: number, settlement: object): TransactionEvent {
+  const name = number === 1 ? 'completion' : `completion-${number}`
+  return {
+    ...{ kind: 'obligationAnswered', owed: 'advice', verdict: 'acknowledged', responseCode: '00', fence: 1n },
+    obligationId: obligationId(`advice:${arrival.id}:${name}`),
+    settlement: settlement as NonNullable<(TransactionEvent & { kind: 'obligationAnswered' })['settlement']>,
+    ...when,
+  } as const
+}
+
+/** Account, currency and amount of each entry, credits below zero. */
+const entries = (unit: ReturnType<typeof step>['unit']): string[] =>
+  unit.commands.flatMap((command) =>
+    command.kind === 'post'
+      ? command.legs.map(
+          ({ account, amountMinor, side }) => `${account} ${side === 'debit' ? amountMinor : -amountMinor}`,
+        )
+      : [],
+  )
+
+// KWD 4.000 at 3.2541 are USD 13.0164.
+const dollars = { amountMinor: 1_302n, currencyNumeric: '840', rate: '40032541' }
+
+describe('what a network says it pays for a completion', () => {
+  const paid = after(two, paidFor(1, dollars))
+
+  test('takes the place of the claim, and stays with the completion', () => {
+    expect(entries(paid.unit)).toEqual([
+      'net:knet:2026-11-22:USD 1302',
+      'fx:position:KWD 4000',
+      'net:knet:2026-11-22:KWD -4000',
+      'fx:position:USD -1302',
+    ])
+    expect(paid.unit.obligation).toMatchObject({ settlement: { amountMinor: 1_302n, currency: 'USD' } })
+    expect(paid.transaction.completions![0]).toMatchObject({ settlement: { amountMinor: 1_302n } })
+    expect(paid.transaction.completions![1]!.settlement).toBeUndefined()
+  })
+
+  test('in the same currency is a claim of that much, and the rest is between the two', () => {
+    const { unit } = after(two, paidFor(1, { amountMinor: 3_900n, currencyNumeric: '414' }))
+    expect(entries(unit)).toEqual(['fx:position:KWD 100', 'net:knet:2026-11-22:KWD -100'])
+  })
+
+  test('is given back with it, alone or with the others', () => {
+    const back = ['net:knet:2026-11-22:KWD 4000', 'fx:position:USD 1302', 'net:knet:2026-11-22:USD -1302']
+    expect(entries(step(paid.transaction, undoing('c1', 3_500n), profile).unit)).toEqual(
+      expect.arrayContaining(back),
+    )
+    expect(entries(step(paid.transaction, undoing('c2', 3_500n), profile).unit).join()).not.toContain('USD')
+    const whole = step(paid.transaction, wholly, profile)
+    expect(entries(whole.unit)).toEqual(expect.arrayContaining(back))
+  })
+
+  test('is not exchanged where it was undone before it was told, and counted all the same', () => {
+    const undone = step(two, undoing('c1', 3_500n), profile)
+    const { transaction, unit } = step(undone.transaction, paidFor(1, dollars), profile)
+    expect(unit.commands).toEqual([])
+    expect(unit.obligation).toMatchObject({ settlement: { amountMinor: 1_302n } })
+    expect(transaction.completions![0]!.settlement).toBeUndefined()
+  })
+
+  test.each([
+    ['a rate that makes another amount', { ...dollars, amountMinor: 1_500n }],
+    ['a currency that nobody knows', { ...dollars, currencyNumeric: '000' }],
+  ])('is flagged, and taken for nothing, with %s', (_what, settlement) => {
+    const { transaction, unit } = after(two, paidFor(1, settlement))
+    expect(transaction).toMatchObject({ advice: 'acknowledged', flag: 'settlementDisputed' })
+    expect([unit.commands, unit.obligation]).toEqual([
+      [],
+      expect.not.objectContaining({ settlement: expect.anything() as object }),
+    ])
+  })
+})
+
+const wholly: TransactionEvent = {
+  kind: 'cancel',
+  reversal: { source: 'acq1', sourceKey: 'r', fingerprint: 'r', actualMinor: 0n },
+  hold: { state: 'open', openMinor: 3_500n },
+  ...when,
+}
+
 describe('a reversal that names one of several completions', () => {
   test('undoes that one alone, and sets aside again what it took while others may follow', () => {
     const { transaction, unit, effects } = step(two, undoing('c1', 3_500n), profile)

@@ -14,7 +14,7 @@ describe.skipIf(redisMissing() !== undefined)('wake-ups through a real Redis', (
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'mafraq-redis-'))
     redis = await startRedis(folder)
-  }, 30_000)
+  })
   afterAll(async () => {
     await redis.stop()
     rmSync(folder, { recursive: true, force: true })
@@ -96,17 +96,14 @@ describe.skipIf(redisMissing() !== undefined)('wake-ups through a real Redis', (
     await up()
     process.kill(redis.pid()!, 'SIGSTOP')
     try {
-      const asked = performance.now()
       for (let n = 0; n < 10_000; n++) wakeups.wake(wakeUp('hung'), 0)
-      expect(performance.now() - asked).toBeLessThan(2_000)
       expect(wakeups.status.dropped).toBeGreaterThanOrEqual(10_000 - 64)
-      const closing = performance.now()
+      // Were it to wait for its Redis, it would wait as long as that hangs: for ever.
       await wakeups.close()
-      expect(performance.now() - closing).toBeLessThan(5_000)
     } finally {
       process.kill(redis.pid()!, 'SIGCONT')
     }
-  }, 30_000)
+  })
 
   test('without a Redis there are none, and no error comes of it', async () => {
     const { wakeups, log } = open('redis://127.0.0.1:1')
@@ -114,7 +111,7 @@ describe.skipIf(redisMissing() !== undefined)('wake-ups through a real Redis', (
     wakeups.wake(wakeUp('nobody'), 0)
     await expect.poll(() => wakeups.status.dropped, { timeout: 20_000 }).toBe(1)
     await wakeups.close()
-  }, 30_000)
+  })
 })
 
 test('an address that is none is refused at the start', () => {

@@ -24,15 +24,18 @@ export interface SwitchWorld {
   lives(rrn: string): Promise<Life[]>
   /** Waits until the transaction is as wished. */
   lifeUntil(rrn: string, wished: (life: Life) => boolean): Promise<Life>
+  /** The entries of a transaction in order, `net USD 4068`: the kind of account, currency and amount, credits below zero. */
+  entriesOf(id: string): Promise<string[]>
   close(): Promise<void>
 }
 
 export async function openSwitchWorld(
-  special: Pick<SystemOptions, 'rules' | 'timeouts'> = {},
+  special: Pick<SystemOptions, 'members' | 'networks' | 'rules' | 'timeouts'> = {},
 ): Promise<SwitchWorld> {
   const stateFolder = mkdtempSync(join(tmpdir(), 'mafraq-test-'))
   chmodSync(stateFolder, 0o711)
-  const system = await startSystem({ stateFolder, ...special })
+  // A machine that is busy with the other tests is slower than any HSM may be; no test here is of that.
+  const system = await startSystem({ stateFolder, hsmDeadlineMs: 2_000, ...special })
   const { endpoints } = system
   const keyFile = await readKeyFile(endpoints.keyFile)
   const keys = { pin: keyNamed(keyFile, 'tpk.acq1.in'), mac: keyNamed(keyFile, 'tak.acq1.both') }
@@ -85,6 +88,15 @@ export async function openSwitchWorld(
         if (tries > 300) throw new Error(`it did not come to that; it is ${life?.state ?? 'not there'}`)
         await new Promise((resolve) => setTimeout(resolve, 100))
       }
+    },
+    async entriesOf(id) {
+      const { rows } = await pool.query<{ entry: string }>(
+        `SELECT split_part(a.path, ':', 1) || ' ' || e.currency || ' ' || e.amount AS entry
+           FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
+          WHERE p.reference LIKE $1 || ':%' ORDER BY p.id, e.seq`,
+        [id],
+      )
+      return rows.map(({ entry }) => entry)
     },
     async close() {
       for (const terminal of terminals) terminal.close()
