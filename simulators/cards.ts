@@ -170,6 +170,8 @@ export interface AmountOutcome {
   /** How much of what is asked is granted; all of it when absent. */
   readonly grants?: 'half'
   readonly reversals?: ReversalManner
+  /** What the network charges us for it, or pays us. */
+  readonly charge?: { readonly sign: 'C' | 'D'; readonly minor: bigint }
   /** The response codes a terminal may see behind the switch. */
   readonly terminalSees: readonly string[]
   readonly purpose: string
@@ -221,6 +223,14 @@ export const amountOutcomes: readonly AmountOutcome[] = [
   misbehaved('913', 'higherAmount', 'approval for a higher amount', ['96', ...unanswered]),
   misbehaved('914', 'otherReference', "answer with another purchase's DE37", unanswered),
   { ...misbehaved('916', 'once', 'half of it approved', ['10', '51']), grants: 'half' },
+  {
+    ...misbehaved('917', 'once', 'the network charges 25 for it (DE30)', ['00']),
+    charge: { sign: 'D', minor: 25n },
+  },
+  {
+    ...misbehaved('918', 'once', 'the network pays 10 for it (DE30)', ['00']),
+    charge: { sign: 'C', minor: 10n },
+  },
   { ...misbehaved('921', 'once', 'reversals unanswered twice', ['00']), reversals: 'unansweredTwice' },
   { ...misbehaved('922', 'once', 'first reversal answered 96', ['00']), reversals: 'retryOnce' },
   { ...misbehaved('923', 'once', 'reversals answered 12', ['00']), reversals: 'refused' },

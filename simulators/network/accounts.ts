@@ -1,55 +1,18 @@
 import { maskedPan } from '../cards.ts'
-import type { Answered, PurchaseAsked } from './asked.ts'
+import type { PurchaseAsked } from './asked.ts'
 import type { Applied, NetworkLine, RequestName } from './book-lines.ts'
 
-/** A request that was decided, and what has become of it. */
-export interface Original {
-  readonly fingerprint: string
-  readonly card: string
-  readonly amountMinor: bigint
-  /** What the account lost: less than nothing where it was given something. */
-  takenMinor: bigint
-  readonly answered: Answered
-  state: 'done' | 'declined' | 'released'
-  /** How many reversals of it have come. */
-  reversals: number
-  isCompleted?: boolean
-  readonly name: RequestName
-  /** What it counts to in the totals of a date; what only sets aside counts when it is taken. */
-  readonly total: 'debit' | 'credit' | 'hold' | 'none'
-  /** Of what it lost, the part that is set aside for completions to take. */
-  heldMinor: bigint
-  isTakenInPart?: boolean
-  /** What it raises. */
-  readonly raises?: Original
-  isRaised?: boolean
-}
+/** What it counts to in the totals of a date; what only sets aside counts when it is taken. */
+export type Total = 'debit' | 'credit' | 'hold' | 'none'
 
-/** What one completion took, so that it can be undone alone. */
-export interface Taken {
-  readonly of: Original
-  readonly amountMinor: bigint
-  readonly heldMinor: bigint
-  isUndone: boolean
-}
-
-/** What of them was money, and not only set aside. */
-export function moneyOf(family: readonly Original[]): bigint {
-  return family.reduce((sum, { heldMinor, state, takenMinor, total }) => {
-    if (state !== 'done' || total === 'none') return sum
-    if (total === 'hold') return sum + takenMinor - heldMinor
-    return sum + (takenMinor < 0n ? -takenMinor : takenMinor)
-  }, 0n)
-}
-
-export function totalOf(asked: PurchaseAsked): Original['total'] {
+export function totalOf(asked: PurchaseAsked): Total {
   if (asked.mtiClass === '1') return 'hold'
   if (asked.processingCode.startsWith('4')) return 'none'
   const direction = directionOf(asked) ?? 0n
   return direction === 0n ? 'none' : direction < 0n ? 'credit' : 'debit'
 }
 
-export const totalOfLine: Readonly<Partial<Record<NetworkLine['event'], Original['total']>>> = {
+export const totalOfLine: Readonly<Partial<Record<NetworkLine['event'], Total>>> = {
   debit: 'debit',
   credit: 'credit',
   hold: 'hold',

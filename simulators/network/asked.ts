@@ -1,5 +1,7 @@
 import type { AmountOutcome } from '../cards.ts'
 import type { Applied, RequestName } from './book-lines.ts'
+import type { Settled } from './conversion.ts'
+import type { Charge, Fees } from './fees.ts'
 
 /** What issuers are asked, and what they answer. */
 export interface PurchaseAsked {
@@ -15,6 +17,10 @@ export interface PurchaseAsked {
   readonly currency: string
   /** DE3. */
   readonly processingCode: string
+  /** DE28: of the amount, what the acquirer's side charges. */
+  readonly feeMinor?: bigint
+  /** What a rule wants charged for it. */
+  readonly charge?: Charge
   /** The authorization that it names, to have more set aside with it. */
   readonly raises?: RequestName
 }
@@ -34,6 +40,9 @@ export interface Answered {
   readonly additionalAmounts?: string
   /** What was approved, where that is less than was asked. */
   readonly approvedMinor?: bigint
+  /** What is paid for it, where that is another currency. */
+  readonly settled?: Settled
+  readonly fees?: Fees
 }
 
 export type Purchased =
@@ -52,7 +61,12 @@ export interface Reversed {
   readonly repeat: boolean
   readonly stands?: Standing
   /** What it undid of what had been taken, or been given. */
-  readonly undone?: { readonly of: 'debit' | 'credit'; readonly minor: bigint }
+  readonly undone?: {
+    readonly of: 'debit' | 'credit'
+    readonly minor: bigint
+    readonly settled?: Settled
+    readonly fees?: Fees
+  }
 }
 
 /** What an authorization that is raised, or taken in parts, stands at: what was taken and what is still set aside. */
@@ -67,8 +81,14 @@ export interface CompletionAsked {
   readonly original: RequestName | undefined
   readonly pan: string
   readonly amountMinor: bigint
+  /** ISO 4217 numeric. */
+  readonly currency: string
   /** DE71 and DE72 say that others follow. */
   readonly isPart: boolean
 }
 
-export type Completed = 'taken' | 'forced' | 'again' | 'released'
+export interface Completed {
+  readonly applied: 'taken' | 'forced' | 'again' | 'released'
+  /** What is paid for it, where that is another currency. */
+  readonly settled?: Settled
+}

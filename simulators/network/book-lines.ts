@@ -19,7 +19,25 @@ interface Line extends RequestName {
   readonly currency: string
 }
 
-interface DebitLine extends Line {
+/** What the network pays for it, or by a reversal takes back, where it settles in another currency: minor units in digits. */
+interface Settling {
+  readonly settledMinor?: string
+  /** ISO 4217 numeric. */
+  readonly settledCurrency?: string
+}
+
+/** What is charged for it, in minor units in digits; by a reversal, what of that goes back. */
+export interface Charging {
+  /** DE28: of the amount, what the acquirer's side charges. */
+  readonly feeMinor?: string
+  readonly settledFeeMinor?: string
+  /** What the network charges (D) or pays (C). */
+  readonly chargeMinor?: string
+  readonly settledChargeMinor?: string
+  readonly chargeSign?: 'C' | 'D'
+}
+
+interface DebitLine extends Line, Settling, Charging {
   readonly event: 'debit'
   /** Masked. */
   readonly card: string
@@ -77,7 +95,7 @@ interface DeclineLine extends Line {
   readonly responseCode: string
 }
 
-interface ReversalLine extends Line, Standing {
+interface ReversalLine extends Line, Settling, Charging, Standing {
   readonly event: 'reversal'
   readonly originalStan: string
   readonly originalTransmittedAt: string
@@ -92,7 +110,7 @@ interface ReversalLine extends Line, Standing {
 }
 
 /** What was set aside is taken: so much of it. Of no authorization that is known, it is taken all the same. */
-interface CompletionLine extends Line, Standing {
+interface CompletionLine extends Line, Settling, Standing {
   readonly event: 'completion'
   readonly card: string
   readonly originalStan?: string

@@ -8,7 +8,7 @@ export interface Conversions {
   readonly billing?: Conversion
 }
 
-interface Conversion {
+export interface Conversion {
   /** ISO 4217, numeric. */
   readonly currency: string
   /**
@@ -32,6 +32,35 @@ export function readConversions(config: Config): Conversions {
   }
   const [settlement, billing] = [read('settlement'), read('billing')]
   return { ...(settlement && { settlement }), ...(billing && { billing }) }
+}
+
+/** What a network pays, or takes back, in the currency that it settles in. */
+export interface Settled {
+  /** ISO 4217 numeric. */
+  readonly currency: string
+  readonly minor: bigint
+}
+
+/** undefined: it settles in the currency of the amount. */
+export function settledOf(
+  settlement: Conversion | undefined,
+  { amountMinor, currency }: { readonly amountMinor: bigint; readonly currency: string },
+): Settled | undefined {
+  const exponent = exponentOf(currency)
+  if (settlement === undefined || exponent === undefined || amountMinor === 0n) return undefined
+  return { currency: settlement.currency, minor: converted({ amountMinor, exponent }, settlement) }
+}
+
+/**
+ * What is paid back when `beforeMinor` becomes `afterMinor` of the whole: the same share, rounded half up from what is left
+ * each time, so that parts make up the whole.
+ */
+export function settledBack(
+  { currency, minor }: Settled,
+  of: { readonly wholeMinor: bigint; readonly beforeMinor: bigint; readonly afterMinor: bigint },
+): Settled {
+  const share = (partMinor: bigint): bigint => (minor * partMinor * 2n + of.wholeMinor) / (of.wholeMinor * 2n)
+  return { currency, minor: share(of.beforeMinor) - share(of.afterMinor) }
 }
 
 /** What the answer says of an amount beside DE4 and DE49: DE5, 9 and 50, DE6, 10 and 51, and the day of the rates, DE16. */

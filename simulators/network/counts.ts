@@ -8,7 +8,7 @@ export interface Counts {
   /** By response code. */
   readonly declined: Record<string, number>
   readonly reversals: Record<Applied | 'refused', number>
-  readonly completions: Record<Completed, number>
+  readonly completions: Record<Completed['applied'], number>
   readonly totals: Record<'inBalance' | 'outOfBalance', number>
   repeats: number
   conflicts: number

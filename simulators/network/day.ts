@@ -1,4 +1,6 @@
 import type { NetworkLine } from './book-lines.ts'
+import type { Settled } from './conversion.ts'
+import type { FeeTerms } from './fees.ts'
 
 /** What a business date came to in one currency, by the network's own book: minor units. */
 interface DayTotals {
@@ -6,6 +8,9 @@ interface DayTotals {
   debitReversalMinor: bigint
   creditMinor: bigint
   creditReversalMinor: bigint
+  /** What it charged less what it paid, and what the acquirer's side charged: each less what went back. */
+  processingFeeMinor: bigint
+  transactionFeeMinor: bigint
 }
 
 /** What a peer says of a date: counts and amounts by their elements of ISO 8583:1987. */
@@ -19,6 +24,11 @@ export interface TotalsTold {
   readonly creditReversalMinor: bigint | undefined
   readonly debitMinor: bigint | undefined
   readonly debitReversalMinor: bigint | undefined
+  /** DE82 to DE85 */
+  readonly creditProcessingFeeMinor: bigint | undefined
+  readonly creditTransactionFeeMinor: bigint | undefined
+  readonly debitProcessingFeeMinor: bigint | undefined
+  readonly debitTransactionFeeMinor: bigint | undefined
 }
 
 /** The network's business date, and what each of them came to. It is made of the book's lines, so it survives a restart. */
@@ -28,7 +38,10 @@ export class BusinessDates {
   /** From its first cutover on the network tells the date in its answers. */
   #tells = false
 
-  constructor(wallMs: number) {
+  readonly #fees: Pick<FeeTerms, 'inAmount'>
+
+  constructor(wallMs: number, fees: Pick<FeeTerms, 'inAmount'> = { inAmount: true }) {
+    this.#fees = fees
     // Kuwait has no summer time: UTC+3 all year.
     this.#date = new Date(wallMs + 3 * 3_600_000).toISOString().slice(0, 10)
   }
@@ -49,23 +62,25 @@ export class BusinessDates {
 
   /** A line of the book, new or after a restart. */
   count(line: NetworkLine): void {
-    const { date = this.#date, currency } = line
+    const { date = this.#date } = line
     if (date > this.#date) this.begin(date)
+    const { currency, minor: wholeMinor } = settledIn(line)
     const totals = this.#of(date, currency)
+    const feeMinor = this.#countFees(line, totals)
+    const minor = wholeMinor - (this.#fees.inAmount ? 0n : feeMinor)
     switch (line.event) {
       case 'debit':
-        totals.debitMinor += BigInt(line.amountMinor)
+        totals.debitMinor += minor
         break
       case 'credit':
-        totals.creditMinor += BigInt(line.amountMinor)
+        totals.creditMinor += minor
         break
       case 'completion':
-        if (line.applied === 'taken' || line.applied === 'forced')
-          totals.debitMinor += BigInt(line.amountMinor)
+        if (line.applied === 'taken' || line.applied === 'forced') totals.debitMinor += minor
         break
       case 'reversal':
-        if (line.undoneOf === 'debit') totals.debitReversalMinor += BigInt(line.undoneMinor ?? '0')
-        if (line.undoneOf === 'credit') totals.creditReversalMinor += BigInt(line.undoneMinor ?? '0')
+        if (line.undoneOf === 'debit') totals.debitReversalMinor += minor
+        if (line.undoneOf === 'credit') totals.creditReversalMinor += minor
         break
       // Nothing was taken or given by these.
       case 'hold':
@@ -77,6 +92,18 @@ export class BusinessDates {
       case 'reversalRefused':
         break
     }
+  }
+
+  /** By lines that charge something and by those that give it back; how much of its amount is what the acquirer charges. */
+  #countFees(line: NetworkLine, totals: DayTotals): bigint {
+    if (!('authId' in line) && line.event !== 'reversal') return 0n
+    const direction = line.event === 'reversal' ? -1n : 1n
+    const { chargeMinor = '0', feeMinor = '0' } = line
+    const charged = BigInt(line.settledChargeMinor ?? chargeMinor) * (line.chargeSign === 'C' ? -1n : 1n)
+    const fee = BigInt(line.settledFeeMinor ?? feeMinor)
+    totals.processingFeeMinor += direction * charged
+    totals.transactionFeeMinor += direction * fee
+    return fee
   }
 
   /** A debit of the current date that no peer ever asked for: so that totals differ. */
@@ -95,7 +122,9 @@ export class BusinessDates {
     const ours = this.#totals.get(date ?? '') ?? nothing()
     return (
       left(told.debitMinor, told.debitReversalMinor) === left(ours.debitMinor, ours.debitReversalMinor) &&
-      left(told.creditMinor, told.creditReversalMinor) === left(ours.creditMinor, ours.creditReversalMinor)
+      left(told.creditMinor, told.creditReversalMinor) === left(ours.creditMinor, ours.creditReversalMinor) &&
+      isSame(left(told.debitProcessingFeeMinor, told.creditProcessingFeeMinor), ours.processingFeeMinor) &&
+      isSame(left(told.debitTransactionFeeMinor, told.creditTransactionFeeMinor), ours.transactionFeeMinor)
     )
   }
 
@@ -107,8 +136,24 @@ export class BusinessDates {
   }
 }
 
+/** What a line counts with: what its peer was told that is paid, and of what nobody converted the amount itself. */
+export function settledIn(line: NetworkLine): Settled {
+  if ('settledMinor' in line)
+    return { currency: line.settledCurrency ?? line.currency, minor: BigInt(line.settledMinor) }
+  const minor = line.event === 'reversal' ? (line.undoneMinor ?? '0') : line.amountMinor
+  return { currency: line.currency, minor: BigInt(minor) }
+}
+
 function nothing(): DayTotals {
-  return { debitMinor: 0n, debitReversalMinor: 0n, creditMinor: 0n, creditReversalMinor: 0n }
+  return {
+    ...{ debitMinor: 0n, debitReversalMinor: 0n, creditMinor: 0n, creditReversalMinor: 0n },
+    ...{ processingFeeMinor: 0n, transactionFeeMinor: 0n },
+  }
+}
+
+/** Who tells no fees is not asked for them. */
+function isSame(told: bigint | undefined, ours: bigint): boolean {
+  return told === undefined || told === ours
 }
 
 function left(done: bigint | undefined, undone: bigint | undefined): bigint | undefined {

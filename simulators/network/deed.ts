@@ -1,4 +1,5 @@
 import type { AmountOutcome } from '../cards.ts'
+import type { Charge } from './fees.ts'
 
 /** How one request is dealt with otherwise than properly. What is absent is as it should be. */
 export interface Deed {
@@ -28,6 +29,8 @@ export interface Deed {
   readonly remove?: readonly number[]
   /** Minor units more than was asked for, in the answer. */
   readonly addMinor?: bigint
+  /** What is charged for it, or paid, where it is done. */
+  readonly charge?: Charge
 }
 
 /** What the manners of the table of amounts are, in terms of deeds; `late` waits as long as the network says. */

@@ -59,12 +59,16 @@ export const messagesOf1993: Hearing = {
       [12, at.slice(6)],
       [13, at.slice(2, 6)],
       [39, undefined],
+      [28, feeOf(wire.reveal(46))],
+      ...totalsOfFees(wire),
       [70, managementCodes[wire.text(24) ?? '']],
       [90, originalOf(wire.text(56))],
     ])
     if (wire.mti[1] === '5') read.set(15, wire.text(28)?.slice(2))
     if (wire.text(24) === '401') {
-      read.set(95, { transaction: wire.amount(4) ?? 0n })
+      const left = partsOf(feeOf(wire.reveal(46)))?.['amount']
+      read.set(95, { transaction: wire.amount(4) ?? 0n, transactionFee: left ?? 0n })
+      read.set(28, feeOf(wire.reveal(66)))
       read.set(4, partsOf(wire.reveal(30))?.['transaction'])
     }
     const value = (de: number): FieldValue | undefined => (read.has(de) ? read.get(de) : wire.reveal(de))
@@ -82,12 +86,20 @@ export const messagesOf1993: Hearing = {
   },
   say({ mti, fields }, to) {
     // DE66 are fees in 1993: whether totals agree is said by DE39.
-    const { 15: date, 39: code, 66: _, 70: management, ...rest } = fields
+    const { 15: date, 39: code, 66: _, 70: management, 28: fee, 29: feeSettled, ...others } = fields
+    const { 30: charge, 31: chargeSettled, ...rest } = others
+    const settledIn = textOrNone(fields[50])
+    const currency = to?.wire.text(49) ?? '000'
+    const sets = [
+      ...feeSet('00', [fee, currency], [feeSettled, settledIn]),
+      ...feeSet('01', [charge, currency], [chargeSettled, settledIn]),
+    ]
     const said = {
       ...repeated(to, mti[1] === '8' ? [7, 11, 24] : echo1993),
       ...rest,
       // The date of totals stands elsewhere than that of money.
       ...(typeof date === 'string' && { [mti[1] === '5' ? 28 : 15]: dated(date) }),
+      ...(sets.length > 0 && { 46: sets.join('') }),
       ...(typeof code === 'string' && { 39: actionCode(code, mti[1]!) }),
       ...(typeof management === 'string' && to === undefined && { 24: codeOf1993(management) }),
     }
@@ -149,6 +161,48 @@ function originalOf(text: string | undefined): FieldValue | undefined {
     transmittedAt: match[3]!,
     acquirerId: match[5]!.padStart(11, '0'),
   }
+}
+
+/** The transaction fee (type 00) among the sets of DE46 or DE66: type 2, currency 3, sign 1, amount 8, and 20 more. */
+function feeOf(sets: FieldValue | undefined): FieldValue | undefined {
+  if (typeof sets !== 'string') return undefined
+  for (let at = 0; at < sets.length; at += 34) {
+    const read = /^00\d{3}([CD])(\d{8})/.exec(sets.slice(at, at + 34))
+    if (read !== null) return { sign: read[1]!, amount: BigInt(read[2]!) }
+  }
+  return undefined
+}
+
+/** DE82 to DE85 of the sets of DE109 and DE110: type 2 and amount 12. */
+function totalsOfFees(wire: Message): [number, FieldValue | undefined][] {
+  const of = (de: number, type: string): FieldValue | undefined => {
+    const sets = wire.mti[1] === '5' ? wire.reveal(de) : undefined
+    if (typeof sets !== 'string') return undefined
+    const set = sets.match(/.{14}/g)?.find((one) => one.startsWith(type))
+    return set === undefined ? undefined : BigInt(set.slice(2))
+  }
+  return [
+    [82, of(109, '01')],
+    [83, of(109, '00')],
+    [84, of(110, '01')],
+    [85, of(110, '00')],
+  ]
+}
+
+/** One set of DE46, in the currency of the transaction and in that of reconciliation. */
+function feeSet(
+  type: string,
+  [fee, currency]: readonly [FieldValue | undefined, string],
+  [settled, settledIn = '000']: readonly [FieldValue | undefined, string | undefined],
+): string[] {
+  const [own, other] = [partsOf(fee), partsOf(settled)]
+  if (own === undefined) return []
+  const said = (parts: Readonly<Record<string, FieldValue>> = {}): string => {
+    const { amount = 0n, sign } = parts
+    return `${textOrNone(sign) ?? 'D'}${(typeof amount === 'bigint' ? amount : 0n).toString().padStart(8, '0')}`
+  }
+  const there = other === undefined ? '000' : settledIn
+  return [`${type}${currency}${said(own)}${'0'.repeat(8)}${said(other)}${there}`]
 }
 
 /** DE39 of 1993: approvals, denials, reversals accepted, totals in balance or not, network management accepted. */

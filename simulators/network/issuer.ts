@@ -6,9 +6,11 @@ import {
   type TestCard,
   testCards,
 } from '../cards.ts'
-import type { Applied, NetworkLine, RequestName } from './book-lines.ts'
+import type { NetworkLine, RequestName } from './book-lines.ts'
+import { Completions } from './completions.ts'
+import { feesBack, feesOf, feesOfLine, type FeeTerms } from './fees.ts'
+import { type Conversion, type Settled, settledBack, settledOf } from './conversion.ts'
 import {
-  moneyOf,
   totalOf,
   totalOfLine,
   type Direction,
@@ -25,9 +27,9 @@ import {
   keyOf,
   fingerprintOf,
   currentMonth,
-  type Original,
-  type Taken,
+  type Total,
 } from './accounts.ts'
+import { moneyOf, type Original, Originals } from './originals.ts'
 import type {
   PurchaseAsked,
   ReversalAsked,
@@ -41,23 +43,24 @@ import type {
 
 /** The issuers behind the network: accounts, decisions, and the memory that makes every effect happen once. */
 export class Issuer {
-  readonly #balances = new Map<string, bigint>(
-    testCards.map((card) => [maskedPan(card.pan), card.openingBalanceMinor]),
-  )
   readonly #cards: ReadonlyMap<string, TestCard>
-  readonly #originals = new Map<string, Original>()
-  /** Keys of originals whose reversal came first. */
-  readonly #overtaken = new Set<string>()
+  readonly #originals = new Originals()
+  readonly #completions = new Completions(this.#originals)
   /** Answers of reversals, by the reversals' own keys. */
   readonly #reversals = new Map<string, string>()
-  /** What became of completions, by their own keys. */
-  readonly #completions = new Map<string, Completed>()
-  /** What those that took something of an authorization took of it, by their own keys. */
-  readonly #taken = new Map<string, Taken>()
   #authIds: number
-  #debitedMinor = 0n
+  readonly #settlement: Conversion | undefined
+  readonly #fees: FeeTerms
 
-  constructor(seed: number, network: string) {
+  /** `settlement`: the currency that it pays in, where that is another than that of the amounts. */
+  constructor(
+    seed: number,
+    network: string,
+    settlement?: Conversion,
+    fees: FeeTerms = { inAmount: true, reversed: false },
+  ) {
+    this.#settlement = settlement
+    this.#fees = fees
     this.#cards = new Map(
       testCards.filter((card) => card.network === network).map((card) => [card.pan, card]),
     )
@@ -66,17 +69,16 @@ export class Issuer {
 
   /** What all accounts together have lost. */
   get debitedMinor(): bigint {
-    return this.#debitedMinor
+    return this.#originals.debitedMinor
   }
 
   balanceMinor(mask: string): bigint | undefined {
-    return this.#balances.get(mask)
+    return this.#originals.balanceMinor(mask)
   }
 
   purchase(asked: PurchaseAsked): Purchased {
-    const key = keyOf(asked.name)
     const fingerprint = fingerprintOf(asked)
-    const known = this.#originals.get(key)
+    const known = this.#originals.named(asked.name)
     if (known !== undefined) {
       return known.fingerprint === fingerprint
         ? { kind: 'repeat', answered: known.answered }
@@ -84,15 +86,20 @@ export class Issuer {
     }
     const outcome = outcomeOfAmount(asked.amountMinor)
     if (outcome !== undefined && outcome.decision === undefined) return { kind: 'lost' }
-    const responseCode = this.#overtaken.has(key) ? overtakenCode : this.#decide(asked, outcome)
-    const answered = approvals.includes(responseCode) ? this.#approval(asked, responseCode) : { responseCode }
-    const raises = this.#raised(asked.raises)
+    const responseCode = this.#originals.isOvertaken(asked.name)
+      ? overtakenCode
+      : this.#decide(asked, outcome)
+    const total = totalOf(asked)
+    const answered = approvals.includes(responseCode)
+      ? this.#charged(asked, outcome, this.#settling(asked, total, this.#approval(asked, responseCode)))
+      : { responseCode }
+    const raises = this.#originals.named(asked.raises)
     const raising = raises === undefined ? {} : { raises }
-    this.#keep(asked.name, asked, {
+    this.#originals.keep(asked.name, asked, {
       fingerprint,
       answered,
       direction: directionOf(asked) ?? 0n,
-      total: totalOf(asked),
+      total,
       ...raising,
     })
     return { kind: 'decided', answered, outcome }
@@ -100,7 +107,7 @@ export class Issuer {
 
   /** `refusal` is what the amount of the original asks for in the place of a reversal, if it does. */
   refusal(original: RequestName): string | undefined {
-    const known = this.#originals.get(keyOf(original))
+    const known = this.#originals.named(original)
     const manner = known === undefined ? undefined : outcomeOfAmount(known.amountMinor)?.reversals
     if (manner === 'refused') return '12'
     if (manner !== 'retryOnce' || known === undefined || known.reversals > 0) return undefined
@@ -110,26 +117,30 @@ export class Issuer {
 
   /** Whether this original wants its reversals done and not answered, this time. */
   keepsQuiet(original: RequestName): boolean {
-    const known = this.#originals.get(keyOf(original))
+    const known = this.#originals.named(original)
     if (known === undefined || outcomeOfAmount(known.amountMinor)?.reversals !== 'unansweredTwice')
       return false
     return known.reversals <= 2
   }
 
   reverse({ name, original, actualMinor }: ReversalAsked, isAdvice: boolean): Reversed {
-    const taken = this.#taken.get(keyOf(original))
-    const known = taken?.of ?? this.#originals.get(keyOf(original))
+    const taken = this.#completions.taken(original)
+    const known = taken?.of ?? this.#originals.named(original)
     if (known !== undefined) known.reversals++
     const answeredBefore = this.#reversals.get(keyOf(name))
     if (answeredBefore !== undefined) return { applied: 'again', responseCode: answeredBefore, repeat: true }
-    const family = known === undefined ? [] : known.raises === undefined ? this.#family(known) : [known]
+    const family =
+      known === undefined ? [] : known.raises === undefined ? this.#originals.family(known) : [known]
     const before = moneyOf(family)
+    const settled = taken === undefined ? this.#completions.settledFor(known) : taken.settled
     const applied =
-      taken === undefined ? this.#undo(keyOf(original), known, actualMinor) : this.#untake(taken)
-    const minor = before - moneyOf(family)
+      taken === undefined ? this.#originals.undo(original, actualMinor) : this.#completions.undo(taken)
+    const after = moneyOf(family)
     const undone =
-      minor === 0n ? {} : { undone: { of: known?.total === 'credit' ? 'credit' : 'debit', minor } as const }
-    const standing = known === undefined ? {} : this.#standing(known)
+      known?.total === 'hold'
+        ? takenBack(before - after, settled)
+        : undoneOf(known, before, after, this.#fees)
+    const standing = this.#originals.standing(known)
     const responseCode = isAdvice && applied === 'unknownOriginal' ? '00' : reversalCodes[applied]
     this.#reversals.set(keyOf(name), responseCode)
     return { applied, responseCode, repeat: false, ...standing, ...undone }
@@ -137,84 +148,12 @@ export class Issuer {
 
   /** A completion of what was set aside: the account loses so much in the place of what was set aside. */
   complete(asked: CompletionAsked): Completed {
-    const key = keyOf(asked.name)
-    const before = this.#completions.get(key)
-    if (before !== undefined) return 'again'
-    const known = asked.original === undefined ? undefined : this.#originals.get(keyOf(asked.original))
-    const applied = this.#take(known, asked)
-    this.#completions.set(key, applied)
-    return applied
+    return this.#completions.complete(asked, settledOf(this.#settlement, asked))
   }
 
   /** What the authorization of a request stands at, where it is one that is raised or taken in parts. */
   standing(name: RequestName): { readonly stands?: Standing } {
-    const known = this.#originals.get(keyOf(name))
-    return known === undefined ? {} : this.#standing(known)
-  }
-
-  #standing(known: Original): { readonly stands?: Standing } {
-    const root = known.raises ?? known
-    if (root.isRaised !== true && root.isTakenInPart !== true) return {}
-    const minor = this.#family(root).reduce((sum, one) => sum + one.takenMinor, 0n)
-    return { stands: { root: root.name, minor } }
-  }
-
-  #family(root: Original): Original[] {
-    const raises = [...this.#originals.values()].filter((one) => one.raises === root && one.state === 'done')
-    return root.state === 'done' ? [root, ...raises] : raises
-  }
-
-  #raised(name: RequestName | undefined): Original | undefined {
-    return name === undefined ? undefined : this.#originals.get(keyOf(name))
-  }
-
-  #take(known: Original | undefined, { amountMinor, isPart, name, pan }: CompletionAsked): Completed {
-    if (known === undefined) {
-      const answered = { responseCode: '00' }
-      this.#keep(name, { pan, amountMinor }, { fingerprint: '', answered, direction: 1n, total: 'debit' })
-      return 'forced'
-    }
-    // Undone in the meantime: a completion of it is late.
-    if (known.state !== 'done') return 'released'
-    const family = this.#family(known)
-    const before = family.reduce((sum, one) => sum + one.takenMinor, 0n)
-    known.takenMinor += amountMinor
-    known.isTakenInPart ||= isPart
-    const heldBefore = heldOf(family)
-    this.#letGo(family, amountMinor)
-    const heldMinor = heldBefore - heldOf(family)
-    this.#taken.set(keyOf(name), { of: known, amountMinor, heldMinor, isUndone: false })
-    if (!isPart || family.every(({ heldMinor }) => heldMinor === 0n)) {
-      for (const one of family) {
-        this.#letGo([one], one.heldMinor)
-        one.isCompleted = true
-      }
-    }
-    this.#move(known.card, before - family.reduce((sum, one) => sum + one.takenMinor, 0n))
-    return 'taken'
-  }
-
-  /** One completion is undone; while others may follow, what it took is set aside again. */
-  #untake(taken: Taken): Applied {
-    const { amountMinor, heldMinor, of } = taken
-    if (taken.isUndone || of.state !== 'done') return 'again'
-    taken.isUndone = true
-    const againMinor = of.isCompleted === true ? 0n : heldMinor
-    of.takenMinor -= amountMinor - againMinor
-    of.heldMinor += againMinor
-    this.#move(of.card, amountMinor - againMinor)
-    return 'reduced'
-  }
-
-  /** So much is set aside no more, of the authorization itself first. */
-  #letGo(family: readonly Original[], amountMinor: bigint): void {
-    let rest = amountMinor
-    for (const one of family) {
-      const part = rest < one.heldMinor ? rest : one.heldMinor
-      one.heldMinor -= part
-      one.takenMinor -= part
-      rest -= part
-    }
+    return this.#originals.standing(this.#originals.named(name))
   }
 
   /** A line of the book, after a restart. */
@@ -249,13 +188,13 @@ export class Issuer {
         this.#restore(line, { responseCode: line.responseCode }, 0n)
         break
       case 'reversal': {
-        const original = keyOf(originalOf(line))
-        const taken = this.#taken.get(original)
-        const known = taken?.of ?? this.#originals.get(original)
+        const original = originalOf(line)
+        const taken = this.#completions.taken(original)
+        const known = taken?.of ?? this.#originals.named(original)
         if (known !== undefined) known.reversals++
         if (changing.includes(line.applied)) {
-          if (taken === undefined) this.#undo(original, known, BigInt(line.actualMinor ?? '0'))
-          else this.#untake(taken)
+          if (taken === undefined) this.#originals.undo(original, BigInt(line.actualMinor ?? '0'))
+          else this.#completions.undo(taken)
         }
         this.#reversals.set(keyOf(line), line.responseCode)
         break
@@ -269,11 +208,15 @@ export class Issuer {
             : originalOf({ ...line, originalStan, originalTransmittedAt, originalAcquirer })
         const pan = cardOfMask(line.card)?.pan ?? line.card
         const { isPart = false } = line
-        this.complete({ name: line, original, pan, amountMinor: BigInt(line.amountMinor), isPart })
+        const { amountMinor, currency } = line
+        this.#completions.complete(
+          { name: line, original, pan, amountMinor: BigInt(amountMinor), currency, isPart },
+          settledOfLine(line),
+        )
         break
       }
       case 'reversalRefused': {
-        const known = this.#originals.get(keyOf(originalOf(line)))
+        const known = this.#originals.named(originalOf(line))
         if (known !== undefined) known.reversals++
         break
       }
@@ -287,7 +230,7 @@ export class Issuer {
     if (direction === 0n ? asked.amountMinor !== 0n : asked.amountMinor <= 0n) return '13'
     if (card === undefined) return '14'
     if (asked.raises !== undefined) {
-      const raised = this.#raised(asked.raises)
+      const raised = this.#originals.named(asked.raises)
       if (raised === undefined || raised.state !== 'done' || raised.isCompleted === true) return '12'
     }
     if (card.always !== undefined) return card.always
@@ -297,7 +240,7 @@ export class Issuer {
     if (asked.pin !== card.pin && (needsPin || asked.pin !== undefined)) return '55'
     if (direction === 1n && card.limitMinor !== undefined && asked.amountMinor > card.limitMinor) return '61'
     if (outcome?.decision !== undefined && outcome.decision !== '00') return outcome.decision
-    return direction === 1n && asked.amountMinor > this.#balances.get(maskedPan(card.pan))!
+    return direction === 1n && asked.amountMinor > this.#originals.balanceMinor(maskedPan(card.pan))!
       ? '51'
       : this.#granted(asked, outcome)
   }
@@ -308,75 +251,25 @@ export class Issuer {
     return outcome?.grants === 'half' && directionOf(asked) === 1n ? partialCode : '00'
   }
 
-  #keep(
-    name: RequestName,
-    { pan, amountMinor }: Pick<PurchaseAsked, 'pan' | 'amountMinor'>,
-    decided: {
-      readonly fingerprint: string
-      readonly answered: Answered
-      readonly direction: Direction
-      readonly total: Original['total']
-      readonly raises?: Original
-    },
-  ): void {
-    const { fingerprint, answered, direction, raises } = decided
-    const card = maskedPan(pan)
-    const state = approvals.includes(answered.responseCode) ? 'done' : 'declined'
-    const takenMinor = state === 'done' ? direction * (answered.approvedMinor ?? amountMinor) : 0n
-    if (takenMinor !== 0n) this.#move(card, -takenMinor)
-    this.#originals.set(keyOf(name), {
-      total: decided.total,
-      ...{ name: { ...name }, fingerprint, card, amountMinor, takenMinor, answered, state, reversals: 0 },
-      ...(raises === undefined ? {} : { raises }),
-      heldMinor: takenMinor,
-    })
-    if (raises !== undefined && state === 'done') raises.isRaised = true
-  }
-
   #restore(line: Extract<NetworkLine, { card: string }>, answered: Answered, direction: Direction): void {
     const pan = cardOfMask(line.card)?.pan ?? line.card
     const fingerprint = fingerprintOf({ ...line, pan, amountMinor: BigInt(line.amountMinor) })
     const amountMinor = BigInt(line.amountMinor)
-    const raises = line.event === 'raise' ? this.#raised(originalOf(line)) : undefined
+    const raises = line.event === 'raise' ? this.#originals.named(originalOf(line)) : undefined
     const raising = raises === undefined ? {} : { raises }
     const total = totalOfLine[line.event] ?? 'none'
-    this.#keep(line, { pan, amountMinor }, { fingerprint, answered, direction, total, ...raising })
-  }
-
-  #undo(key: string, known: Original | undefined, actualMinor: bigint): Applied {
-    if (known === undefined) {
-      if (this.#overtaken.has(key)) return 'again'
-      this.#overtaken.add(key)
-      return 'unknownOriginal'
+    const settled = settledOfLine(line)
+    const fees = 'authId' in line ? feesOfLine(line, settled?.currency) : undefined
+    const told = {
+      ...answered,
+      ...(settled === undefined ? {} : { settled }),
+      ...(fees === undefined ? {} : { fees }),
     }
-    if (known.state === 'released') return 'again'
-    if (known.state === 'declined') return 'declinedOriginal'
-    if (actualMinor > 0n) return this.#reduce(known, actualMinor)
-    // What a completion took of a raise is undone with what it raises, and with that all that raised it.
-    if (known.raises !== undefined && known.isCompleted === true) return 'again'
-    for (const one of known.raises === undefined ? this.#family(known) : [known]) {
-      one.state = 'released'
-      this.#move(one.card, one.takenMinor)
-    }
-    return 'released'
-  }
-
-  /** A part is undone; what would leave no less than is there already changes nothing. */
-  #reduce(known: Original, actualMinor: bigint): Applied {
-    // A part of what was set aside is nothing to what was taken since.
-    if (known.isCompleted === true || known.isTakenInPart === true) return 'again'
-    const remaining = known.takenMinor < 0n ? -actualMinor : actualMinor
-    const backMinor = known.takenMinor - remaining
-    if (known.takenMinor < 0n ? backMinor >= 0n : backMinor <= 0n) return 'again'
-    known.takenMinor = remaining
-    known.heldMinor = remaining
-    this.#move(known.card, backMinor)
-    return 'reduced'
-  }
-
-  #move(card: string, amountMinor: bigint): void {
-    this.#balances.set(card, this.#balances.get(card)! + amountMinor)
-    this.#debitedMinor -= amountMinor
+    this.#originals.keep(
+      line,
+      { pan, amountMinor },
+      { fingerprint, answered: told, direction, total, ...raising },
+    )
   }
 
   #approval(asked: PurchaseAsked, responseCode: string): Answered {
@@ -384,8 +277,34 @@ export class Issuer {
     const authId = this.#nextAuthId()
     if (responseCode === partialCode) return { responseCode, authId, approvedMinor: amountMinor / 2n }
     if (!isInquiry(asked)) return { responseCode, authId }
-    const balanceMinor = this.#balances.get(maskedPan(pan)) ?? 0n
+    const balanceMinor = this.#originals.balanceMinor(maskedPan(pan)) ?? 0n
     return { responseCode: '00', authId, additionalAmounts: availableBalance(balanceMinor, currency) }
+  }
+
+  /** What is only set aside is settled when it is taken. */
+  #settling(
+    { amountMinor, currency, feeMinor = 0n }: PurchaseAsked,
+    total: Total,
+    answered: Answered,
+  ): Answered {
+    if (total !== 'debit' && total !== 'credit') return answered
+    const besideMinor = this.#fees.inAmount ? 0n : feeMinor
+    const whole = (answered.approvedMinor ?? amountMinor) - besideMinor
+    const settled = settledOf(this.#settlement, { amountMinor: whole, currency })
+    const beside = settledOf(this.#settlement, { amountMinor: besideMinor, currency })
+    if (settled === undefined) return answered
+    return { ...answered, settled: { ...settled, minor: settled.minor + (beside?.minor ?? 0n) } }
+  }
+
+  /** What is only set aside is charged when it is taken, and of that nothing is said. */
+  #charged(asked: PurchaseAsked, outcome: AmountOutcome | undefined, answered: Answered): Answered {
+    const total = totalOf(asked)
+    if (total === 'hold') return answered
+    const { currency, feeMinor } = asked
+    const charge = asked.charge ?? outcome?.charge
+    const settlement = answered.settled === undefined ? undefined : this.#settlement
+    const fees = feesOf({ currency, ...(charge && { charge }), ...(feeMinor && { feeMinor }) }, settlement)
+    return fees === undefined ? answered : { ...answered, fees }
   }
 
   #nextAuthId(): string {
@@ -394,6 +313,32 @@ export class Issuer {
   }
 }
 
-function heldOf(family: readonly Original[]): bigint {
-  return family.reduce((sum, { heldMinor }) => sum + heldMinor, 0n)
+/** What an undoing gives back, and what of it the network had told to pay. */
+function undoneOf(
+  known: Original | undefined,
+  beforeMinor: bigint,
+  afterMinor: bigint,
+  terms: FeeTerms,
+): Pick<Reversed, 'undone'> {
+  if (beforeMinor === afterMinor) return {}
+  const of = known?.total === 'credit' ? 'credit' : 'debit'
+  const fees =
+    known?.fees === undefined ? undefined : feesBack(known.fees, { beforeMinor, afterMinor }, terms)
+  const undone = { of, minor: beforeMinor - afterMinor, ...(fees === undefined ? {} : { fees }) } as const
+  if (known?.settled === undefined) return { undone }
+  const wholeMinor = known.answered.approvedMinor ?? known.amountMinor
+  const settled = settledBack(known.settled, { wholeMinor, beforeMinor, afterMinor })
+  return { undone: { ...undone, settled } }
+}
+
+/** What the undoing of completions gives back: of what was only set aside, nothing. */
+function takenBack(minor: bigint, settled: Settled | undefined): Pick<Reversed, 'undone'> {
+  if (minor === 0n) return {}
+  return { undone: { of: 'debit', minor, ...(settled === undefined ? {} : { settled }) } }
+}
+
+/** As its line had it: what was told once stays told, whatever is configured now. */
+function settledOfLine(line: NetworkLine): Settled | undefined {
+  if (!('settledMinor' in line)) return undefined
+  return { currency: line.settledCurrency ?? line.currency, minor: BigInt(line.settledMinor) }
 }

@@ -1,14 +1,32 @@
 import { maskedPan } from '../cards.ts'
-import type { NetworkLine } from './book-lines.ts'
+import type { Charging, NetworkLine } from './book-lines.ts'
 import { isVerification } from './accounts.ts'
 import type { Answered, PurchaseAsked, Reversed, Standing } from './asked.ts'
+import type { Settled } from './conversion.ts'
+import { chargingOf } from './fees.ts'
 
 /** What a reversal undid, as the book has it. */
 export function undoneOf({ undone }: Pick<Reversed, 'undone'>): {
   readonly undoneMinor?: string
   readonly undoneOf?: 'debit' | 'credit'
+} & ReturnType<typeof settlingOf> &
+  Charging {
+  if (undone === undefined) return {}
+  return {
+    ...{ undoneMinor: undone.minor.toString(), undoneOf: undone.of },
+    ...settlingOf(undone),
+    ...chargingOf(undone.fees),
+  }
+}
+
+/** What is paid for it in another currency, as the book has it. */
+export function settlingOf({ settled }: { readonly settled?: Settled }): {
+  readonly settledMinor?: string
+  readonly settledCurrency?: string
 } {
-  return undone === undefined ? {} : { undoneMinor: undone.minor.toString(), undoneOf: undone.of }
+  return settled === undefined
+    ? {}
+    : { settledMinor: settled.minor.toString(), settledCurrency: settled.currency }
 }
 
 /** What the authorization stands at, as the book has it. */
@@ -46,6 +64,8 @@ export function lineOf(
     amountMinor: asked.amountMinor.toString(),
     currency: asked.currency,
     card: maskedPan(asked.pan),
+    ...settlingOf(answered),
+    ...chargingOf(answered.fees),
   }
   const { responseCode, authId, additionalAmounts } = answered
   if (authId === undefined) return { ...base, event: 'decline', responseCode }

@@ -11,6 +11,7 @@ import { readConversions } from './conversion.ts'
 import { noCounts } from './counts.ts'
 import { BusinessDates } from './day.ts'
 import { Desk } from './desk.ts'
+import { changedTerms, type FeeTerms } from './fees.ts'
 import { dualMessages, messagesOf1993, singleMessage } from './hearing.ts'
 import { Issuer } from './issuer.ts'
 import { KeyRing, ringParts } from './key-ring.ts'
@@ -25,6 +26,8 @@ export interface Speech {
   readonly messages?: 'single' | 'dual'
   /** How keys are exchanged in messages, where they are. */
   readonly exchange?: KeySpeech
+  /** Whether DE4 has DE28 in it, and whether undoings give its fees back. */
+  readonly fees?: Partial<Readonly<FeeTerms>>
 }
 
 export interface NetworkProcess {
@@ -39,15 +42,17 @@ export interface NetworkProcess {
 /** Starts the network that the configuration describes: first its memory, then its book, control and listener. */
 export async function openNetwork(
   config: Config,
-  { dialect, frame, messages, exchange }: Speech,
+  { dialect, frame, messages, exchange, fees: agreed }: Speech,
 ): Promise<NetworkProcess> {
   const name = config.text('name')
   const bookPath = config.text('book')
   const keys = await readKeyFile(config.text('keyFile'))
   const refs = config.needed('keys')
   const seed = config.number('seed', { min: 0, max: 2 ** 32 - 1, fallback: 1 })
-  const issuer = new Issuer(seed, name)
-  const dates = new BusinessDates(Date.now())
+  const conversions = readConversions(config)
+  const fees = { inAmount: true, reversed: false, ...agreed }
+  const issuer = new Issuer(seed, name, conversions.settlement, fees)
+  const dates = new BusinessDates(Date.now(), fees)
   const replayed = await replay(bookPath, issuer, dates)
   const book = await openBook(bookPath)
   const counts = noCounts()
@@ -70,7 +75,8 @@ export async function openNetwork(
     book,
     dates,
     counts,
-    conversions: readConversions(config),
+    conversions,
+    fees,
     lateMs: config.number('lateMs', { min: 0, max: 600_000, fallback: 6_000 }),
     otherLink: (link: Link) => [...links].find((other) => other !== link && other.open) ?? link,
     behaviour: () => behaviour,
@@ -120,16 +126,22 @@ export async function openNetwork(
         sent === undefined ? undefined : await desk?.asking.tellKey(sent, { wrongKcv: wrongKcv === true })
       return { ...status(), responseCode: responseCode ?? null }
     },
-    /** `cutover`: the date that begins, which every peer is told; `misbookMinor`: a debit that no peer knows of. */
+    /** `cutover`: the date that begins, which every peer is told; `misbookMinor`: a debit that no peer knows of, in each currency that is told. */
     'POST /day': async ({ body: { cutover, misbookMinor } }) => {
       if (typeof misbookMinor === 'string' && /^\d{1,12}$/.test(misbookMinor))
-        dates.misbook('414', BigInt(misbookMinor))
+        for (const currency of new Set(['414', conversions.settlement?.currency ?? '414']))
+          dates.misbook(currency, BigInt(misbookMinor))
       let responseCode: string | undefined
       if (typeof cutover === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(cutover)) {
         dates.begin(cutover)
         for (const desk of desks) responseCode = await desk.cutover(cutover.slice(5, 7) + cutover.slice(8))
       }
       return { date: dates.date, ...counts.totals, responseCode: responseCode ?? null }
+    },
+    /** `{"inAmount": false, "reversed": true}`: how it has it with fees from now on. */
+    'POST /fees': ({ body }) => {
+      const terms = changedTerms(fees, body)
+      return Promise.resolve(terms && Object.assign(fees, terms))
     },
     'GET /rules': () => Promise.resolve({ rules: rules.list() }),
     /** In the place of those that held; they count from nothing. */

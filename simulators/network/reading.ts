@@ -1,5 +1,6 @@
 import type { FieldValue } from '../../iso8583/iso8583.ts'
 import type { RequestName } from './book-lines.ts'
+import type { FeeTerms } from './fees.ts'
 import type { Heard } from './hearing.ts'
 import type { RequestFacts } from './rules.ts'
 
@@ -37,10 +38,21 @@ export function originalOf(message: Heard, { rrn, terminal }: RequestName): Requ
   return { stan, transmittedAt, acquirer: acquirerId.padStart(11, '0'), rrn, terminal }
 }
 
-/** DE95: the actual transaction amount, zero where there is none. */
-export function actualOf(message: Heard): bigint {
-  const amounts = message.reveal(95)
-  if (typeof amounts !== 'object' || amounts instanceof Uint8Array) return 0n
-  const { transaction } = amounts as Readonly<Record<string, FieldValue>>
-  return typeof transaction === 'bigint' ? transaction : 0n
+/** DE95: the actual transaction amount, with the fee that DE4 may be without; zero where there is none. */
+export function actualOf(message: Heard, { inAmount }: Pick<FeeTerms, 'inAmount'>): bigint {
+  const amounts = partsOf(message, 95)
+  const [transaction, fee] = [amounts['transaction'], amounts['transactionFee']]
+  if (typeof transaction !== 'bigint') return 0n
+  return transaction + (!inAmount && typeof fee === 'bigint' ? fee : 0n)
+}
+
+/** DE28: what the acquirer's side charges the cardholder. */
+export function feeOf(message: Heard): bigint {
+  const { amount, sign } = partsOf(message, 28)
+  return typeof amount === 'bigint' && sign === 'D' ? amount : 0n
+}
+
+function partsOf(message: Heard, de: number): Readonly<Record<string, FieldValue>> {
+  const value = message.reveal(de)
+  return typeof value === 'object' && !(value instanceof Uint8Array) ? value : {}
 }

@@ -165,7 +165,7 @@ function mtiPattern(form: string): RegExp {
 function readDeed(place: Place): Deed {
   const said = place.fields([
     ...(['request', 'refuse', 'delayMs', 'copies', 'then', 'disconnect', 'seal'] as const),
-    ...(['mti', 'set', 'remove', 'addMinor', 'delay', 'session', 'overwrite', 'cutTo'] as const),
+    ...(['mti', 'set', 'remove', 'addMinor', 'delay', 'session', 'overwrite', 'cutTo', 'charge'] as const),
   ])
   said.request?.oneOf(['lost'])
   said.session?.oneOf(['other'])
@@ -190,8 +190,18 @@ function readDeed(place: Place): Deed {
       said.set &&
       Object.fromEntries(said.set.entries().map(([name, each]) => [element(each, name), each.text()])),
     remove: said.remove?.oneOrMore().map((each) => element(each, each.text())),
+    charge: said.charge && readCharge(said.charge),
     addMinor: said.addMinor && BigInt(said.addMinor.text(digits, 'minor units in digits')),
   })
+}
+
+function readCharge(place: Place): NonNullable<Deed['charge']> {
+  const { minor, sign } = place.fields(['minor', 'sign'])
+  if (minor === undefined) return place.refuse('minor is needed')
+  return {
+    sign: sign?.oneOf(['C', 'D']) ?? 'D',
+    minor: BigInt(minor.text(/^[0-9]{1,8}$/, 'minor units, eight digits at most')),
+  }
 }
 
 function readDelay(place: Place): NonNullable<Deed['delay']> {

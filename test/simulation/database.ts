@@ -12,14 +12,15 @@ import {
   type JournalUnit,
   type ParentChange,
 } from '../../switch/journal.ts'
-import type { Totals } from '../../switch/reconciliation.ts'
 import type { Leg, SourceAct, Transaction } from '../../switch/transaction/transaction.ts'
+import { aheadDaysMax, daysBetween } from '../../switch/business-date.ts'
 import { laneKeyOf } from '../../switch/lanes.ts'
 import { SimulatedBooks } from './books.ts'
 import { SimulatedDays } from './days.ts'
 import { SimulatedExposures } from './exposures.ts'
 import { claimable, type StoredObligation } from './owed.ts'
 import type { FaultRates } from './faults/faults.ts'
+import { type Item, itemsOf, totalsOf } from './totals.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
 
@@ -61,11 +62,12 @@ export class SimulatedDatabase {
   readonly overExposed: string[] = []
   readonly events: CommittedEvent[] = []
   readonly days: SimulatedDays
-  readonly #legs = new Map<string, Leg>()
+  readonly legs = new Map<string, Leg>()
   readonly #byKey = new Map<string, string>()
   readonly #acts = new Map<string, SourceAct>()
   readonly #world: World
   readonly #random: Random
+  readonly #stops: Random
   readonly #rates: () => FaultRates
   readonly #ignored: 'versions' | 'fences' | 'exposures' | 'refunds' | undefined
   readonly #stans = new Map<string, number>()
@@ -84,6 +86,7 @@ export class SimulatedDatabase {
     this.#ignored = ignored
     this.#world = world
     this.#random = world.random('database')
+    this.#stops = world.random('stops midway')
     this.#stanMax = this.#random.fraction() < 0.5 ? 2 + this.#random.below(6) : 999_999
     this.#rates = rates
     this.days = new SimulatedDays(world, rates, this)
@@ -98,6 +101,7 @@ export class SimulatedDatabase {
           if (fails || this.#isAway) return life.enter(() => reject(away))
           // What was asked for is done, whoever hears of it.
           const found = look()
+          if (isSomething(found)) this.#maybeStop(life)
           life.enter(() => resolve(found))
         })
       })
@@ -172,15 +176,29 @@ export class SimulatedDatabase {
     }
   }
 
-  /** What is told of a date that is frozen. What it came to is for the tests on a real journal. */
+  /**
+   * What is told of a date that is frozen, and of those before it that its network named itself and that never began here.
+   * All of it is in one currency.
+   */
   oweTotals(destination: string, date: string): void {
+    const items = itemsOf(this, destination)
+    const begun = this.days.all.filter((day) => day.destination === destination).map((day) => day.date)
+    const dates = new Set(items.map((item) => item.date))
+    for (const of of [...dates].sort()) {
+      const isUnbegun = of < date && daysBetween(of, date) <= aheadDaysMax
+      if (of !== date && !(isUnbegun && begun.every((one) => one >= date || one < of))) continue
+      this.#oweTotals(destination, of, items)
+    }
+  }
+
+  #oweTotals(destination: string, date: string, items: readonly Item[]): void {
     const key = `reconciliation:${destination}:${date}:KWD`
     const now = this.#world.monotonicMs()
-    const of = { ...noTotals, debitCount: BigInt(this.#world.monotonicMs() | 0) }
+    const of = totalsOf(items.filter((item) => item.date === date))
     this.obligations.set(key, {
       ...{ id: key, key, kind: 'reconciliation', destination, cause: 'cutover', delayMs: 0 },
       ...{ transactionId: '', state: 'due', nextAt: now, dueAt: now, closedAt: undefined, attempts: 0 },
-      ...{ refusals: 0, card: 0, leaseUntil: 0, fence: 0n, identity: undefined },
+      ...{ refusals: 0, card: 0, leaseUntil: 0, fence: 0n, identity: undefined, responseCode: undefined },
       reconciliation: { date, currency: 'KWD', totals: of },
     })
   }
@@ -228,6 +246,11 @@ export class SimulatedDatabase {
     }
   }
 
+  /** Longer than a lease of what is owed: what the node hears now, others may have done meanwhile. */
+  #maybeStop(life: Life): void {
+    if (this.#stops.fraction() < this.#rates().stopsMidway) life.standStill(17_000 + this.#stops.below(8_000))
+  }
+
   get #isAway(): boolean {
     return this.#world.monotonicMs() < this.#awayUntil
   }
@@ -236,7 +259,10 @@ export class SimulatedDatabase {
     const { commitLost, commitUnheard, commitZombie, commitSlow } = this.#rates()
     const random = this.#random
     return new Promise((resolve) => {
-      const answer = (outcome: CommitOutcome): void => life.enter(() => resolve(outcome))
+      const answer = (outcome: CommitOutcome): void => {
+        this.#maybeStop(life)
+        life.enter(() => resolve(outcome))
+      }
       const after = (delayMs: number, run: () => void): void => void this.#world.after(delayMs, run)
       const takes = random.fraction() < commitSlow ? random.below(6_000) : 1 + random.below(4)
       const [lost, unheard, zombie] = [random.fraction(), random.fraction(), random.fraction()]
@@ -395,7 +421,7 @@ export class SimulatedDatabase {
     }
     if (unit.parent !== undefined) this.#writeParent(unit.parent)
     if (sourceAct !== undefined) this.#acts.set(sourceAct.sourceKey, sourceAct)
-    if (transaction.leg !== undefined) this.#legs.set(transaction.leg.id, transaction.leg)
+    if (transaction.leg !== undefined) this.legs.set(transaction.leg.id, transaction.leg)
     for (const owe of unit.owe) {
       const fence = (this.obligations.get(owe.id)?.fence ?? -1n) + 1n
       // What is owed again comes behind what became owed in between.
@@ -406,6 +432,7 @@ export class SimulatedDatabase {
         nextAt: now + owe.delayMs,
         dueAt: now + owe.delayMs,
         closedAt: undefined,
+        responseCode: undefined,
         attempts: 0,
         refusals: 0,
         card: laneKeyOf(transaction.card?.token, transaction.id),
@@ -420,6 +447,7 @@ export class SimulatedDatabase {
     else {
       obligation.state = change.kind
       obligation.closedAt = now
+      if ('responseCode' in change) obligation.responseCode = change.responseCode
     }
   }
 
@@ -439,9 +467,10 @@ export class SimulatedDatabase {
     return found
   }
 
-  /** An obligation that its claimant still holds. */
+  /** An obligation that its claimant still holds; where fences are ignored, whoever holds it now or has seen to it. */
   #held(id: string, fence: bigint): StoredObligation | undefined {
     const obligation = this.obligations.get(id)
+    if (this.#ignored === 'fences') return obligation
     return obligation?.fence === fence && obligation.state === 'due' ? obligation : undefined
   }
 
@@ -460,7 +489,7 @@ export class SimulatedDatabase {
           ...named,
           reconciliation: reconciliation!,
         }
-      const leg = legId === undefined ? undefined : this.#legs.get(legId)
+      const leg = legId === undefined ? undefined : this.legs.get(legId)
       const transaction = this.#read(obligation.transactionId)!
       const { adviceId } = obligation
       const undone = adviceId === undefined ? undefined : this.obligations.get(adviceId)?.identity
@@ -476,10 +505,9 @@ export class SimulatedDatabase {
   }
 }
 
-const noTotals: Totals = {
-  ...{ creditCount: 0n, creditReversalCount: 0n, debitCount: 0n, debitReversalCount: 0n },
-  ...{ transferCount: 0n, transferReversalCount: 0n, inquiryCount: 0n, authorizationCount: 0n },
-  ...{ creditMinor: 0n, creditReversalMinor: 0n, debitMinor: 0n, debitReversalMinor: 0n },
+/** The sweeps of a node that nothing waits for find nothing, over and over. */
+function isSomething(found: unknown): boolean {
+  return !(found === undefined || (Array.isArray(found) && found.length === 0))
 }
 
 function isOpen({ state }: Transaction): boolean {

@@ -36,6 +36,8 @@ export interface HistoryResult {
   readonly commits: number
   /** Everything that was committed. */
   readonly events: readonly CommittedEvent[]
+  /** Everybody, as they are when it is over. */
+  readonly scene: Scene
 }
 
 const faultyMs = 60_000
@@ -72,6 +74,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     story: world.story,
     commits: database.events.length,
     events: database.events,
+    scene,
   }
 }
 

@@ -5,6 +5,8 @@ import type { FaultRates } from './faults/faults.ts'
 import type { SimulatedKind } from './kinds/kind.ts'
 import { kindOfRequest } from './kinds/kinds.ts'
 import { preauthorization } from './kinds/preauthorization.ts'
+import { transfer } from './kinds/transfer.ts'
+import type { IssuerItem } from './totals.ts'
 import type { World } from './world.ts'
 
 const approvals = ['00', '10', '85']
@@ -47,6 +49,8 @@ export class SimulatedIssuer {
   readonly poisoned = new Set<string>()
   /** References of reversals that it would not have. */
   readonly refusedReversals = new Set<string>()
+  /** Everything that it did, for the totals of its dates. */
+  readonly items: IssuerItem[] = []
   /** Told of an approval while it still held one of its own for the same request. */
   readonly advisedTwice: string[] = []
   readonly #judged = new Set<string>()
@@ -104,7 +108,9 @@ export class SimulatedIssuer {
       })
       const held = { rrn, kind, amountMinor, leftMinor: amountMinor, responseCode: '00', reversed: false }
       const untouched = { takenMinor: 0n, completed: false, raises: undefined }
-      this.#originals.set(key, { ...held, ...untouched, stubborn: false, date: this.#today() })
+      const date = this.#today()
+      this.#originals.set(key, { ...held, ...untouched, stubborn: false, date })
+      this.#count(rrn, totalOf(kind), amountMinor, date)
       this.#world.note(`issuer is told of ${rrn}`)
     }
     return { mti: '0230', responseCode: '00', amountMinor, described: '0230' }
@@ -144,6 +150,7 @@ export class SimulatedIssuer {
         raises: raises === 'nothing' ? undefined : raises,
       }
       this.#originals.set(key, held)
+      if (!declined) this.#count(rrn, totalOf(kind), amountMinor, held.date)
       this.originalsOf.set(rrn, (this.originalsOf.get(rrn) ?? 0) + 1)
       this.#world.note(`issuer says ${held.responseCode} to ${rrn}`)
     }
@@ -177,6 +184,7 @@ export class SimulatedIssuer {
   /** What is taken is set aside no more, of the original first; behind the last completion nothing is. */
   #take(held: Held, amountMinor: bigint, othersFollow: boolean): void {
     held.takenMinor += amountMinor
+    this.#count(held.rrn, 'debit', amountMinor, this.#today())
     let rest = amountMinor
     for (const one of [held, ...this.#raisesOf(held)]) {
       const part = rest < one.leftMinor ? rest : one.leftMinor
@@ -226,15 +234,41 @@ export class SimulatedIssuer {
         return { mti: '0430', responseCode: '21', described: '0430' }
       if (part === undefined) {
         // With an authorization all that raised it goes.
+        if (!held.reversed) this.#uncount(held, moneyOf(held))
         for (const one of [held, ...this.#raisesOf(held)]) one.reversed = true
       }
       // A part of what was set aside is nothing to what was taken since.
       else if (held.completed || held.takenMinor > 0n)
         return { mti: '0430', responseCode: '21', described: '0430' }
-      else if (part.transaction < held.leftMinor) held.leftMinor = part.transaction
+      else if (part.transaction < held.leftMinor) {
+        const before = moneyOf(held)
+        held.leftMinor = part.transaction
+        this.#uncount(held, before - moneyOf(held))
+      }
       if (held.kind.taken === 0n) this.reversedInquiries.push(held.rrn)
     }
     this.#world.note(`issuer reverses ${rrn}`)
     return { mti: '0430', responseCode: held === undefined ? '25' : '00', described: '0430' }
   }
+  #uncount(held: Held, minor: bigint): void {
+    if (approvals.includes(held.responseCode))
+      this.#count(held.rrn, totalOf(held.kind) ?? 'debit', -minor, this.#today())
+  }
+
+  #count(rrn: string, total: IssuerItem['total'] | undefined, minor: bigint, date: string): void {
+    if (total !== undefined && minor !== 0n)
+      this.items.push({ rrn, total, minor, date, atMs: this.#world.monotonicMs() })
+  }
+}
+
+/** What it counts to when it is approved; what is only set aside counts when it is taken. */
+function totalOf(kind: SimulatedKind): IssuerItem['total'] | undefined {
+  if (kind.taken === 0n || kind.mti === '0100') return undefined
+  if (kind === transfer) return 'transfer'
+  return kind.taken === 1n ? 'debit' : 'credit'
+}
+
+/** What of it is money, and not only set aside. */
+function moneyOf({ kind, leftMinor, takenMinor }: Held): bigint {
+  return totalOf(kind) === undefined ? takenMinor : leftMinor + takenMinor
 }

@@ -12,6 +12,7 @@ export class Life implements Clock {
   readonly #monotonicOriginMs: number
   #alive = true
   #waiting: (() => void)[] | undefined
+  #wentOnAtMs = Number.NEGATIVE_INFINITY
 
   /** `wallAheadMs`: how far the node's wall clock is from the world's. */
   constructor(world: World, name: string, wallAheadMs: () => number) {
@@ -56,11 +57,25 @@ export class Life implements Clock {
     else this.#waiting.push(run)
   }
 
-  freeze(): void {
-    this.#waiting ??= []
+  /**
+   * For so long everything waits: SIGSTOP, a virtual machine being moved. Not twice in a row: in between it follows what others
+   * did meanwhile.
+   */
+  standStill(forMs: number): void {
+    const isJustBack = this.#world.monotonicMs() - this.#wentOnAtMs < 5_000
+    if (!this.#alive || this.frozen || isJustBack) return
+    this.#note(`stands still for ${forMs} ms`)
+    this.#waiting = []
+    const fromMs = this.#world.monotonicMs()
+    this.#world.standstills.push({ fromMs, toMs: fromMs + forMs })
+    this.#world.after(forMs, () => {
+      if (this.#alive) this.#note('goes on')
+      this.#goOn()
+    })
   }
 
-  thaw(): void {
+  #goOn(): void {
+    this.#wentOnAtMs = this.#world.monotonicMs()
     const waiting = this.#waiting ?? []
     this.#waiting = undefined
     // One after the other, as an event loop takes them: what the first starts can go on before the second.
@@ -70,5 +85,9 @@ export class Life implements Clock {
   end(): void {
     this.#alive = false
     this.#waiting = undefined
+  }
+
+  #note(what: string): void {
+    this.#world.note(`${this.name.split('.', 1)[0]} ${what}`)
   }
 }

@@ -58,13 +58,18 @@ export class SimulatedNetwork {
   readonly #random: Random
   readonly #rates: () => FaultRates
   #awayUntil = 0
-  /** DE66 by date, and the numbers under which the totals came. */
-  readonly totals = new Map<string, { readonly code: string; readonly stans: Set<string> }>()
+  /** DE66 by date, when it was asked first, and the numbers under which the totals came. */
+  readonly totals = new Map<
+    string,
+    { readonly code: string; readonly askedAtMs: number; readonly stans: Set<string> }
+  >()
+  readonly #dates: { readonly date: string; readonly fromMs: number }[]
 
   constructor(name: string, world: World, rates: () => FaultRates) {
     this.name = name
     this.#world = world
     this.#date = businessDateOf(world.wallMs())
+    this.#dates = [{ date: this.#date, fromMs: 0 }]
     this.#random = world.random(`network ${name}`)
     this.#rates = rates
     this.issuer = new SimulatedIssuer(world, world.random(`issuer ${name}`), rates, () => this.#date)
@@ -76,8 +81,16 @@ export class SimulatedNetwork {
     return this.#date
   }
 
+  /** Its dates at the moments between two. */
+  datesBetween(fromMs: number, toMs: number): string[] {
+    return this.#dates
+      .filter((day, index) => day.fromMs <= toMs && (this.#dates[index + 1]?.fromMs ?? Infinity) >= fromMs)
+      .map(({ date }) => date)
+  }
+
   cutover(date: string): void {
     this.#date = date
+    this.#dates.push({ date, fromMs: this.#world.monotonicMs() })
     this.#world.note(`${this.name} cuts over to ${date}`)
     this.tellCutover(date)
   }
@@ -142,17 +155,33 @@ export class SimulatedNetwork {
     }
   }
 
-  /** What it says of our totals it says again, however often it is asked. */
+  /** Whether they are those of its own book. What it says of our totals it says again, however often it is asked. */
   #judgeTotals({ fields, identity }: OutboundLeg): LegAnswer {
     const date = fields[15] as string
     const said = this.totals.get(date) ?? {
-      code: String(1 + this.#random.below(3)),
+      code: this.#chance(0.1) ? '3' : this.#agrees(date, fields) ? '1' : '2',
+      askedAtMs: this.#world.monotonicMs(),
       stans: new Set<string>(),
     }
     this.totals.set(date, said)
     said.stans.add(identity.stan)
     this.#world.note(`${this.name} says ${said.code} to the totals of ${date}`)
     return { mti: '0510', responseCode: '00', settlementCode: said.code, described: '0510' }
+  }
+
+  /** What is left of debits and of credits: who asks can't know whether what it undid had ever been done. */
+  #agrees(monthAndDay: string, fields: OutboundLeg['fields']): boolean {
+    const left = { debit: 0n, credit: 0n, transfer: 0n }
+    for (const { date, minor, total } of this.issuer.items)
+      if (date.slice(5, 7) + date.slice(8) === monthAndDay) left[total] += minor
+    const told = (de: number): bigint => fields[de] as bigint
+    const { amount, sign } = fields[97] as { readonly sign: string; readonly amount: bigint }
+    const net = left.credit - left.debit
+    return (
+      told(86) - told(87) === left.credit &&
+      told(88) - told(89) === left.debit &&
+      (sign === 'D' ? -amount : amount) === net
+    )
   }
 
   get #isAway(): boolean {

@@ -142,14 +142,7 @@ export class SimulatedNode {
   }
 
   freeze(forMs: number): void {
-    const life = this.#life
-    if (life === undefined || life.frozen) return
-    this.#note(`stands still for ${forMs} ms`)
-    life.freeze()
-    this.#options.world.after(forMs, () => {
-      if (life.alive) this.#note('goes on')
-      life.thaw()
-    })
+    this.#life?.standStill(forMs)
   }
 
   turnClock(byMs: number): void {

@@ -18,6 +18,8 @@ export interface StoredObligation extends Omit<Obligation, 'cause'> {
   /** When it could first go. */
   readonly dueAt: number
   closedAt: number | undefined
+  /** What its destination said to it in the end. */
+  responseCode: string | undefined
   identity: LegIdentity | undefined
 }
 

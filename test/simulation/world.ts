@@ -16,6 +16,8 @@ export class World implements Clock {
   /** Running hash of what happened, for comparing two runs. */
   #trace = 0x811c9dc5 | 0
   readonly story: string[] = []
+  /** When some node stood still, ms since the history began. */
+  readonly standstills: { readonly fromMs: number; readonly toMs: number }[] = []
   #telling: boolean
 
   constructor(seed: number, options: { readonly tell: boolean }) {

@@ -138,13 +138,13 @@ describe('time', () => {
     await set({ toClient: { bandwidth: { bytesPerSecond: 2_000 } } })
     const { client, behind } = await pair()
     const startedAt = performance.now()
-    behind.socket.write(text(10_000))
+    // At this rate it would take two minutes.
+    behind.socket.write(text(240_000))
     await eventually(() => client.bytes.length).toBeGreaterThanOrEqual(400)
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(150)
-    expect(client.bytes.length).toBeLessThan(10_000)
+    expect(client.bytes.length).toBeLessThan(240_000)
     await set({})
-    await eventually(() => client.bytes.length).toBe(10_000)
-    expect(performance.now() - startedAt).toBeLessThan(5_000)
+    await eventually(() => client.bytes.length).toBe(240_000)
   })
 
   test('slices of 1 to 7 bytes arrive one by one, whole and in order', async () => {

@@ -40,7 +40,7 @@ async function openEstate(options: Partial<EstateOptions> = {}): Promise<Estate>
       terminals: 40,
       rate: 200,
       seed: 7,
-      timeoutMs: 400,
+      timeoutMs: 2_000,
       reversalEveryMs: 60,
       connections: 3,
       ...options,
@@ -216,7 +216,7 @@ test('some unanswered purchases are repeated first, and an answer to the repeat 
   peer.onRequest = (request) => {
     if (request.message.mti !== '0200') model.serve(request)
   }
-  const estate = await openEstate({ mix: only('approve'), repeatShare: 1, timeoutMs: 50, rate: 50 })
+  const estate = await openEstate({ mix: only('approve'), repeatShare: 1, timeoutMs: 1_000, rate: 50 })
   await run(estate, 5)
   const book = await lines()
   expect(eventsOf(book, 'repeat').length).toBe(eventsOf(book, 'request').length)

@@ -253,6 +253,17 @@ describe('an amount', () => {
     expect(await debited()).toBe('958')
   })
 
+  test('can be charged for, or paid for, beside what it costs: said again to a repeat, and no part of the amount', async () => {
+    const charged = purchaseOf({ card, amountMinor: 1_917n }, { 28: { sign: 'D', amount: 100n } })
+    const answer = await client.ask(charged)
+    const fee = (sign: string, amount: bigint): object => ({ sign, amount })
+    expect([39, 28, 30].map((de) => answer.get(de))).toEqual(['00', fee('D', 100n), fee('D', 25n)])
+    expect((await client.ask(charged)).get(30)).toEqual(fee('D', 25n))
+    const paid = await client.ask(purchaseOf({ card, amountMinor: 1_918n }))
+    expect([paid.has(28), paid.get(30)]).toEqual([false, fee('C', 10n)])
+    expect(await debited()).toBe('3835')
+  })
+
   test('can silence the network, before the debit or after it', async () => {
     const [taken, lost] = [
       purchaseOf({ card, amountMinor: 1_901n }),
@@ -352,6 +363,8 @@ describe('an amount', () => {
       '913',
       '914',
       '916',
+      '917',
+      '918',
       '921',
       '922',
       '923',

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { asJUnit } from '../../bin/commands/simulate.ts'
-import { readPack, runPack } from '../../simulators/terminals/pack.ts'
+import { readPack } from '../../simulators/terminals/pack.ts'
+import { runPack } from '../../simulators/terminals/pack-run.ts'
 import { Terminal } from '../../simulators/terminals/terminal.ts'
 import { macKey, pinKey, type ScriptedSwitch, scriptedSwitch } from './scripted-switch.ts'
 
@@ -48,18 +49,18 @@ test('a wrong answer, a missing element and silence make it fail, with line and 
   }
   const bare = await runPack(readPack(text, 'pack.yaml'), { terminal })
   expect(bare.map(({ failure }) => failure)).toEqual([
-    'line 5: DE38 is missing',
-    'line 9: answered 00, expected 51',
+    'line 5, ask: DE38 is missing',
+    'line 9, ask: DE39: answered 00, expected 51',
   ])
   kind = 'silent'
   const silent = await runPack(readPack(text, 'pack.yaml'), { terminal })
   expect(silent.map(({ failure }) => failure)).toEqual([
-    'line 5: answered none, expected 00',
-    'line 9: answered none, expected 51',
+    'line 5, ask: DE39: answered none, expected 00',
+    'line 9, ask: DE39: answered none, expected 51',
   ])
   const xml = asJUnit([{ file: 'pack.yaml', results: silent }])
   expect(xml).toContain('<testsuite name="pack.yaml" tests="2" failures="2">')
-  expect(xml).toContain('<failure message="line 9: answered none, expected 51"/>')
+  expect(xml).toContain('<failure message="line 9, ask: DE39: answered none, expected 51"/>')
 })
 
 test.each([
@@ -69,6 +70,14 @@ test.each([
   [
     'scenarios:\n- name: x\n  steps:\n  - {ask: {amountMinor: 1.5}}',
     'p.yaml:4: minor units in digits is needed',
+  ],
+  [
+    'scenarios:\n- name: x\n  steps:\n  - {network: reconnect, expect: {responseCode: "00"}}',
+    'p.yaml:4: the network asks nothing there',
+  ],
+  [
+    'scenarios:\n- name: x\n  steps:\n  - {network: cutover, expect: {present: 38}}',
+    'p.yaml:4: of an answer to the network only the responseCode is seen',
   ],
 ])('a pack that is wrong is refused with its line and the reason (%#)', (wrong, why) => {
   expect(() => readPack(wrong, 'p.yaml')).toThrow(why)

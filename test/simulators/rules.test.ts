@@ -108,6 +108,8 @@ test.each([
   ['rules:\n- when:\n    mti: 020\n  then: {}', 'faults.yaml:3: four digits or * is needed'],
   ['rules:\n- then:\n    set:\n      200: x', 'faults.yaml:4: elements 2 to 128'],
   ['rules:\n- then:\n    seal: broken', 'faults.yaml:3: one of wrong, none is needed'],
+  ['rules:\n- then:\n    charge: {sign: C}', 'faults.yaml:3: minor is needed'],
+  ['rules:\n- then:\n    charge: {minor: 5, sign: E}', 'faults.yaml:3: one of C, D is needed'],
   ['rules: 5', 'faults.yaml:1: a list is needed'],
   ['{}', 'faults.yaml:1: rules are needed'],
   ['rules:\n- then: {copies: 1, copies: 2}', 'faults.yaml:2: Map keys must be unique'],

@@ -3,7 +3,7 @@ import type { Bug } from './bug.ts'
 import { answerBeforeCommit, commitRetriedAfterUnknown, sentBeforeIntent } from './commits.ts'
 import { fenceIgnored, noRowLock, obligationsInMemory, refundsUnbounded } from './guards.ts'
 import { legKeyNotUnique, matchOnStanOnly } from './identities.ts'
-import { adviceOvertakesReversal, exposureUnchecked, headOfLineBlock } from './owed.ts'
+import { adviceOvertakesReversal, exposureUnchecked, headOfLineBlock, partCountedWhole } from './owed.ts'
 import { cutoverWrongDate, lateApprovalPosts, noReversalOnTimeout, noTombstone } from './outcomes.ts'
 import { rulesMidway } from './rules.ts'
 import { deadlineOnWallClock } from './time.ts'
@@ -30,4 +30,5 @@ export const bugs: Readonly<Record<string, Bug>> = {
   'exposure-unchecked': exposureUnchecked,
   'refunds-unbounded': refundsUnbounded,
   'rules-midway': rulesMidway,
+  'part-counted-whole': partCountedWhole,
 }

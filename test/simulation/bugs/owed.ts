@@ -18,3 +18,19 @@ export const adviceOvertakesReversal: Bug = {
 
 /** Approvals in issuers' places are counted by nobody. */
 export const exposureUnchecked: Bug = { ignore: 'exposures' }
+
+/** The totals of a date count each undoing of a part as if it gave all of it back. */
+export const partCountedWhole: Bug = {
+  journal: (journal) => ({
+    ...journal,
+    commit(unit) {
+      const { amountMinor } = unit.transaction.request ?? {}
+      const owe = unit.owe.map((one) =>
+        one.undoneMinor === undefined || amountMinor === undefined
+          ? one
+          : { ...one, undoneMinor: amountMinor },
+      )
+      return journal.commit({ ...unit, owe })
+    },
+  }),
+}

@@ -10,6 +10,7 @@ import { threeBooksAgree } from './purchases.ts'
 import { totalsAreTold } from './reconciliations.ts'
 import { onlyOneSetOfRules } from './rules.ts'
 import { nothingTimesOutEarly } from './timers.ts'
+import { totalsAgree } from './totals.ts'
 
 /** Everything that must hold. A new check is a file beside this one and a name here. */
 const checks: readonly Check[] = [
@@ -23,6 +24,7 @@ const checks: readonly Check[] = [
   nothingTimesOutEarly,
   datesAreRight,
   totalsAreTold,
+  totalsAgree,
   onlyOneSetOfRules,
 ]
 

@@ -18,6 +18,15 @@ export const datesAreRight: Check = (scene, wrong) => {
 /** A node follows a cutover that it was not told of within so long, with a database that is away for a while. */
 const followMs = 20_000
 
+/** The moment whose dates some node may still go by: who stood still knows what it knew before. */
+export function knownSince({ world }: Scene, atMs: number): number {
+  const sinceMs = atMs - followMs
+  const before = world.standstills.flatMap(({ fromMs, toMs }) =>
+    fromMs <= atMs && toMs >= sinceMs ? [fromMs - followMs] : [],
+  )
+  return Math.min(sinceMs, ...before)
+}
+
 interface Dated {
   readonly transaction: Transaction
   readonly routed: { readonly on: string; readonly atMs: number; readonly legs: number }
@@ -30,7 +39,7 @@ function checkDates({ transaction, routed, events }: Dated, scene: Scene, wrong:
   const { leg, sourceKey } = transaction
   if (leg === undefined) return
   const { destination } = leg
-  const datesAt = (at: number): string[] => days.between(destination, at - followMs, at)
+  const datesAt = (at: number): string[] => days.between(destination, knownSince(scene, at), at)
   if (!datesAt(routed.atMs).includes(routed.on)) wrong('B1', `${sourceKey} was routed on ${routed.on}`)
   if (routed.legs > 3) wrong('G3', `${sourceKey} had ${routed.legs} legs`)
   const network = scene.networks.find(({ name }) => name === destination)!

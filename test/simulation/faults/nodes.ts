@@ -8,6 +8,8 @@ export const nodeFaults = {
   crashes: times(1, 3),
   /** A node stands still for a while, and goes on. */
   freezes: times(1, 2),
+  /** Of what it hears from the journal: it stands still before it hears it, until another has its leases. */
+  stopsMidway: upTo(0.02),
   /** Its HSM hangs for some seconds. */
   hsmHangs: times(1, 2),
   /** Its wall clock is set wrong by an hour or a day; goes wrong by up to so many ms a second. */
