@@ -6,7 +6,8 @@ export default defineConfig({
     globalSetup: ['test/support/server.ts'],
     // Two shared cores: more workers than that only make every timing worse.
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // For what hangs, and not for what is slow: a busy machine may take ten times as long as a quiet one.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 })

@@ -11,6 +11,11 @@ import { fileURLToPath } from 'node:url'
 export const projectFolder = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 
 const startedAt = Date.now()
+/**
+ * Compiled code, kept by content, so that a process starts in half the time. Beside the packages and not in a temporary
+ * folder: only who may change the program may change this. Where it cannot be written, there is none.
+ */
+const compileCache = join(projectFolder, 'node_modules', '.cache', 'node')
 const stampFile = join(projectFolder, '.run', 'installed')
 const needed = { launcher: [18, 0], project: [22, 18], memoryMb: 700 }
 
@@ -34,7 +39,7 @@ export function run(program, args) {
   const node = findNode()
   const child = spawn(node, [join(projectFolder, program), ...args], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, MAFRAQ_LAUNCHED_AT: String(startedAt) },
+    env: { NODE_COMPILE_CACHE: compileCache, ...process.env, MAFRAQ_LAUNCHED_AT: String(startedAt) },
   })
   // Ctrl-C reaches the child by itself, being in the same process group: we only have to outlive it.
   process.on('SIGINT', () => {})

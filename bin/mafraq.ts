@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { Refused } from './commands/refused.ts'
 
 /** A command is loaded when it is called, so that each starts as fast as if it were alone. */
 interface Entry {
@@ -108,9 +109,10 @@ const entries: readonly Entry[] = [
 
 const manners = `
 Most commands are about a running system, or one that ran: they find it by its state folder, which is --state, else
-MAFRAQ_STATE, else .run of the project. Each ends with 0 when what it checks holds, 1 when it does not or was refused,
-2 when it was called wrongly, 3 when it could not look.`
+MAFRAQ_STATE, else .run of the project. Each ends with 0 when what it checks holds, 1 when it does not, was refused or
+is about what is not there, 2 when it was called wrongly, 3 when it could not look.`
 
+const refused = 1
 const wrongCall = 2
 const couldNotCheck = 3
 
@@ -132,7 +134,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : wrongCall
     if (!(error instanceof Error) || error instanceof TypeError) throw error
     process.stderr.write(`mafraq: ${told(error)}\n`)
-    return couldNotCheck
+    return error instanceof Refused ? refused : couldNotCheck
   }
   return Number(process.exitCode ?? 0)
 }

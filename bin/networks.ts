@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import type { NetworkProfile } from '../connectors/network.ts'
-import { networkFromJson } from '../connectors/network-file.ts'
+import { NetworkFileError, networkFromJson } from '../connectors/network-file.ts'
 
 /**
  * Every folder of `connectors/` with a `network.ts` is a network, and is known by the folder's name. Nothing outside a
@@ -47,7 +47,12 @@ export async function memberNetwork({ file, sha256 }: MemberFile): Promise<Netwo
 /** The network of a member's file, whatever its digest. */
 export async function networkOfText(file: string, text: Buffer): Promise<NetworkProfile> {
   const networks = await allNetworks()
-  return networkFromJson(jsonOf(file, text), (name) => networks.find((network) => network.name === name))
+  try {
+    return networkFromJson(jsonOf(file, text), (name) => networks.find((network) => network.name === name))
+  } catch (error) {
+    if (!(error instanceof NetworkFileError)) throw error
+    throw new NetworkFileError(error.mistakes, file)
+  }
 }
 
 export function digestOf(text: Buffer): string {

@@ -8,7 +8,12 @@ import { networkNamed } from './networks.ts'
 await runSimulator('network', async (config, log) => {
   const profile = await networkNamed(config.text('network'))
   const messages = profile.wording === dualMessage ? 'dual' : 'single'
-  const network = await openNetwork(config, { ...profile, messages, ...exchangeOf(profile) })
+  const network = await openNetwork(config, {
+    ...profile,
+    messages,
+    ...exchangeOf(profile),
+    fees: profile.rules.fees ?? {},
+  })
   if (network.replayed > 0) log({ text: 'balances rebuilt from the book', lines: network.replayed })
   return {
     ready: {

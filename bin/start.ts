@@ -9,11 +9,12 @@ import type { TerminalsStatus } from './environment/control.ts'
 import type { Address } from './environment/endpoints.ts'
 import { missingForPkcs11 } from './environment/softhsm.ts'
 import { startSystem } from './environment/system.ts'
-import type { System } from './environment/system.ts'
+import type { System, SystemOptions } from './environment/system.ts'
+import { simulatedNetworks } from './environment/simulated-networks.ts'
 
 /** `npm start`: the whole system with live traffic, until Ctrl-C; with `--once`, so many seconds of it, then the proof. */
-const usage = `npm start -- [--state DIR] [--rate R] [--no-apt]
-npm start -- --once [--seconds S] [--rate R] [--state DIR]
+const usage = `npm start -- [--state DIR] [--rate R] [--networks LIST|all] [--nodes N] [--tls] [--no-apt]
+npm start -- --once [--seconds S] [and the options above]
 npm start -- --doctor | --reset [--state DIR]`
 
 interface Options {
@@ -22,6 +23,8 @@ interface Options {
   readonly stateFolder: string | undefined
   readonly rate: number
   readonly seconds: number
+  /** What there is of it, besides what every system has. */
+  readonly shape: Pick<SystemOptions, 'networks' | 'nodes' | 'tls'>
 }
 
 const calledWrongly = 2
@@ -29,6 +32,8 @@ const couldNotCheck = 3
 /** What is still owed when the traffic ends has this long to be delivered: for the proof, and at Ctrl-C. */
 const settleMs = 120_000
 const drainMs = 30_000
+/** Each has processes of its own; on one machine more of them only prove what two do. */
+const nodesMax = 4
 /** A system that approves nothing for so long is not well. */
 const approvedWithinMs = 30_000
 
@@ -51,7 +56,8 @@ async function main(args: readonly string[]): Promise<number> {
   let proof: Proof | undefined
   try {
     const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = process.env
-    system = await startSystem({ stateFolder, databaseUrl, redisUrl, supervise: !options.once, say })
+    const { once, shape } = options
+    system = await startSystem({ ...shape, stateFolder, databaseUrl, redisUrl, supervise: !once, say })
     proof = await use(system, options, ended)
   } catch (error) {
     process.stderr.write(`mafraq: ${error instanceof Error ? error.message : 'could not start'}\n`)
@@ -76,7 +82,7 @@ async function use(system: System, options: Options, ended: Promise<undefined>):
   const rrn = await Promise.race([firstApproved(system), ended])
   say(rrn === undefined ? 'no purchase was approved yet' : `first approved purchase: RRN ${rrn}`)
   if (options.once) return prove(system, options, ended)
-  greet(system, rrn)
+  greet(system, rrn, options.shape.tls === true)
   await ended
   say('ending: no new purchases, what is open is seen to its end')
   await system.stopTerminals(drainMs).catch(() => undefined)
@@ -93,6 +99,9 @@ function read(args: readonly string[]): Options | undefined {
         state: { type: 'string' },
         rate: { type: 'string' },
         seconds: { type: 'string', default: '10' },
+        networks: { type: 'string', default: 'knet' },
+        nodes: { type: 'string', default: '1' },
+        tls: { type: 'boolean', default: false },
         // The launcher's; it has done with it.
         'no-apt': { type: 'boolean' },
       },
@@ -100,8 +109,13 @@ function read(args: readonly string[]): Options | undefined {
     const rate = Number(values.rate ?? (values.once ? '50' : '5'))
     const seconds = Number(values.seconds)
     if (!(rate > 0 && rate <= 10_000 && seconds > 0 && seconds <= 1e6)) return undefined
-    const fresh = values.once && values.state === undefined
-    return { once: values.once, stateFolder: fresh ? undefined : stateFolderOf(values.state), rate, seconds }
+    const known = Object.keys(simulatedNetworks)
+    const networks = values.networks === 'all' ? known : [...new Set(values.networks.split(','))]
+    const nodes = Number(values.nodes)
+    if (!networks.every((name) => known.includes(name))) return undefined
+    if (!Number.isInteger(nodes) || nodes < 1 || nodes > nodesMax) return undefined
+    const stateFolder = values.once && values.state === undefined ? undefined : stateFolderOf(values.state)
+    return { once: values.once, stateFolder, rate, seconds, shape: { networks, nodes, tls: values.tls } }
   } catch {
     return undefined
   }
@@ -136,18 +150,23 @@ async function firstApproved(system: System): Promise<string | undefined> {
   return undefined
 }
 
-function greet(system: System, rrn: string | undefined): void {
+function greet(system: System, rrn: string | undefined, tls: boolean): void {
   const { endpoints, stateFolder } = system
   const url = ({ host, port }: Address, path: string): string => `http://${host}:${port}${path}`
   const state = stateFolder === stateFolderOf(undefined) ? '' : ` --state ${stateFolder}`
-  const { iso8583, http } = endpoints.switch
+  const { iso8583 } = endpoints.switch
   console.log(
     [
       '',
-      `  ISO 8583   ${iso8583.host}:${iso8583.port}  (1987, ASCII, 2-byte length)`,
-      `  status     ${url(http, '/status')}`,
-      `  metrics    ${url(http, '/metrics')}`,
-      `  network    ${url(endpoints.networks['knet']!.control, '/status')}`,
+      `  ISO 8583   ${iso8583.host}:${iso8583.port}  (1987, ASCII, 2-byte length${tls ? ', mutual TLS' : ''})`,
+      ...[endpoints.switch, ...Object.values(endpoints.nodes ?? {})].flatMap(({ http }) => [
+        `  status     ${url(http, '/status')}`,
+        `  metrics    ${url(http, '/metrics')}`,
+      ]),
+      ...Object.entries(endpoints.networks).map(
+        ([name, { control }], _, all) =>
+          `  ${(all.length === 1 ? 'network' : name).padEnd(11)}${url(control, '/status')}`,
+      ),
       `  terminals  ${url(endpoints.terminals.control, '/status')}`,
       `  state      ${stateFolder}`,
       '',

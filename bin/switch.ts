@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
-import { pino } from 'pino'
 import { Gauge } from 'prom-client'
 import {
   type ConnectorOptions,
@@ -39,12 +38,13 @@ import {
   openBullmqWakeups,
   openSwitch,
   postgresStanBlocks,
-  sealerOf,
   type SourceConfig,
   type SourceDoor,
   watchDisk,
 } from '../switch/switch.ts'
 import { Certificates } from './environment/certificates.ts'
+import { openLog } from './environment/log.ts'
+import { membersReloader, profileAt, refuseIllustrative, sealerAt } from './environment/members.ts'
 import { editionOf, profilesOf, readRuleTexts } from './environment/rules.ts'
 import type { MemberFile } from './networks.ts'
 
@@ -135,6 +135,8 @@ interface Configuration {
     /** When its business date turns, if that goes by the clock. */
     readonly cutover?: CutoverSchedule
   }[]
+  /** What a match with a network's statement left open and nobody explains is an alarm after so long: a day unless told. */
+  readonly unmatchedAlarmAfterMs?: number
   /** The folder with the files of rules: read at the start, at SIGHUP and when `mafraq rules reload` asks. */
   readonly rules: string
 }
@@ -148,19 +150,16 @@ if (values.config === undefined) {
   process.stderr.write('switch: --config FILE is needed\n')
   process.exit(2)
 }
-const configText = readFileSync(values.config, 'utf8')
+const configFile = values.config
+const configText = readFileSync(configFile, 'utf8')
 const config = JSON.parse(configText) as Configuration
-const log = pino({ base: { node: config.node } }, pino.destination({ dest: 2, sync: true }))
+const log = openLog({ node: config.node })
 const [clock, random] = [systemClock, systemRandom]
 
 const networks = await profilesOf(config)
 for (const profile of networks.values()) {
   const illustrative = profile.dialect.fidelity === 'illustrative'
-  if (illustrative && config.environment === 'production') {
-    throw new Error(
-      `${profile.dialect.name} holds public facts only: production needs the member's own specification`,
-    )
-  }
+  refuseIllustrative(profile, config.environment)
   if (illustrative) log.warn({ dialect: profile.dialect.name }, 'an illustrative dialect: public facts only')
 }
 
@@ -233,6 +232,7 @@ const opened = await openSwitch({
     log.fatal({ node: config.node }, 'another has the place of this node: it ends')
     process.exit(1)
   },
+  ...(config.unmatchedAlarmAfterMs !== undefined && { unmatchedAlarmAfterMs: config.unmatchedAlarmAfterMs }),
   failpoints: failpoint === undefined ? undefined : new Failpoints(failpoint, config.environment),
   alarm: (what, subject) => log.error({ alarm: what, subject }, what),
   onRules: ({ outcome, number, before, cause, who, why, mistakes }, differences) =>
@@ -246,6 +246,8 @@ const keeping = keepBooks({
   clock,
   log,
   closeDatesAfterMs,
+  // What a network has not turned yet takes entries, however late it is.
+  isDateOver: (network, date) => date < opened.today(network),
   expiryRows,
   ...(anchor === undefined ? {} : { anchor }),
 })
@@ -265,11 +267,14 @@ process.stdout.write(
   `READY ${JSON.stringify({ http: front.port, sources: Object.fromEntries(opened.ports), recovered: opened.recovered })}\n`,
 )
 
+const { destinations, environment } = config
+const reloadMembers = membersReloader({ configFile, destinations, environment, connectors, log })
 process.on('SIGHUP', () => {
   certificates.reload()
+  void reloadMembers()
   void opened.reloadRules({ cause: 'signal', who: config.node, why: 'SIGHUP' })
 })
-// SIGHUP ends nothing: it is how certificates and rules are read again.
+// SIGHUP ends nothing: it is how certificates, members' files and rules are read again.
 closeWithGrace({ delay: drainMs + 14_000, logger: false, skip: ['SIGHUP'] }, async ({ err }) => {
   // What the process can't explain it must not survive: the journal says what to finish after the restart.
   if (err !== undefined) {
@@ -290,21 +295,14 @@ closeWithGrace({ delay: drainMs + 14_000, logger: false, skip: ['SIGHUP'] }, asy
 })
 
 function connectorOf(destination: Configuration['destinations'][number]): NetworkConnector {
-  const { name, host, port, keys, acquirerId, breaker, session } = destination
+  const { name, host, port, keys, breaker } = destination
   const profile = networks.get(name)!
   const paced = breaker === undefined ? {} : { breaker }
-  return openConnector(
-    {
-      ...profile,
-      name,
-      session: { ...profile.session, ...session },
-      rules: { ...profile.rules, acquirerId },
-    },
-    {
-      ...{ host, port, clock, random, stanBlocks, sealer: sealerOf(hsm, keys.mac), log, ...paced },
-      ...lineOf(destination),
-    },
-  )
+  return openConnector(profileAt(profile, destination), {
+    ...{ host, port, clock, random, stanBlocks, log, ...paced },
+    sealer: sealerAt(profile, hsm, keys.mac),
+    ...lineOf(destination),
+  })
 }
 
 /** What only this file knows of. */

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { summaryVariable } from '../test/support/reporter.ts'
 import type { Summary } from '../test/support/reporter.ts'
+import { scratchInMemory } from '../test/support/scratch.ts'
 import { missingForPkcs11 } from './environment/softhsm.ts'
 
 /** Runs the tests, or those whose files match the arguments; the last line is `N passed, N failed, N skipped`. */
@@ -16,8 +17,10 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const folder = mkdtempSync(join(tmpdir(), 'mafraq-summary-'))
   const file = join(folder, 'summary.json')
+  const scratch = scratchInMemory()
+  if (scratch !== undefined) console.log(`temporary files of tests are kept in memory: ${scratch}`)
   try {
-    const status = await vitest(args, file)
+    const status = await vitest(args, file, scratch)
     const summary = read(file)
     if (summary === undefined) {
       console.log('the tests did not run to their end')
@@ -27,11 +30,11 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(`${summary.passed} passed, ${summary.failed} failed, ${summary.skipped.length} skipped`)
     return summary.failed > 0 && status === 0 ? 1 : status
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    for (const used of [folder, scratch ?? []].flat()) rmSync(used, { recursive: true, force: true })
   }
 }
 
-function vitest(args: readonly string[], summaryFile: string): Promise<number> {
+function vitest(args: readonly string[], summaryFile: string, scratch: string | undefined): Promise<number> {
   const program = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs')
   const projectFolder = resolve(dirname(fileURLToPath(import.meta.url)), '..')
   const colour = process.stdout.isTTY ? {} : { NO_COLOR: '1' }
@@ -47,7 +50,12 @@ function vitest(args: readonly string[], summaryFile: string): Promise<number> {
     {
       cwd: projectFolder,
       stdio: 'inherit',
-      env: { ...process.env, ...colour, [summaryVariable]: summaryFile },
+      env: {
+        ...process.env,
+        ...colour,
+        ...(scratch !== undefined && { TMPDIR: scratch }),
+        [summaryVariable]: summaryFile,
+      },
     },
   )
   // Ctrl-C reaches vitest by itself; whoever started us may signal us alone.

@@ -18,7 +18,11 @@ function asJson(): string {
     openingBalanceMinor: card.openingBalanceMinor.toString(),
     limitMinor: card.limitMinor?.toString(),
   }))
-  return JSON.stringify({ cards, amounts: amountOutcomes })
+  const amounts = amountOutcomes.map(({ charge, ...outcome }) => ({
+    ...outcome,
+    ...(charge && { charge: { sign: charge.sign, minor: charge.minor.toString() } }),
+  }))
+  return JSON.stringify({ cards, amounts })
 }
 
 /** What the command prints, and what docs/cards.md shows. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { Command, Option } from 'commander'
+import { Writable } from 'node:stream'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import {
   adoptKeys,
   checkInventory,
@@ -12,6 +13,7 @@ import {
 } from '../../hsm/ceremony.ts'
 import type { Component, Keeper } from '../../hsm/ceremony.ts'
 import { listKeys } from '../../hsm/inventory.ts'
+import { readActs } from '../../hsm/key-acts.ts'
 import { KeyRefusal, type KeyRefusalCode } from '../../hsm/key-checks.ts'
 import { kcvOf } from '../../hsm/kcv.ts'
 import { isAlgorithm, keyBytes, labelOf } from '../../hsm/key.ts'
@@ -23,6 +25,8 @@ import { keyExchangeHistory, wantKeyExchange } from '../../switch/switch.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
 import { withJournal } from './journal.ts'
 import { countOf } from './ledger-arguments.ts'
+import { byWhom, byWhomAndWhy, personName } from './people.ts'
+import { Refused } from './refused.ts'
 
 const toolFile = join(import.meta.dirname, '..', 'hsm-keys.ts')
 
@@ -39,6 +43,14 @@ export function keysCommand(): Command {
   const keys = new Command('keys').description('the key inventory, and the acts of key life by two people')
   onKeeper(keys.command('list').description('every key version and its state'), list)
   onKeeper(keys.command('check').description('compare the inventory with the token'), check)
+  onKeeper(
+    keys
+      .command('acts')
+      .description('what was done to keys and by whom, and whether all of it is there as it was signed')
+      .option('--known <act>', 'the last one at an earlier time, as this command told it: NUMBER:HASH')
+      .option('--json', 'one JSON object'),
+    acts,
+  )
   people(onKeeper(keys.command('adopt').description('take keys without inventory rows into it'), adopt))
   onKeeper(
     newKey(keys.command('generate').description('a random key as the next version'))
@@ -61,13 +73,13 @@ export function keysCommand(): Command {
   onKeeper(
     people(keys.command('rotate').description('the pending version becomes active'))
       .requiredOption('--ref <ref>', 'role.zone.direction')
-      .option('--grace <seconds>', 'how long the previous version is honoured', '3600'),
+      .option('--grace <seconds>', 'how long the previous version is honoured', graceSeconds, 3_600),
     rotate,
   )
   onKeeper(
     people(keys.command('retire').description('a version that is not active is used no more'))
       .requiredOption('--ref <ref>', 'role.zone.direction')
-      .requiredOption('--key-version <n>', 'its number')
+      .requiredOption('--key-version <n>', 'its number', countOf)
       .option('--destroy', 'and leaves the token'),
     retire,
   )
@@ -94,23 +106,20 @@ function exchanges(keys: Command): void {
         }
       }),
     )
-  place(
-    keys.command('ask').description('ask a network for new keys; the running switch does within a minute'),
+  byWhomAndWhy(
+    place(
+      keys.command('ask').description('ask a network for new keys; the running switch does within a minute'),
+    ),
   )
     .argument('<destination>')
-    .requiredOption('--who <name>', 'who asks for it, for the record')
-    .requiredOption('--why <reason>', 'why, for the record')
-    .action((destination: string, options: Placed & { readonly who: string; readonly why: string }) =>
+    .action((destination: string, options: Placed & { readonly by: string; readonly why: string }) =>
       withJournal({ state: options.state, role: 'writerUrl', as: 'keys' }, async (pool) => {
         const { networks } = readEndpoints(stateFolderOf(options.state))
         if (!Object.hasOwn(networks, destination)) {
-          console.error(
-            `no destination is called ${destination}; there are: ${Object.keys(networks).join(', ')}`,
-          )
-          process.exitCode = 1
-          return
+          const there = Object.keys(networks).join(', ')
+          throw new Refused(`no destination is called ${destination}; there are: ${there}`)
         }
-        await wantKeyExchange(pool, { destination, who: options.who, why: options.why })
+        await wantKeyExchange(pool, { destination, who: options.by, why: options.why })
         console.log(`${destination} will be asked for new keys`)
       }),
     )
@@ -122,15 +131,21 @@ interface Placed {
 }
 
 function people(command: Command): Command {
-  return command
-    .requiredOption('--by <name>', 'who does it')
-    .requiredOption('--witness <name>', 'who watches; another person')
+  return byWhom(command).requiredOption('--witness <name>', 'who watches; another person', personName)
 }
 
 function newKey(command: Command): Command {
   return people(command)
     .requiredOption('--ref <ref>', 'role.zone.direction, for example zpk.knet.out')
     .option('--peer <name>', 'whose key it is too')
+}
+
+/** Up to a month: after that, whatever a peer still seals with the key before is not its own any more. */
+function graceSeconds(text: string): number {
+  const seconds = Number(text)
+  if (!/^\d{1,7}$/.test(text) || seconds > 31 * 86_400)
+    throw new InvalidArgumentError('A whole number of seconds is needed, at most 2678400 (31 days).')
+  return seconds
 }
 
 function algorithmOption(): Option {
@@ -170,6 +185,7 @@ const refusals: Readonly<Record<KeyRefusalCode, string>> = {
     'a reference is role.zone.direction, such as zpk.knet.out, and the algorithm must suit the role',
   samePerson: '--by and --witness must be two people',
   weakKey: 'it is a weak key, or its halves are the same',
+  weakProtection: 'its protection key is weaker than the key itself',
   wrongParity: 'the parity of its bytes is wrong: it may be mistyped',
   wrongLength: 'it is not as long as its algorithm asks for',
   wrongUsage: 'the key block is for another use',
@@ -204,6 +220,24 @@ async function check(keeper: Keeper): Promise<number> {
   return found.length === 0 ? 0 : 1
 }
 
+async function acts(
+  { token, database }: Keeper,
+  options: { readonly known?: string; readonly json?: true },
+): Promise<number> {
+  const found = await readActs(token, database, options.known)
+  if (options.json === true) console.log(JSON.stringify(found))
+  else {
+    for (const { number, at, act, ref, version, kcv, by, witness } of found.acts) {
+      console.log(
+        `${number ?? '-'}  ${at}  ${act.padEnd(8)}  ${labelOf(ref, version)}  kcv ${kcv}  ${by}, ${witness}`,
+      )
+    }
+    if (found.last !== undefined) console.log(`last ${found.last}`)
+    console.log(`RESULT ${found.fault ?? 'ok'}`)
+  }
+  return found.fault === undefined ? 0 : 1
+}
+
 async function adopt(keeper: Keeper, options: Shared): Promise<number> {
   console.log(`${await adoptKeys(keeper, options)} keys taken into the inventory`)
   return 0
@@ -236,15 +270,26 @@ async function components(
   options: Shared & { readonly algorithm: Algorithm; readonly components: string },
 ): Promise<number> {
   if (!isAlgorithm(options.algorithm)) return 2
-  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
-  const ask = async (question: string): Promise<string> => {
+  let isHidden = false
+  const shown = new Writable({
+    write: (piece: Buffer, _, done) => void (isHidden ? done() : process.stderr.write(piece, () => done())),
+  })
+  // On a terminal it is we who show what is typed, or do not: the terminal itself would show, and keep, every component.
+  const terminal = process.stdin.isTTY
+  const reader = createInterface({ input: process.stdin, output: shown, terminal, historySize: 0 })
+  const lines = reader[Symbol.asyncIterator]()
+  const ask = async (question: string, hidden = false): Promise<string> => {
     process.stderr.write(question)
-    return (await lines.next()).value?.trim() ?? ''
+    isHidden = hidden
+    const line = (await lines.next()).value?.trim() ?? ''
+    if (hidden && terminal) process.stderr.write('\n')
+    isHidden = false
+    return line
   }
   const parts: Component[] = []
   for (let number = 1; number <= Number(options.components); number++) {
-    process.stderr.write('\u001b[2J\u001b[H') // The screen is the next operator's.
-    const value = Buffer.from(await ask(`component ${number}: `), 'hex')
+    process.stderr.write('\u001b[3J\u001b[2J\u001b[H') // The screen, and what left it, is the next operator's.
+    const value = Buffer.from(await ask(`component ${number} (not shown): `, true), 'hex')
     const kcv = await ask(`its check value: `)
     if (value.length === keyBytes[options.algorithm]) {
       process.stderr.write(`computed ${kcvOf(options.algorithm, value)}\n`)
@@ -252,21 +297,22 @@ async function components(
     parts.push({ value, kcv })
   }
   const kcv = await ask('check value of the whole key: ')
+  reader.close()
   told(await importComponents(keeper, { ...options, components: parts, kcv }))
   return 0
 }
 
-async function rotate(keeper: Keeper, options: Shared & { readonly grace: string }): Promise<number> {
-  const version = await rotateKey(keeper, { ...options, graceSeconds: Number(options.grace) })
+async function rotate(keeper: Keeper, options: Shared & { readonly grace: number }): Promise<number> {
+  const version = await rotateKey(keeper, { ...options, graceSeconds: options.grace })
   console.log(`${labelOf(options.ref, version)} is active`)
   return 0
 }
 
 async function retire(
   keeper: Keeper,
-  options: Shared & { readonly keyVersion: string; readonly destroy?: true },
+  options: Shared & { readonly keyVersion: number; readonly destroy?: true },
 ): Promise<number> {
-  const version = Number(options.keyVersion)
+  const { keyVersion: version } = options
   await retireKey(keeper, { ...options, version, destroy: options.destroy === true })
   console.log(`${labelOf(options.ref, version)} is ${options.destroy === true ? 'destroyed' : 'retired'}`)
   return 0

@@ -22,6 +22,12 @@ export interface Verifying extends Where {
   readonly anchorKey?: ReadonlyMap<string, string>
 }
 
+export interface Closing extends Where {
+  readonly json?: boolean
+  readonly by: string
+  readonly why: string
+}
+
 const broken = 1
 const couldNotCheck = 3
 
@@ -120,26 +126,31 @@ async function writing<T>(where: Where, write: (ledger: Ledger, reader: Reader) 
   }
 }
 
-export async function closeBooks(where: Where, through: string): Promise<Checked> {
+export async function closeBooks(where: Closing, through: string): Promise<Checked> {
   const why = await whyNotToClose(databaseUrlOf(where), { scope: '*', through })
   if (why !== undefined) return refused(why)
   const outcome = await writing(where, (ledger, reader) =>
-    closePeriod(ledger, reader, { scope: '*', through, effectiveAt: Date.now() }),
+    closePeriod(ledger, reader, { scope: '*', through, effectiveAt: Date.now(), decided: decidedBy(where) }),
   )
   const answer = outcome.kind === 'refused' ? outcome.reason : outcome.kind
   const result = answer === 'committed' ? 'ok' : `the books are not closed up to ${through}: ${answer}`
   return { result, facts: { period: answer }, text: '' }
 }
 
+function decidedBy({ by, why }: Closing): { readonly by: string; readonly why: string } {
+  return { by, why }
+}
+
 function refused(why: string): Checked {
   return { result: `refused: ${why}`, facts: {}, text: '' }
 }
 
-export async function closeDate(where: Where, network: string, date: string): Promise<Checked> {
+export async function closeDate(where: Closing, network: string, date: string): Promise<Checked> {
   const why = await whyNotToClose(databaseUrlOf(where), { scope: network, through: date })
   if (why !== undefined) return refused(why)
   return writing(where, async (ledger, reader) => {
-    const closed = await closeBusinessDate(ledger, reader, { network, date, effectiveAt: Date.now() })
+    const now = { effectiveAt: Date.now(), decided: decidedBy(where) }
+    const closed = await closeBusinessDate(ledger, reader, { network, date, ...now })
     const answerOf = (outcome: UnitOutcome): string =>
       outcome.kind === 'refused' ? outcome.reason : outcome.kind
     const accounts = closed.accounts.map(({ account, outcome }) => ({ account, answer: answerOf(outcome) }))

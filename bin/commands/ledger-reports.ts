@@ -13,6 +13,7 @@ import { reading } from './ledger-books.ts'
 import type { Where } from './ledger-books.ts'
 import { amountText, render } from './ledger-table.ts'
 import type { Form, Table } from './ledger-table.ts'
+import { Refused } from './refused.ts'
 
 export interface Shown extends Where {
   readonly json?: boolean
@@ -60,7 +61,10 @@ export async function balanceTable(reader: Reader, account: string, when: Shown)
 
 export async function periodsTable(reader: Reader): Promise<Table> {
   const periods = await closedPeriods(reader)
-  return { columns: ['scope', 'closed through'], rows: periods.map(({ scope, through }) => [scope, through]) }
+  return {
+    columns: ['scope', 'closed through', 'by', 'why'],
+    rows: periods.map(({ scope, through, by = 'the clock', why = '' }) => [scope, through, by, why]),
+  }
 }
 
 export async function holdsTable(reader: Reader, account: string | undefined, limit: number): Promise<Table> {
@@ -81,7 +85,7 @@ export async function holdsTable(reader: Reader, account: string | undefined, li
 
 export async function postingTable(reader: Reader, reference: string): Promise<Table> {
   const posting = await postingOf(reader, reference)
-  if (posting === undefined) throw new Error(`there is no posting ${reference}`)
+  if (posting === undefined) throw new Refused(`there is no posting ${reference}`)
   const { kind, effectiveAt, recordedAt, block, entries, meta = {} } = posting
   const said = Object.entries(meta)
     .map(([name, value]) => `${name}=${value}`)
@@ -118,7 +122,7 @@ export async function postingTable(reader: Reader, reference: string): Promise<T
 export async function versionTable(reader: Reader, account: string, atVersion: bigint): Promise<Table> {
   const { currency, normalSide } = existing(account, await balanceOf(reader, account))
   const debitsLessCredits = await balanceAtVersion(reader, account, atVersion)
-  if (debitsLessCredits === undefined) throw new Error(`${account} has not had so many entries`)
+  if (debitsLessCredits === undefined) throw new Refused(`${account} has not had so many entries`)
   const balance = normalSide === 'debit' ? debitsLessCredits : -debitsLessCredits
   return {
     columns: ['account', 'currency', 'version', 'balance', 'side'],
@@ -184,6 +188,6 @@ function sides({ amount }: Pick<HistoryLine, 'amount'>, currency: string): [debi
 }
 
 function existing<T>(account: string, found: T | undefined): T {
-  if (found === undefined) throw new Error(`there is no account ${account}`)
+  if (found === undefined) throw new Refused(`there is no account ${account}`)
   return found
 }

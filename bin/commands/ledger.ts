@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { anchorKey, businessDate, countOf, endOf, startOf, version } from './ledger-arguments.ts'
 import type { Where } from './ledger-books.ts'
 import { checking, closeBooks, closeDate, rebuild, verify } from './ledger-checks.ts'
-import type { Verifying } from './ledger-checks.ts'
+import type { Closing, Verifying } from './ledger-checks.ts'
 import {
   balanceTable,
   historyTable,
@@ -14,6 +14,7 @@ import {
   trialBalanceTable,
   versionTable,
 } from './ledger-reports.ts'
+import { byWhomAndWhy } from './people.ts'
 import type { Shown } from './ledger-reports.ts'
 
 const help = `
@@ -40,25 +41,23 @@ export function ledgerCommand(): Command {
     .requiredOption('--check', 'compare only; nothing is written')
     .option('--json', 'one JSON object')
     .action((where: Where & { json?: boolean }) => checking(where.json === true, () => rebuild(where)))
-  placed(command.command('close-date'))
+  byWhomAndWhy(placed(command.command('close-date')))
     .description(
       'end a business date of a network: its balances become due in settlement, nothing reaches it again',
     )
     .argument('<network>')
     .argument('<date>', 'YYYY-MM-DD, in Kuwait', businessDate)
     .option('--json', 'one JSON object')
-    .action((network: string, date: string, where: Where & { json?: boolean }) =>
+    .action((network: string, date: string, where: Closing) =>
       checking(where.json === true, () => closeDate(where, network, date)),
     )
-  placed(command.command('close-period'))
+  byWhomAndWhy(placed(command.command('close-period')))
     .description(
       'close all books up to a date, once each network has closed its dates: nothing counts for it any more',
     )
     .argument('<date>', 'YYYY-MM-DD, in Kuwait', businessDate)
     .option('--json', 'one JSON object')
-    .action((date: string, where: Where & { json?: boolean }) =>
-      checking(where.json === true, () => closeBooks(where, date)),
-    )
+    .action((date: string, where: Closing) => checking(where.json === true, () => closeBooks(where, date)))
   shown(command.command('periods'))
     .description('up to which date the books of each network are closed, and all of them (*)')
     .action((options: Shown) => report(options, periodsTable))

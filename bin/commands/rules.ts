@@ -19,6 +19,8 @@ import {
 import { stateFolderOf } from '../environment/endpoints.ts'
 import { withJournal } from './journal.ts'
 import { countOf } from './ledger-arguments.ts'
+import { byWhomAndWhy } from './people.ts'
+import { Refused } from './refused.ts'
 import { knownToRules, readRuleTexts, ruledConfiguration, writeRuleTexts } from '../environment/rules.ts'
 
 interface Where {
@@ -27,7 +29,7 @@ interface Where {
 }
 
 interface Asked extends Where {
-  readonly who: string
+  readonly by: string
   readonly why: string
 }
 
@@ -125,7 +127,7 @@ export function rulesCommand(): Command {
 /** Asks, and waits until the nodes that are up have answered. */
 async function reload(pool: DatabasePool, options: Asked): Promise<void> {
   const nodes = new Set((await rulesByNode(pool)).map(({ node }) => node))
-  const request = await askRuleReload(pool, options)
+  const request = await askRuleReload(pool, { who: options.by, why: options.why })
   let answers: RuleChangeOnRecord[] = []
   for (let waited = 0; waited < answeredWithinMs && answers.length < nodes.size; waited += 200) {
     await sleep(200)
@@ -149,9 +151,7 @@ function placed(command: Command): Command {
 }
 
 function asked(command: Command): Command {
-  return placed(command)
-    .requiredOption('--who <name>', 'who asks for it, for the record')
-    .requiredOption('--why <reason>', 'why, for the record')
+  return byWhomAndWhy(placed(command))
 }
 
 function folderOf(folder: string | undefined, { state }: Where): string {
@@ -170,14 +170,14 @@ async function readFolderOf(texts: RuleTexts, { state }: Where): Promise<ReturnT
 async function textsOf(pool: DatabasePool, number: string): Promise<RuleTexts> {
   const texts = /^\d{1,9}$/.test(number) ? await ruleTextsOf(pool, Number(number)) : undefined
   if (texts === undefined)
-    throw new Error(`no set of rules has the number ${number}: mafraq rules history lists them`)
+    throw new Refused(`no set of rules has the number ${number}: mafraq rules history lists them`)
   return texts
 }
 
 async function setOf(pool: DatabasePool, number: string, where: Where): Promise<Sound> {
   const read = await readFolderOf(await textsOf(pool, number), where)
   if (read.kind === 'sound') return read
-  throw new Error(`number ${number} is not sound for the sources and destinations there are now`)
+  throw new Refused(`number ${number} is not sound for the sources and destinations there are now`)
 }
 
 function say({ json }: Where, value: unknown, lines: readonly string[]): void {

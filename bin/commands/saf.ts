@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
 import type { DatabasePool } from '../../kernel/database.ts'
 import { type CurrencyCode, formatMoney } from '../../kernel/money.ts'
@@ -15,10 +14,12 @@ import {
   type Wanted,
 } from '../../switch/switch.ts'
 import { withJournal } from './journal.ts'
+import { byWhom, byWhomAndWhy } from './people.ts'
+import { Refused } from './refused.ts'
 
 /**
  * `mafraq saf`: what is owed and waits for people. One asks, another approves. Who somebody is they say themselves
- * (`--as`, or the name of their account): until there are operators with keys, the record is only as good as that.
+ * (`--by`): until there are operators with keys, the record is only as good as that.
  */
 export function safCommand(): Command {
   const saf = new Command('saf').description(
@@ -56,34 +57,30 @@ export function safCommand(): Command {
       )
     })
   for (const [name, act, about] of acts) {
-    common(saf.command(name))
+    byWhomAndWhy(common(saf.command(name)))
       .description(about)
       .argument('<id>', 'its id, or the first eight characters')
-      .requiredOption('--reason <text>', 'why')
-      .option('--as <name>', 'who asks', userInfo().username)
-      .action(async (id: string, { state, json, reason, as: who }: ActOptions) => {
+      .action(async (id: string, { state, json, why, by: who }: ActOptions) => {
         const answer = await withJournal({ state: state, role: 'writerUrl', as: 'saf' }, async (pool) => {
           const { id: obligationId } = await found1(pool, id)
-          return askOperation(pool, { obligationId, act, who, why: reason })
+          return askOperation(pool, { obligationId, act, who, why })
         })
         if (answer.outcome !== 'asked') fail(`it is not parked: there is nothing to decide`)
         say(
           json,
           answer,
           () =>
-            `asked as operation ${answer.operation ?? ''}; somebody else approves: mafraq saf approve ${answer.operation ?? ''} --as NAME\n`,
+            `asked as operation ${answer.operation ?? ''}; somebody else approves: mafraq saf approve ${answer.operation ?? ''} --by NAME\n`,
         )
       })
   }
-  common(saf.command('approve'))
+  byWhom(common(saf.command('approve')))
     .description('agree to what somebody else has asked for; then it is done')
-    .argument('<operation>', 'the number of what was asked')
-    .option('--reason <text>', 'why', 'agreed')
-    .option('--as <name>', 'who approves', userInfo().username)
-    .action(async (operation: string, { state, json, reason, as: who }: ActOptions) => {
-      if (!/^\d{1,18}$/.test(operation)) fail('an operation is a number')
+    .argument('<operation>', 'the number of what was asked', operationNumber)
+    .option('--why <reason>', 'why, for the record', 'agreed')
+    .action(async (operation: string, { state, json, why, by: who }: ActOptions) => {
       const outcome = await withJournal({ state: state, role: 'writerUrl', as: 'saf' }, (pool) =>
-        approveOperation(pool, { operation, who, why: reason }),
+        approveOperation(pool, { operation, who, why }),
       )
       if (outcome !== 'done') fail(refusals[outcome])
       say(json, { outcome }, () => 'done; the switch goes on with it at its next sweep\n')
@@ -159,8 +156,8 @@ interface ListOptions extends Common {
 }
 
 interface ActOptions extends Common {
-  readonly reason: string
-  readonly as: string
+  readonly why: string
+  readonly by: string
 }
 
 function common(command: Command): Command {
@@ -179,7 +176,12 @@ async function found1(pool: DatabasePool, id: string): Promise<Waiting> {
 }
 
 function fail(what: string): never {
-  throw new Error(what)
+  throw new Refused(what)
+}
+
+function operationNumber(text: string): string {
+  if (!/^\d{1,18}$/.test(text)) throw new InvalidArgumentError('An operation is a number.')
+  return text
 }
 
 function count(text: string): number {

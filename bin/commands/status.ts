@@ -43,7 +43,8 @@ interface Status {
 async function ask<T>(url: string): Promise<T> {
   let answer: Response
   try {
-    answer = await fetch(url)
+    // A kept connection may be closed by the other side just then, which is not the switch that does not answer.
+    answer = await fetch(url, { headers: { connection: 'close' } })
   } catch {
     throw new Error('the switch does not answer on its HTTP port')
   }

@@ -75,7 +75,12 @@ async function show({ state, json }: Options, method: string, path: string, body
 async function ask(url: string, method: string, body: object | undefined): Promise<TrafficStatus> {
   let response: Response
   try {
-    response = await fetch(url, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+    const headers = { connection: 'close' }
+    response = await fetch(url, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
   } catch {
     throw new Error('the terminals do not answer on their control port')
   }

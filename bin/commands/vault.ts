@@ -9,6 +9,7 @@ import { openTwin } from '../../hsm/twin/token.ts'
 import { openClient } from '../../kernel/database.ts'
 import { readEndpoints, stateFolderOf } from '../environment/endpoints.ts'
 import type { Endpoints } from '../environment/endpoints.ts'
+import { byWhom } from './people.ts'
 
 /** `mafraq vault`: how many cards are under which key, and new keys for them while the switch runs. */
 export function vaultCommand(): Command {
@@ -30,12 +31,10 @@ export function vaultCommand(): Command {
         await client.end()
       }
     })
-  vault
-    .command('rewrap')
+  byWhom(vault.command('rewrap'))
     .description('seal every card again under a new data key')
     .option('--state <folder>', 'the state folder of the system')
     .option('--resume', 'finish one that was stopped')
-    .requiredOption('--by <name>', 'who does it')
     .option('--batch <n>', 'cards in one transaction', '200')
     .action(async ({ state, ...options }: { state?: string } & RewrapOptions) => {
       process.exitCode = await rewrap(readEndpoints(stateFolderOf(state)), options)

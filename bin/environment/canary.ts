@@ -148,6 +148,8 @@ async function* filesBelow(folder: string, seen: Set<string>): AsyncGenerator<st
   if (seen.has(real)) return
   seen.add(real)
   for (const { name } of await readdir(folder, { withFileTypes: true })) {
+    // PostgreSQL's maps of free space and of visible pages: a byte or two bits for each page, and nothing of any row.
+    if (/^\d+_(fsm|vm)$/.test(name)) continue
     const path = join(folder, name)
     const what = await stat(path).catch(() => undefined)
     if (what?.isDirectory() === true) yield* filesBelow(path, seen)

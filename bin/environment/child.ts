@@ -22,24 +22,27 @@ export class Child {
   readonly #program: string
   readonly #stateFolder: string
   readonly #environment: Readonly<Record<string, string>>
+  readonly #nodeFlags: readonly string[]
   #config: object
   #process: ChildProcess | undefined
   #expected = false
   readonly #listeners: ((how: string) => void)[] = []
 
-  /** `environment` is added to ours. */
+  /** `environment` is added to ours; `nodeFlags` stand before the program. */
   constructor(options: {
     name: string
     program: string
     stateFolder: string
     config: object
     environment?: Readonly<Record<string, string>> | undefined
+    nodeFlags?: readonly string[]
   }) {
     this.name = options.name
     this.#program = resolve(binFolder, options.program)
     this.#stateFolder = options.stateFolder
     this.#config = options.config
     this.#environment = options.environment ?? {}
+    this.#nodeFlags = options.nodeFlags ?? []
   }
 
   pid(): number | undefined {
@@ -63,7 +66,7 @@ export class Child {
     // The configuration names passwords of the database.
     writeFileSync(configFile, `${JSON.stringify(this.#config, undefined, 2)}\n`, { mode: 0o600 })
     const log = openSync(logFile, 'a', 0o600)
-    const child = spawn(process.execPath, [this.#program, '--config', configFile], {
+    const child = spawn(process.execPath, [...this.#nodeFlags, this.#program, '--config', configFile], {
       // A process group of its own: Ctrl-C is for us alone, and we stop things in their order.
       detached: true,
       env: { ...process.env, ...this.#environment },

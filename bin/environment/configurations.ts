@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { MemberFile } from '../networks.ts'
 import type { LeaseTimes, RuleTexts } from '../../switch/switch.ts'
 import type { Address, Endpoints } from './endpoints.ts'
 import { ruleFolderOf } from './rule-files.ts'
@@ -53,6 +54,8 @@ export interface Special {
   readonly serves?: readonly string[]
   /** Networks that allow one session: one node at a time has it. */
   readonly singleSession?: readonly string[]
+  /** Members' own files over what the networks' folders say, by destination. */
+  readonly members?: Readonly<Record<string, MemberFile>>
   /** Files of rules in the place of the project's; the system then has a folder of its own, which may be changed. */
   readonly rules?: RuleTexts
   /** What the environment of a process has besides, by its name: `network`, `switch`, `terminals`. */
@@ -61,6 +64,8 @@ export interface Special {
   readonly redisUrl?: string | undefined
   /** Switch processes on one database; one unless stated. */
   readonly nodes?: number
+  /** How long a call to the HSM may take, in the place of the usual time. */
+  readonly hsmDeadlineMs?: number
   /** In the place of the usual times after which a node is followed. */
   readonly leases?: LeaseTimes
 }
@@ -114,6 +119,7 @@ export function switchConfiguration(place: Place, node = 1): object {
       ...hsm,
       keyFile,
       vaultDatabaseUrl: database.vaultUrl,
+      ...(special.hsmDeadlineMs !== undefined && { deadlineMs: special.hsmDeadlineMs }),
       socketFolder: join(stateFolder, node === 1 ? 'sockets' : `sockets-${node}`),
     },
     http,
@@ -189,6 +195,7 @@ function destinationOf({ endpoints, stateFolder, special }: Place, name: string,
     ...(special.singleSession?.includes(name) === true && { singleSession: true }),
     breaker: timeouts.breaker,
     session: timeouts.session,
+    member: special.members?.[name],
     ...destination,
   }
 }

@@ -10,6 +10,8 @@ export async function ask<Answer>(
 ): Promise<Answer> {
   const response = await fetch(`http://${host}:${port}${path}`, {
     method,
+    // A connection that is kept may be closed by the other side just when the next question goes out on it.
+    headers: { connection: 'close' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(timeoutMs),
   })

@@ -1,4 +1,5 @@
-import type { NetworkAct, NetworkHand } from '../../simulators/terminals/pack.ts'
+import type { NetworkAct } from '../../simulators/terminals/pack.ts'
+import type { NetworkHand } from '../../simulators/terminals/pack-run.ts'
 import { ask } from './control.ts'
 import type { NetworkEndpoint } from './endpoints.ts'
 

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import type { NetworkProfile } from '../../connectors/network.ts'
 import type { Edition, KnownToRules, RuleTexts } from '../../switch/switch.ts'
 import { nothingIn } from './endpoints.ts'
-import { type MemberFile, memberNetwork, networkNamed } from '../networks.ts'
+import type { MemberFile } from '../networks.ts'
+import { profileOf } from './members.ts'
 
 /** What of a switch's configuration its rules are about. */
 export interface RuledConfiguration {
@@ -42,8 +43,7 @@ export async function profilesOf({
   destinations,
 }: Pick<RuledConfiguration, 'destinations'>): Promise<Map<string, NetworkProfile>> {
   const profiles = new Map<string, NetworkProfile>()
-  for (const { name, network, member } of destinations)
-    profiles.set(name, await (member === undefined ? networkNamed(network) : memberNetwork(member)))
+  for (const destination of destinations) profiles.set(destination.name, await profileOf(destination))
   return profiles
 }
 

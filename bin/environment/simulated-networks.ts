@@ -29,15 +29,19 @@ export const simulatedNetworks: Readonly<Record<string, SimulatedNetwork>> = {
   },
   visa: {
     keys: { pin: 'zpk.visa.out', mac: 'zak.visa.both' },
+    // US dollars: 3.250000 of them to a dinar. Two decimals for three.
+    conversions: { settlement: { currency: '840', rate: '63250000' } },
     acquirerId: '12345678902',
     frame: 'frame-binary2',
     ranges: ['400005', '401288', '416667', '424242', '444433', '464646', '497794', '498843'],
   },
   mastercard: {
     keys: { pin: 'zpk.mastercard.out', mac: 'zak.mastercard.both' },
-    // The cards are billed in yen, which have no decimals. Settlement stays in dinars: the simulated network counts its totals
-    // in the currency of the purchases.
-    conversions: { billing: { currency: '392', rate: '44987500' } },
+    // US dollars to us; the cards are billed in yen, which have no decimals.
+    conversions: {
+      settlement: { currency: '840', rate: '63250000' },
+      billing: { currency: '392', rate: '44987500' },
+    },
     acquirerId: '12345678903',
     frame: 'frame-binary2',
     ranges: ['222352', '510510', '513633', '520082', '545454', '555534', '557700', '558555'],

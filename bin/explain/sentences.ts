@@ -66,6 +66,8 @@ const sentences: Readonly<Record<string, Sentence>> = {
     const attempts = Number(detail['attempts'] ?? 1)
     const code = String(detail['responseCode'] ?? '')
     const often = attempts > 1 ? ` after ${attempts} attempts` : ''
+    if (detail['verdict'] === 'refusedByBooks')
+      return `${destination} acknowledges ${what}, and the books refuse what follows from that. It is parked for people to decide (mafraq saf)`
     if (detail['verdict'] === 'parked')
       return `${destination} refuses ${what} with ${code}${often}. It is parked for people to decide (mafraq saf)`
     return `${destination} acknowledges ${what}${code === '' ? '' : ` with ${code}`}${often}`

@@ -24,6 +24,7 @@ export function storyOf(life: ToldLife, family: readonly Life[]): string {
     ...legsOf(life),
     ...eventsOf(life),
     ...owedOf(life),
+    ...feesOf(life),
     ...booksOf(life),
     '',
   ].join('\n')
@@ -49,7 +50,7 @@ function headOf(life: Life): string[] {
     ...(completedMinor === null
       ? []
       : [`completed with ${money(completedMinor, currency)}  advice to the issuer ${life.advice}`]),
-    ...(flag === null ? [] : [`FLAGGED ${flags[flag] ?? flag}`]),
+    ...(flag === null ? [] : flag.split(' ').map((one) => `FLAGGED ${flags[one] ?? one}`)),
     `received ${life.receivedAt.toISOString()}, approvable until ${after(life, life.approvableUntil).trim()}`,
   ]
 }
@@ -172,6 +173,19 @@ const causes: Readonly<Record<string, string>> = {
   standIn: "it was approved in the issuer's place",
 }
 
+/** What its network charges or pays us for it, and whether that went back. */
+function feesOf({ entries }: ToldLife): string[] {
+  return entries.flatMap(({ account, amount, currency, reference }) => {
+    const [word, destination = ''] = account.split(':')
+    if (word !== 'scheme') return []
+    const isBack = reference.endsWith('-back')
+    const isCharge = amount > 0n !== isBack
+    const says = isCharge ? (isBack ? 'gives back' : 'charges us') : isBack ? 'takes back' : 'pays us'
+    const size = money(amount > 0n ? amount : -amount, currency)
+    return [`fee: ${destination} ${says} ${size} for handling it; the cardholder has nothing to do with that`]
+  })
+}
+
 function booksOf(life: ToldLife): string[] {
   const seen = new Set(life.entries.map(({ account }) => account.split(':', 1)[0]!))
   const legend = [...seen].flatMap((word) =>
@@ -194,12 +208,20 @@ const accounts: Readonly<Record<string, string>> = {
   cashback: 'cash from a merchant’s till',
   fees: 'what was charged for the transaction',
   holder: "a cardholder's account",
+  scheme: 'what the network charges us, less what it pays us',
 }
 
 const flags: Readonly<Record<string, string>> = {
+  feesUnread:
+    'its network said fees that nobody can book: in no currency that is known, or in no form of a fee',
   overTolerance: 'the completion took more than was set aside and its trade may take: a forced post',
   afterExpiry: 'the completion came after the authorization had expired: a forced post',
   unknownAuthorization: 'a completion of no authorization that we know: a forced post',
+  refusedByBooks:
+    'the network has it, and the books refuse the entries: parked, nothing of it is posted (mafraq saf)',
+  settlementDisputed:
+    'what the network says it pays for what it was told of is contradicted by its own rate, or in a currency nobody knows: it was not believed',
+  undoingDisputed: 'the network says that it has nothing to undo of what it approved: whose money is it?',
   voidAfterCutover: 'cancelled by the customer after the cutover of its day',
 }
 

@@ -72,7 +72,8 @@ async function purchases(client: DatabaseClient): Promise<Map<string, Booked[]>>
        FROM ledger.posting p JOIN ledger.entry e ON e.posting_id = p.id JOIN ledger.account a ON a.id = e.account_id
          LEFT JOIN ledger.posting held ON held.id = p.hold_id
        -- What a network pays in another currency is exchanged; on this side of that it is what the cardholder paid.
-       WHERE a.path ~ '^(net|adjustment|authorized|standin|fx:position|rounding):' GROUP BY 1, 2)
+       -- What the network charges for it, or pays, is no part of that: the two sides of it come to nothing here.
+       WHERE a.path ~ '^(net|adjustment|authorized|standin|fx:position|rounding|scheme):' GROUP BY 1, 2)
      SELECT t.rrn, t.terminal_id AS terminal, t.state, t.kind, t.reversal, t.advice,
        (extract(epoch FROM t.received_at) * 1000)::bigint AS received_ms, coalesce(net.net, 0) AS net
      FROM switch.transaction t LEFT JOIN net ON net.transaction_id = t.id::text AND net.currency = t.currency

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { silenceVariable } from '../support/reporter.ts'
 
 const projectFolder = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 
@@ -48,6 +49,25 @@ test('an error outside every test is a failure', async () => {
   expect(status).toBe(1)
 })
 
+test('a test file whose event loop never turns again is named, and fails the run in the place of holding it up', async () => {
+  const { status, output } = await runTests(
+    {
+      'hangs.test.ts': `
+        import { setTimeout as wait } from 'node:timers/promises'
+        import { test } from 'vitest'
+        test('holds', () => {})
+        test('spins', async () => {
+          await wait(1000)
+          for (;;) await undefined
+        })`,
+    },
+    { [silenceVariable]: '5000' },
+  )
+  expect(output).toMatch(/hangs\.test\.ts says nothing for \d+ s: spins\n/)
+  expect(output).toMatch(/\n1 passed, 1 failed, 1 skipped\n$/)
+  expect(status).toBe(1)
+})
+
 test.each([
   ['no command', []],
   ['an unknown command', ['nonesuch']],
@@ -64,15 +84,18 @@ test('mafraq lists its commands, from whatever folder it is called', async () =>
 })
 
 /** `npm test` on test files of our own making, in a folder where they find vitest. */
-async function runTests(files: Record<string, string>): Promise<{ status: number; lines: string[] }> {
+async function runTests(
+  files: Record<string, string>,
+  environment: Record<string, string> = {},
+): Promise<{ status: number; lines: string[]; output: string }> {
   mkdirSync(join(projectFolder, '.run'), { recursive: true })
   const folder = mkdtempSync(join(projectFolder, '.run', 'tests-'))
   try {
     const all = { ...files, 'vitest.config.js': 'export default {}' }
     for (const [name, text] of Object.entries(all)) writeFileSync(join(folder, name), text)
     const program = join(projectFolder, 'bin/test.ts')
-    const { status, output } = await run(process.execPath, [program, '--root', folder])
-    return { status, lines: output.trimEnd().split('\n') }
+    const { status, output } = await run(process.execPath, [program, '--root', folder], { environment })
+    return { status, lines: output.trimEnd().split('\n'), output }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -81,13 +104,13 @@ async function runTests(files: Record<string, string>): Promise<{ status: number
 function run(
   program: string,
   args: readonly string[],
-  options: { cwd?: string } = {},
+  { cwd, environment }: { cwd?: string; environment?: Record<string, string> } = {},
 ): Promise<{ status: number; output: string }> {
   // What vitest tells its workers must not reach the vitest inside.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST')))
+  const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST')))
   return new Promise((done) => {
-    execFile(program, [...args], { ...options, env }, (error, stdout) => {
-      done({ status: error === null ? 0 : Number(error.code), output: stdout })
+    execFile(program, [...args], { cwd, env: { ...own, ...environment } }, (error, stdout, stderr) => {
+      done({ status: error === null ? 0 : Number(error.code), output: stderr + stdout })
     })
   })
 }

@@ -14,11 +14,16 @@ const networks = ['knet', 'visa', 'mastercard', 'issuer-host']
 let system: System
 
 beforeAll(async () => {
-  const timeouts = { networkMs: 1_500, sourceMs: 4_000, terminalMs: 6_000 }
+  const timeouts = {
+    ...{ networkMs: 2_500, sourceMs: 7_000, terminalMs: 20_000 },
+    breaker: { openMs: 500, openMsMax: 1_000, rampStepMs: 500 },
+  }
   system = await startSystem({
     stateFolder,
     networks,
     timeouts,
+    // A machine that is busy with the other tests is slower than any HSM may be; no pack is of that.
+    hsmDeadlineMs: 2_000,
     tls: true,
     serves: ['visa'],
     rules: packRules(networks),
@@ -36,7 +41,7 @@ interface NetworkStatus {
 }
 
 test('each network gets its own cards, and the books agree', async () => {
-  await system.startTerminals({ rate: 40, seconds: 4 })
+  await system.startTerminals({ rate: 20, seconds: 4 })
   await new Promise((resolve) => setTimeout(resolve, 4_500))
   const stopped = await system.stopTerminals(60_000)
   expect(stopped.result).toBe('settled')
@@ -53,15 +58,16 @@ test('each network gets its own cards, and the books agree', async () => {
 
 // Each network's packs one after the other, the networks beside each other.
 test.concurrent.each(networks)(
-  'the packs of %s pass, and a network that answers a scenario wrongly is found',
+  'the packs of %s pass, and whatever a step expects is missed where it is answered otherwise',
   async (name) => {
     const terminal = await openPackTerminal(system, networks.indexOf(name) + 1)
     try {
       for (const file of packFiles(name)) {
-        const { failures, missed, spoiled } = await tryPack(file, terminal, system)
+        const { failures, missed, spoiled, altered } = await tryPack(file, terminal, system)
         expect(failures, file).toEqual([])
         expect(missed, file).toEqual([])
         expect(spoiled, file).toBeGreaterThan(3)
+        expect(altered, file).toBeGreaterThan(40)
       }
     } finally {
       terminal.close()

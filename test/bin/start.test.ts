@@ -60,6 +60,19 @@ test(
 )
 
 test(
+  'npm start --once proves two networks and two nodes with certificates on every line as it does the simplest system',
+  async () => {
+    const shape = ['--networks', 'knet,mastercard', '--nodes', '2', '--tls']
+    const { status, lines } = await start(['--once', '--seconds', '3', '--rate', '10', ...shape])
+    expect(lines.at(-1), lines.join('\n')).toBe('RESULT ok')
+    expect(status).toBe(0)
+    expect(lines.join('\n')).toMatch(/signed on to KNET, mastercard$/m)
+    expect(lines.join('\n')).toMatch(/another node on 127\.0\.0\.1:\d+$/m)
+  },
+  patience,
+)
+
+test(
   'a card number planted in the log of that run is found there',
   async () => {
     const { pan } = cardNamed('knet')
@@ -73,14 +86,17 @@ test(
   patience,
 )
 
-test.each([[['--rate', 'many']], [['--nonesuch']], [['--once', '--seconds', '0']]])(
-  'npm start exits with 2 when it is called wrongly: %s',
-  async (args) => {
-    const { status, lines } = await start(args)
-    expect(status).toBe(2)
-    expect(lines.join()).toBe('')
-  },
-)
+test.each([
+  [['--rate', 'many']],
+  [['--nonesuch']],
+  [['--once', '--seconds', '0']],
+  [['--networks', 'nonesuch']],
+  [['--nodes', '0']],
+])('npm start exits with 2 when it is called wrongly: %s', async (args) => {
+  const { status, lines } = await start(args)
+  expect(status).toBe(2)
+  expect(lines.join()).toBe('')
+})
 
 function start(
   args: readonly string[],

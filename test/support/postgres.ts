@@ -32,15 +32,21 @@ async function administer(statement: string): Promise<void> {
 }
 
 let known: Promise<string> | undefined
+let own: ReturnType<typeof lazyServer> | undefined
+
+/** Outside a vitest run, which stops its server by itself: a process lives for as long as a server that it started does. */
+export async function stopOwnServer(): Promise<void> {
+  await own?.stop()
+}
 
 function serverUrl(): Promise<string> {
   known ??= askBroker(process.env[brokerVariable])
   return known
 }
 
-/** Outside a vitest run there is no broker: then the server is this process's own, and ends with it. */
+/** Outside a vitest run there is no broker: then the server is this process's own, and it stops it. */
 async function askBroker(broker: string | undefined): Promise<string> {
-  if (broker === undefined) return lazyServer().url()
+  if (broker === undefined) return (own ??= lazyServer()).url()
   const answer = await fetch(broker)
   const text = await answer.text()
   if (!answer.ok) throw new Error(text)

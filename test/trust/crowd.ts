@@ -32,6 +32,13 @@ export function fileLimit(): number {
   return Number(execFileSync('/bin/sh', ['-c', 'ulimit -Hn']).toString()) || Number.POSITIVE_INFINITY
 }
 
+/** Processor time that the process has had, its own and the kernel's for it; `utime` and `stime` are in hundredths (proc(5)). */
+export function processorMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
 /** What the process has in memory, as the kernel counts it. */
 export function residentKb(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])

@@ -8,6 +8,7 @@ import { destroyOn, faultyModule } from '../hsm/faulty.ts'
 import type { FaultyModule } from '../hsm/faulty.ts'
 import { hex, loadKeys, text, world } from '../hsm/world.ts'
 import type { World } from '../hsm/world.ts'
+import { stopOwnServer } from '../support/postgres.ts'
 import { scratchToken } from '../support/softhsm.ts'
 import type { ScratchToken } from '../support/softhsm.ts'
 import type { Goal } from './goal.ts'
@@ -47,6 +48,14 @@ const faults: Readonly<Record<string, (room: Room, hsm: Hsm) => void>> = {
 
 /** `npm run trust:smoke -- hsm`: no call is lost while a second token is up, and the caller's own turns stay short. */
 export const hsm: Goal = async ({ say }) => {
+  try {
+    return await drill(say)
+  } finally {
+    await stopOwnServer()
+  }
+}
+
+async function drill(say: Parameters<Goal>[0]['say']): ReturnType<Goal> {
   await using rooms = await world()
   const spare = scratchToken()
   loadKeys(spare, rooms.keyFile)

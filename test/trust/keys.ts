@@ -45,7 +45,7 @@ export const keys: Goal = async ({ stateFolder, say }) => {
     wrong.push(...(await renewed(system, certificates)))
     say('the certificate was replaced')
     for (const network of networks) {
-      const words = ['keys', 'ask', network, '--who', 'drill', '--why', 'drill', '--state', stateFolder]
+      const words = ['keys', 'ask', network, '--by', 'drill', '--why', 'drill', '--state', stateFolder]
       await promisify(execFile)(process.execPath, [mafraq, ...words])
     }
     // Two by their own will and two because they were asked.

@@ -3,12 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ask } from '../../bin/environment/control.ts'
 import type { System } from '../../bin/environment/system.ts'
 import type { LatencyWindow } from '../../simulators/terminals/tally.ts'
-import { harm, heal, named, patienceMs, type Trial } from './net-trial.ts'
+import { inCalm } from './calm.ts'
+import { harm, heal, patienceMs, type Trial } from './net-trial.ts'
 import { costOf, costsMore, type Pair, saidOf } from './paired.ts'
 
 /** The healthy ones may pay so much of their p99 while another is harmed. */
 const costMax = 0.1
-const windowMs = 2_000
+const windowMs = 4_000
 /** Purchases a second in all: little, so that the machine's own queues do not drown what is asked about. */
 const rate = 32
 /** Between two windows: a session that was harmed is up again, and nothing of before is answered any more. */
@@ -29,32 +30,33 @@ export async function priceOf(
   system: System,
   say: (what: string) => void,
 ): Promise<Price> {
-  const taken: Pair[] = []
   const { control } = system.endpoints.terminals
   await ask(control, 'POST', '/rate', patienceMs, { rate })
   await ask(control, 'POST', '/start', patienceMs)
   await sleep(2_000)
-  for (let turn = 0; turn < pairs; turn++) {
-    const trial = trials[turn % trials.length]!
-    const others = (window: LatencyWindow) =>
-      Object.entries(window.networks).flatMap(([name, marks]) => (name === trial.line ? [] : [marks]))
-    const among = async () => {
-      await harm(system, trial)
-      await sleep(betweenMs)
-      const seen = others(await windowOf(system))
-      await heal(system, trial.line)
-      await sleep(betweenMs)
-      return seen
-    }
-    const first = turn % 2 === 0 ? others(await windowOf(system)) : await among()
-    const second = turn % 2 === 0 ? await among() : others(await windowOf(system))
-    taken.push(turn % 2 === 0 ? { without: first, among: second } : { without: second, among: first })
-    if (turn % 10 === 9)
-      say(`${turn + 1} of ${pairs} pairs, the last ${named(trial)}: ${saidOf(costOf(taken), costMax)}`)
+  const others = (trial: Trial, window: LatencyWindow) =>
+    Object.entries(window.networks).flatMap(([name, marks]) => (name === trial.line ? [] : [marks]))
+  const amongOf = async (trial: Trial) => {
+    await harm(system, trial)
+    await sleep(betweenMs)
+    const seen = others(trial, await windowOf(system))
+    await heal(system, trial.line)
+    await sleep(betweenMs)
+    return seen
   }
+  const pairAt = async (turn: number): Promise<Pair> => {
+    const trial = trials[turn % trials.length]!
+    if (turn % 2 === 0) return { without: others(trial, await windowOf(system)), among: await amongOf(trial) }
+    const among = await amongOf(trial)
+    return { without: others(trial, await windowOf(system)), among }
+  }
+  const { disturbed, pairs: taken } = await inCalm(pairs, pairAt, (soFar, left) => {
+    if (soFar.length % 10 === 0)
+      say(`${soFar.length} of ${pairs} pairs, ${left} disturbed: ${saidOf(costOf(soFar), costMax)}`)
+  })
   const cost = costOf(taken)
   return {
-    line: `the other networks among a fault (${pairs} pairs of ${windowMs} ms, load ${loadavg()[0]!.toFixed(1)}): ${saidOf(cost, costMax)}`,
+    line: `the other networks among a fault (${pairs} pairs of ${windowMs} ms, ${disturbed} more disturbed by the host, load ${loadavg()[0]!.toFixed(1)}): ${saidOf(cost, costMax)}`,
     ...(costsMore(cost, costMax) && { wrong: 'a fault costs the other networks more than that of p99' }),
   }
 }

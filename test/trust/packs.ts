@@ -15,21 +15,24 @@ const timeouts = {
  */
 export const packs: Goal = async ({ stateFolder, say }) => {
   const networks = Object.keys(simulatedNetworks)
-  const system = await startSystem({ stateFolder, networks, timeouts, rules: packRules(networks) })
+  // No pack is of how fast an HSM must be, and a busy machine is slower than that.
+  const special = { hsmDeadlineMs: 2_000, rules: packRules(networks), timeouts }
+  const system = await startSystem({ stateFolder, networks, ...special })
   const terminal = await openPackTerminal(system)
   try {
     const lines: string[] = []
-    let [all, failed, unfound, spoilt] = [0, 0, 0, 0]
+    let [all, failed, unfound, spoilt, changed] = [0, 0, 0, 0, 0]
     for (const file of packFiles()) {
-      const { scenarios, failures, missed, spoiled } = await tryPack(file, terminal, system)
+      const { scenarios, failures, missed, spoiled, altered } = await tryPack(file, terminal, system)
       all += scenarios
       failed += failures.length
       spoilt += spoiled
+      changed += altered
       unfound += missed.length
       lines.push(...failures.map((failure) => `${file}: ${failure}`))
       lines.push(...missed.map((scenario) => `${file}: a wrong answer was not found: ${scenario}`))
       say(
-        `${file}: scenarios ${scenarios}  failed ${failures.length}  answered wrongly ${spoiled}  found ${spoiled - missed.length}`,
+        `${file}: scenarios ${scenarios}  failed ${failures.length}  altered ${altered}  answered wrongly ${spoiled}  found ${altered + spoiled - missed.length}`,
       )
     }
     await system.settle(30_000)
@@ -41,7 +44,7 @@ export const packs: Goal = async ({ stateFolder, say }) => {
     ].filter((what) => what !== '')
     return {
       ok: wrong.length === 0,
-      figures: `scenarios ${all}  failed ${failed}  answered wrongly ${spoilt}  not found ${unfound}`,
+      figures: `scenarios ${all}  failed ${failed}  altered ${changed}  answered wrongly ${spoilt}  not found ${unfound}`,
       lines: [...lines, ...books.slice(0, -1), `RESULT ${wrong.length === 0 ? 'ok' : wrong.join(', ')}`],
     }
   } finally {
