@@ -126,7 +126,7 @@ export class Advance {
         case 'exposure':
         case 'books': {
           // What is set aside was another when it was looked at: look again.
-          if ('hold' in event && attempt < 5) break
+          if ('hold' in event && event.hold !== undefined && attempt < 5) break
           const refused = this.#refusedOutcome(event, reason)
           if (refused === undefined) return this.#refusedByBooks(live, event, asked)
           event = refused
@@ -147,15 +147,21 @@ export class Advance {
     return this.#leave(live)
   }
 
-  /** What the books have set aside, beside an event that must know. */
+  /** What the books have set aside now, beside an event that must know: of what it knew before it may be too late. */
   async #withHold(transaction: Transaction | undefined, event: TransactionEvent): Promise<TransactionEvent> {
     const asks =
       event.kind === 'cancel' ||
       event.kind === 'complete' ||
       (event.kind === 'delivery' && event.outcome === 'failed')
+    if (!asks) return event
     const isOfHold = transaction?.request !== undefined && isHeld(transaction.request.kind)
-    if (!asks || !isOfHold || transaction.state !== 'approved') return event
-    return { ...event, hold: await this.#ports.journal.holdOf(holdOf(transaction)) }
+    // Of what was completed in parts the rest may have come to its time, which a completion must know.
+    const states = event.kind === 'complete' ? ['approved', 'completed'] : ['approved']
+    const hold =
+      isOfHold && states.includes(transaction.state)
+        ? await this.#ports.journal.holdOf(holdOf(transaction))
+        : undefined
+    return { ...event, hold }
   }
 
   /** Acts on what was committed. */
@@ -234,7 +240,7 @@ export class Advance {
       return rest
     }
     if (event.outcome.kind !== 'answered' || reason === 'exposure') return undefined
-    return { kind: 'notCommitted', reason, answer: event.outcome.answer, ...this.now() }
+    return { kind: 'notCommitted', reason, outcome: event.outcome, ...this.now() }
   }
 
   /**

@@ -4,6 +4,7 @@ import type { InboundRequest } from '../../switch/arrivals.ts'
 import type { CommitOutcome, JournalUnit } from '../../switch/journal.ts'
 import type { Answer } from '../../switch/transaction/transaction.ts'
 import type { Bug } from './bugs/bug.ts'
+import { preauthorization } from './kinds/preauthorization.ts'
 import { type Stage, stage } from './stage.ts'
 import type { Told } from './terminals.ts'
 
@@ -86,6 +87,17 @@ test('F25: when nobody knows whether an approval was committed nothing is said, 
     expect(ledger).toBe(issuer)
     expect(scene.violations()).toEqual([])
   }
+})
+
+test('a completion during whose commit the time of what it takes ends is looked at again, and taken as late', async () => {
+  const scene = await stage({ around: commits('complete', late(30_000)) })
+  for (let index = 0; index < 10; index++) scene.terminals.buy(index, preauthorization)
+  await scene.pass(300_000)
+  const firstOnes = scene.terminals.book.flatMap(({ completions }) => completions.slice(0, 1))
+  expect(new Set(firstOnes.map(({ answer }) => answer))).toEqual(new Set(['00']))
+  const flags = [...scene.database.transactions.values()].map(({ transaction }) => transaction.flag)
+  expect(flags).toContain('afterExpiry')
+  expect(scene.violations()).toEqual([])
 })
 
 test('F26: a crash between an approval and its commit leaves a reversal for the next life', async () => {

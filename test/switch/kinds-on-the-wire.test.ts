@@ -341,6 +341,30 @@ describe('of every kind', () => {
     expect(later).toMatchObject({ state: 'completed', flag: 'afterExpiry' })
   })
 
+  test('what nobody takes of it in time is let go, and a part that comes after that is flagged, and the last', async () => {
+    const terminal = await world.terminal()
+    const fields = { 18: '7299' }
+    const asked = await terminal.purchase({
+      card: knet,
+      amountMinor: 3_000n,
+      kind: 'preauthorization',
+      fields,
+    })
+    const take = (amountMinor: bigint, number: string): Promise<Reply> =>
+      terminal.complete(asked, { amountMinor, fields: { 71: number } }).reply
+    expect(code(await take(1_000n, '0001'))).toBe('00')
+    const rest = await world.lifeUntil(asked.purchase.rrn, ({ state }) => state === 'completed')
+    expect(rest.events.at(-1)).toMatchObject({ kind: 'expired' })
+    expect(code(await take(2_500n, '0002'))).toBe('00')
+    const life = await world.life(asked.purchase.rrn)
+    expect(life).toMatchObject({ state: 'completed', flag: 'afterExpiry', completedMinor: 3_500n })
+    expect((await entries(life.id)).filter((entry) => entry.startsWith('net'))).toEqual([
+      'net debit 1000',
+      'net debit 2500',
+    ])
+    expect(code(await take(100n, '0003'))).toBe('12')
+  })
+
   test('a hotel has its money set aside for longer', async () => {
     const terminal = await world.terminal()
     const order = {
