@@ -64,10 +64,10 @@ function itemsWith(fees: { readonly reversed: string; readonly inAmount: string 
           ELSE (paid.settlement ->> 'feeMinor')::bigint END AS minor) fee
      WHERE t.business_date = $2
        AND CASE WHEN l.state = 'answered' AND l.response_code = ANY($3 || total.approvals) THEN true
-             -- Nobody answered, or in a way that may have been an approval.
-             WHEN l.state IN ('maybeSent', 'answered') THEN EXISTS (
+             -- Nobody answered as far as is known by now, or in a way that may have been an approval.
+             WHEN l.state IN ('intent', 'maybeSent', 'answered') THEN EXISTS (
                SELECT FROM switch.obligation o WHERE o.leg_id = l.id AND o.kind = 'reversal'
-                  AND (l.state = 'maybeSent' OR o.cause = 'badAnswer')
+                  AND (l.state <> 'answered' OR o.cause = 'badAnswer')
                   AND o.state = 'acknowledged' AND ${wasDone('o.response_code')})
              ELSE false END),
   told AS (

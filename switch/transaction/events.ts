@@ -81,7 +81,11 @@ export type TransactionEvent = Occurrence &
     /** `instead`: what to do where the destination can't be asked or does not answer. */
     | { readonly kind: 'legEnded'; readonly outcome: LegEnd; readonly instead?: Instead | StandIn }
     /** The approval's commit was refused: its time had passed, or the books would not have it. */
-    | { readonly kind: 'notCommitted'; readonly reason: 'late' | 'books'; readonly answer: LegAnswer }
+    | {
+        readonly kind: 'notCommitted'
+        readonly reason: 'late' | 'books'
+        readonly outcome: LegEnd & { readonly kind: 'answered' }
+      }
     | { readonly kind: 'cancel'; readonly reversal: ReversalRequest; readonly hold?: HoldNow | undefined }
     | {
         readonly kind: 'complete'

@@ -237,7 +237,7 @@ function endAnswered(
 }
 
 /** On the date that its answer names, whatever is made of the answer (B1): there the destination counts it. */
-export function onItsDate(before: Transaction, { settlementDate }: LegAnswer, at: number): Transaction {
+function onItsDate(before: Transaction, { settlementDate }: LegAnswer, at: number): Transaction {
   const { businessDate } = before
   return { ...before, businessDate: settlementDateOf(settlementDate, { businessDate, at }) }
 }
@@ -275,6 +275,33 @@ export function lose(
     { leg: loss.leg, answer: loss.answer, ...part, reversal: 'owed' },
     { owe, cause: loss.cause },
   )
+}
+
+/**
+ * An approval that its source may not hear any more. How much was approved, and what the destination pays for it, is kept: it
+ * counts that, and what undoes it.
+ */
+export function loseApproval(
+  before: Transaction,
+  event: TransactionEvent & { kind: 'notCommitted' },
+  profile: Profile,
+): Step {
+  const { at, node, outcome, reason } = event
+  const { answer } = outcome
+  const ended = endLeg(before, { kind: 'legEnded', outcome, at, node }, profile).transaction
+  const { billing, settlement } = legOf(ended)
+  const paid = {
+    ...(billing === undefined ? {} : { billing }),
+    ...(settlement === undefined ? {} : { settlement }),
+  }
+  return lose(onItsDate(before, answer, at), event, {
+    cause: reason === 'late' ? 'timeout' : 'postingRefused',
+    answer: {
+      responseCode: reason === 'late' ? profile.timeoutResponseCode : toldOf(profile.told, 'system'),
+    },
+    leg: { state: 'answered', ...codes(answer), ...paid },
+    ...(ended.approvedMinor === undefined ? {} : { approvedMinor: ended.approvedMinor }),
+  })
 }
 
 /** An outcome that finds the transaction already decided, by a deadline or by another node. It changes nothing (LR1). */
@@ -333,7 +360,7 @@ function flaggedBy({ isUnread }: ReadFees): { readonly flag?: string } {
 }
 
 /** What the leg keeps of its answer. */
-export function codes(answer: LegAnswer): Partial<Leg> {
+function codes(answer: LegAnswer): Partial<Leg> {
   const { trace } = answer
   return { ...answerOf(answer), ...(trace === undefined ? {} : { trace }) }
 }

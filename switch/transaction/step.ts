@@ -4,7 +4,7 @@ import { cancel, entomb } from './cancel.ts'
 import { completeAuthorization, forcePost } from './complete.ts'
 import type { Effect, Profile, Step, TransactionEvent } from './events.ts'
 import { movesMoney } from './kinds.ts'
-import { codes, endLeg, lose, onItsDate } from './leg-end.ts'
+import { endLeg, lose, loseApproval } from './leg-end.ts'
 import { giveBackFees } from './network-fees.ts'
 import { unpost } from './postings.ts'
 import { kindOfStored } from './sides.ts'
@@ -48,14 +48,7 @@ function moved(before: Transaction | undefined, event: TransactionEvent, profile
     case 'legEnded':
       return endLeg(known(before), event, profile)
     case 'notCommitted':
-      return lose(onItsDate(known(before), event.answer, event.at), event, {
-        cause: event.reason === 'late' ? 'timeout' : 'postingRefused',
-        answer: {
-          responseCode:
-            event.reason === 'late' ? profile.timeoutResponseCode : toldOf(profile.told, 'system'),
-        },
-        leg: { state: 'answered', ...codes(event.answer) },
-      })
+      return loseApproval(known(before), event, profile)
     case 'cancel':
       return cancel(known(before), event, profile)
     case 'complete':

@@ -52,12 +52,13 @@ export class SimulatedNetwork {
   readonly issuer: SimulatedIssuer
   /** Whether its answers carry DE15. */
   readonly tellsDates: boolean
+  /** No message gets through before that, ms since the history began. */
+  awayUntil = 0
   #date: string
   readonly #cutoverHandlers = new Map<Life, NetworkRequestHandler>()
   readonly #world: World
   readonly #random: Random
   readonly #rates: () => FaultRates
-  #awayUntil = 0
   /** DE66 by date, when it was asked first, and the numbers under which the totals came. */
   readonly totals = new Map<
     string,
@@ -121,7 +122,7 @@ export class SimulatedNetwork {
   /** No message gets through for so long. */
   goAway(forMs: number): void {
     this.#world.note(`${this.name} can't be reached for ${forMs} ms`)
-    this.#awayUntil = this.#world.monotonicMs() + forMs
+    this.awayUntil = this.#world.monotonicMs() + forMs
   }
 
   /** The connector of one life of a node. */
@@ -185,7 +186,7 @@ export class SimulatedNetwork {
   }
 
   get #isAway(): boolean {
-    return this.#world.monotonicMs() < this.#awayUntil
+    return this.#world.monotonicMs() < this.awayUntil
   }
 
   /** One way for one message: it arrives once, or twice, or never, soon or late. */

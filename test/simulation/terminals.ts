@@ -62,6 +62,9 @@ interface Completion {
 
 const approvals = ['00', '10', '85']
 
+/** A message is on its way for no longer. */
+const wayMsMax = 20
+
 /** Cards of test ranges, one for each network. */
 const cards = Array.from({ length: 8 }, (_, last) => `888888000000000${last}`)
 
@@ -124,7 +127,8 @@ export class SimulatedTerminals {
     this.#ask(told)
     const { mismatch, repeat, reverseEarly } = this.#rates()
     if (this.#chance(mismatch)) this.#world.after(this.#random.below(5_000), () => this.#askOther(told))
-    if (this.#chance(repeat)) this.#world.after(this.#random.below(9_000), () => this.#ask(told))
+    // Nobody repeats at once: a line keeps the order of what is sent on it.
+    if (this.#chance(repeat)) this.#world.after(wayMsMax + this.#random.below(9_000), () => this.#ask(told))
     if (this.#chance(reverseEarly)) this.#world.after(this.#random.below(100), () => this.#reverse(told))
     else this.#world.after(source.terminalTimeoutMs, () => this.#judge(told))
     return told
@@ -202,7 +206,7 @@ export class SimulatedTerminals {
     const repeat = this.#asked.has(told.rrn)
     this.#asked.add(told.rrn)
     if (this.#chance(this.#rates().drop)) return
-    this.#world.after(1 + this.#random.below(20), () => {
+    this.#world.after(1 + this.#random.below(wayMsMax), () => {
       const { lines } = told
       const waiter = this.#waiter((answer) => {
         if (told.lines === lines) hear(answer)
@@ -229,7 +233,7 @@ export class SimulatedTerminals {
     told.reversalAsked = true
     this.#world.note(`terminal ${told.rrn} reverses`)
     if (!this.#chance(this.#rates().drop)) {
-      this.#world.after(1 + this.#random.below(20), () => {
+      this.#world.after(1 + this.#random.below(wayMsMax), () => {
         const waiter = this.#waiter((answer) => {
           const wasRefunded = answer.responseCode === '12' && told.children.length > 0
           if (wasRefunded) told.reversalRefused = true
@@ -257,7 +261,7 @@ export class SimulatedTerminals {
     if (part.answer !== undefined) return
     this.#world.note(`terminal ${told.rrn} keeps ${part.actualMinor}`)
     if (!this.#chance(this.#rates().drop)) {
-      this.#world.after(1 + this.#random.below(20), () => {
+      this.#world.after(1 + this.#random.below(wayMsMax), () => {
         const waiter = this.#waiter((answer) => {
           // Of what was taken, let go or refunded in between there is no part any more.
           const mayBeTaken = told.kind.mti !== '0200' || told.children.length > 0
@@ -292,7 +296,7 @@ export class SimulatedTerminals {
     if (completion.answer !== undefined) return
     this.#world.note(`terminal ${told.rrn} completes with ${completion.amountMinor}`)
     if (!this.#chance(this.#rates().drop)) {
-      this.#world.after(1 + this.#random.below(20), () => {
+      this.#world.after(1 + this.#random.below(wayMsMax), () => {
         const waiter = this.#waiter(({ responseCode }) => {
           if (completion.answer !== undefined) return
           completion.answer = responseCode
@@ -309,7 +313,7 @@ export class SimulatedTerminals {
     return (answer) => {
       const { answerUnsent, answerLost } = this.#rates()
       if (this.#chance(answerUnsent)) return Promise.resolve('notSent')
-      if (!this.#chance(answerLost)) this.#world.after(1 + this.#random.below(20), () => hear(answer))
+      if (!this.#chance(answerLost)) this.#world.after(1 + this.#random.below(wayMsMax), () => hear(answer))
       return Promise.resolve('written')
     }
   }

@@ -72,12 +72,15 @@ function legItems(
           ({ cause, kind, legId, responseCode }) =>
             kind === 'reversal' &&
             legId === leg.id &&
-            (leg.state === 'maybeSent' || (leg.state === 'answered' && cause === 'badAnswer')) &&
+            (leg.state === 'intent' ||
+              leg.state === 'maybeSent' ||
+              (leg.state === 'answered' && cause === 'badAnswer')) &&
             wasDone(responseCode),
         )
     if (!isDone && undoing === undefined) continue
-    const ended = events.find(
-      ({ kind, transactionId }) => kind === 'legEnded' && transactionId === transaction.id,
+    const ended = events.findLast(
+      ({ kind, transactionId }) =>
+        (kind === 'legEnded' || kind === 'notCommitted') && transactionId === transaction.id,
     )
     items.push({
       ...{ total, isReversal: false, transaction, date, isInferred: !isDone },

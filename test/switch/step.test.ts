@@ -12,6 +12,7 @@ import {
   intent,
   leg,
   lost,
+  notCommitted,
   profile,
   request,
   reversalId,
@@ -77,22 +78,34 @@ describe('the life of a transaction', () => {
 
   test('an approval that comes too late to commit is declined and reversed', () => {
     const answer = { mti: '0210', responseCode: '00', described: '0210' }
-    const { transaction, unit } = after(intent(), { kind: 'notCommitted', reason: 'late', answer, ...when })
+    const { transaction, unit } = after(intent(), notCommitted(answer))
     expect(transaction).toMatchObject({ state: 'unknown', answer: { responseCode: '91' } })
     expect(unit.commands).toEqual([])
     expect(unit.owe[0]?.cause).toBe('timeout')
   })
 
+  test('an approval of a part that comes too late to commit is undone, and counted, as that part', () => {
+    const answer = { mti: '0210', responseCode: '10', amountMinor: 10_000n, described: '0210' }
+    const settlement = { amountMinor: 3_265n, currencyNumeric: '840' }
+    const { transaction } = step(intent(), notCommitted({ ...answer, settlement }), {
+      ...profile,
+      takesPartialApprovals: true,
+    })
+    expect(transaction).toMatchObject({
+      ...{ state: 'unknown', answer: { responseCode: '91' }, approvedMinor: 10_000n },
+      leg: { state: 'answered', responseCode: '10', settlement: { amountMinor: 3_265n, currency: 'USD' } },
+    })
+  })
+
   test('an approval that comes too late to commit is undone on the date that it named', () => {
     const answer = { mti: '0210', responseCode: '00', described: '0210' }
     const at = Date.UTC(2026, 10, 22, 20)
-    const late = { kind: 'notCommitted', reason: 'late', ...when, at } as const
     const { businessDate } = intent()
     const next = new Date(Date.parse(businessDate) + 86_400_000).toISOString().slice(0, 10)
     const settlementDate = next.slice(5).replace('-', '')
-    const { transaction } = after(intent(), { ...late, answer: { ...answer, settlementDate } })
+    const { transaction } = after(intent(), { ...notCommitted({ ...answer, settlementDate }), at })
     expect(transaction.businessDate).toBe(next)
-    expect(after(intent(), { ...late, answer }).transaction.businessDate).toBe(businessDate)
+    expect(after(intent(), { ...notCommitted(answer), at }).transaction.businessDate).toBe(businessDate)
   })
 
   test('a late approval changes nothing but the record', () => {
@@ -705,12 +718,7 @@ describe('a raise of an authorization', () => {
   test('that the books refuse, because what it raises is gone, is declined and undone', () => {
     const { transaction, unit } = after(
       { ...intent(asked), parentId },
-      {
-        kind: 'notCommitted',
-        reason: 'books',
-        answer: { mti: '0110', responseCode: '00', described: '' },
-        ...when,
-      },
+      notCommitted({ mti: '0110', responseCode: '00', described: '' }, 'books'),
     )
     expect(transaction).toMatchObject({ state: 'unknown', answer: { responseCode: '96' } })
     expect(unit.owe).toMatchObject([{ cause: 'postingRefused' }])

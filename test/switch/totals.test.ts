@@ -98,6 +98,12 @@ describe('the totals of a date', () => {
     expect(await counted()).toEqual(['-12500 silent', '-12500 undone', '12500 silent', '12500 undone'])
   })
 
+  test('have both of what was undone before anything was known of its answer: the date may freeze meanwhile', async () => {
+    await keep({ name: 'a', state: 'reversing', leg: ['intent'], undone: ['sourceReversal', '00'] })
+    await keep({ name: 'b', state: 'intent', leg: ['intent'] })
+    expect(await counted()).toEqual(['-12500 a', '12500 a'])
+  })
+
   test('have both of what was undone, where only a repeat of that was acknowledged: the network had it already', async () => {
     await keep({ name: 'a', state: 'reversed', leg: ['answered', '00'], undone: ['sourceReversal', '94'] })
     await keep({ name: 'b', state: 'unknown', leg: ['maybeSent'], undone: ['timeout', '94'] })

@@ -1,3 +1,4 @@
+import type { LegAnswer } from '../../connectors/connector.ts'
 import type { Arrival, Profile, TransactionEvent } from '../../switch/transaction/events.ts'
 import { obligationId } from '../../switch/transaction/owed.ts'
 import { step } from '../../switch/transaction/step.ts'
@@ -85,6 +86,14 @@ export function answered(responseCode: string, extra: object = {}): TransactionE
     },
     ...when,
   }
+}
+
+/** An approval whose commit was refused. */
+export function notCommitted(
+  answer: LegAnswer,
+  reason: 'late' | 'books' = 'late',
+): TransactionEvent & { kind: 'notCommitted' } {
+  return { kind: 'notCommitted', reason, outcome: { kind: 'answered', answer, sent: '0200' }, ...when }
 }
 
 export const lost: TransactionEvent = {

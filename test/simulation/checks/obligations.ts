@@ -19,14 +19,15 @@ export const nothingIsOwed: Check = (scene, wrong) => {
  * What no issuer will take keeps nothing of other cards from being delivered: soon after the faults everything else is.
  */
 export const neighboursAreNotDelayed: Check = (scene, wrong) => {
-  const { database, peaceAtMs } = scene
+  const { database, networks, peaceAtMs } = scene
   const all = [...database.obligations.values()]
   const poisoned = all.filter((one) => isPoisoned(scene, one))
   for (const one of all) {
     if (one.closedAt === undefined || poisoned.some(({ card }) => card === one.card)) continue
     // Totals wait for what was owed before them, and what came after waits for the totals.
     if (isBehindTotals(all, one)) continue
-    const lateMs = one.closedAt - Math.max(one.dueAt, peaceAtMs)
+    const awayUntil = networks.find(({ name }) => name === one.destination)?.awayUntil ?? 0
+    const lateMs = one.closedAt - Math.max(one.dueAt, peaceAtMs, awayUntil)
     if (lateMs > deliveredWithinMs) wrong('N4', `${one.key} was delivered only after ${lateMs} ms of peace`)
   }
 }
