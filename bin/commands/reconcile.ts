@@ -119,7 +119,7 @@ async function withScan(looked: Looked, { stateFolder, booksOnly }: ReconcileOpt
   }
   return {
     ...looked,
-    canaryHits: hits.map(({ file, kind, name }) => `${kind} of ${name} in ${file}`),
+    canaryHits: hits.map(({ encoding, file, kind, name }) => `${kind} of ${name}, ${encoding}, in ${file}`),
     tampered,
   }
 }

@@ -41,6 +41,22 @@ export function nibbleForm(canary: Canary): Form {
   return { canary, encoding: 'packed', symbols: nibblesOf(canary) }
 }
 
+/**
+ * Packed, it is one or two bytes over and over, as in a free space map: there each page of a table is a byte, and neighbours
+ * have much the same.
+ */
+export function isMonotonous(canary: Canary): boolean {
+  const digits = nibblesOf(canary)
+  const bytesFrom = (start: number): Set<number> =>
+    new Set(
+      Array.from({ length: (digits.length - start) >> 1 }, (_, index) => {
+        const at = start + 2 * index
+        return digits[at]! * 16 + digits[at + 1]!
+      }),
+    )
+  return bytesFrom(0).size <= 2 || bytesFrom(1).size <= 2
+}
+
 /** A card number whose digits stand in groups: a pattern of digits, read past single spaces and dashes. */
 export function digitForms(canary: Canary): Form[] {
   if (canary.kind !== 'pan') return []

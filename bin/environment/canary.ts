@@ -3,7 +3,7 @@ import { readdir, realpath, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { openClient } from '../../kernel/database.ts'
 import { Automaton } from './canary-automaton.ts'
-import { byteForms, digitForms, nibbleForm } from './canary-forms.ts'
+import { byteForms, digitForms, isMonotonous, nibbleForm } from './canary-forms.ts'
 import type { Canary, Encoding, Form } from './canary-forms.ts'
 
 /** A place where a canary was found. It never carries the value. */
@@ -34,11 +34,14 @@ const longestForm = 128
 export class Canaries {
   readonly bytes: Automaton
   readonly nibbles: Automaton
+  /** Without what a free space map may look like by chance. */
+  readonly nibblesBesideMaps: Automaton
   readonly digits: Automaton
 
   constructor(canaries: readonly Canary[]) {
     this.bytes = new Automaton(canaries.flatMap(byteForms))
     this.nibbles = new Automaton(canaries.map(nibbleForm))
+    this.nibblesBesideMaps = new Automaton(canaries.filter((one) => !isMonotonous(one)).map(nibbleForm))
     this.digits = new Automaton(canaries.flatMap(digitForms))
   }
 }
@@ -47,6 +50,7 @@ export class Canaries {
 export class Scan {
   readonly hits: Hit[] = []
   readonly #canaries: Canaries
+  readonly #nibbles: Automaton
   readonly #file: string
   readonly #hitsMax: number
   #bytesRead = 0
@@ -58,6 +62,8 @@ export class Scan {
 
   constructor(canaries: Canaries, file: string, hitsMax = hitsOfFileMax) {
     this.#canaries = canaries
+    // PostgreSQL writes whole pages of its maps to its log, too.
+    this.#nibbles = /(^|\/)pg_wal\//.test(file) ? canaries.nibblesBesideMaps : canaries.nibbles
     this.#file = file
     this.#hitsMax = hitsMax
   }
@@ -77,7 +83,8 @@ export class Scan {
    * single separators; a number without any is the byte search's to find, and is not reported twice.
    */
   #search(piece: Uint8Array): void {
-    const { bytes, nibbles, digits } = this.#canaries
+    const { bytes, digits } = this.#canaries
+    const nibbles = this.#nibbles
     const { moves: byteMoves, columnOf: byteColumn } = bytes
     const { moves: nibbleMoves, columnOf: nibbleColumn } = nibbles
     const { moves: digitMoves, columnOf: digitColumn } = digits

@@ -98,6 +98,33 @@ test('a masked number, another number and noise are not taken for a leak', () =>
   expect(scanned([seededRandom(2).bytes(2_000_000), Buffer.alloc(1_000_000)])).toEqual([])
 })
 
+test('a page of a free space map in the log of writes is not taken for a leak, and what looks like no map is', async () => {
+  const repeated = '5454545454545454'
+  const both = new Canaries([...planted, { kind: 'pan', name: 'repeated', value: repeated }])
+  const root = mkdtempSync(join(tmpdir(), 'mafraq-wal-'))
+  mkdirSync(join(root, 'pg_wal'))
+  const page = Buffer.concat([
+    Buffer.from('5555545455', 'hex'),
+    Buffer.alloc(40, 0x54),
+    Buffer.from('67a0', 'hex'),
+  ])
+  writeFileSync(join(root, 'pg_wal', 'map'), page)
+  expect((await scanFolder(root, both)).hits).toEqual([])
+  writeFileSync(join(root, 'pg_wal', 'leak'), `${repeated}\n${pan}\n`)
+  writeFileSync(join(root, 'pg_wal', 'packed'), Buffer.from(pan, 'hex'))
+  writeFileSync(join(root, 'table'), Buffer.from(repeated, 'hex'))
+  const found = (await scanFolder(root, both)).hits.map(
+    ({ encoding, file, name }) => `${file} ${encoding} ${name}`,
+  )
+  expect(found.sort()).toEqual([
+    'pg_wal/leak text card',
+    'pg_wal/leak text repeated',
+    'pg_wal/packed packed card',
+    'table packed repeated',
+  ])
+  rmSync(root, { recursive: true })
+})
+
 test('every file of a folder is searched, those behind a link too, and each hit names its file', async () => {
   const behind = mkdtempSync(join(tmpdir(), 'mafraq-behind-'))
   mkdirSync(join(folder, 'logs/deep'), { recursive: true })
