@@ -64,48 +64,45 @@ test('we read the same values from the bytes of iso_8583, and write the same byt
   expect(plain.encode(body as never).equals(theirs)).toBe(true)
 })
 
-const tshark = spawnSync('tshark', ['-v']).status === 0 && spawnSync('text2pcap', ['-v']).status === 0
-if (!tshark) console.log('skipped: tshark and text2pcap are not installed (apt-get install tshark)')
+const isInstalled = ['tshark', 'text2pcap'].every((program) => spawnSync(program, ['-v']).status === 0)
 
-test.skipIf(!tshark)(
-  'the dissector of tshark reads every element of the ASCII dialect, and calls nothing malformed',
-  () => {
-    const folder = mkdtempSync(join(tmpdir(), 'mafraq-tshark-'))
-    try {
-      const message = purchase({ 64: Uint8Array.from([0xa1, 2, 3, 4, 5, 6, 7, 0xf8]) })
-      const bytes = compile(iso87AsciiHex).encode(message)
-      const framed = Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes])
-      const lines = framed
-        .toString('hex')
-        .match(/.{1,32}/g)!
-        .map((line, nth) => `${(nth * 16).toString(16).padStart(6, '0')} ${line.replace(/../g, '$& ')}`)
-      writeFileSync(join(folder, 'message.txt'), `${lines.join('\n')}\n`)
-      execFileSync('text2pcap', ['-q', '-T', '5000,8583', 'message.txt', 'message.pcap'], {
-        cwd: folder,
-        stdio: 'ignore',
-      })
-      const dissected = execFileSync(
-        'tshark',
-        [
-          '-r',
-          'message.pcap',
-          '-d',
-          'tcp.port==8583,iso8583',
-          '-o',
-          'iso8583.len_endian:Big endian',
-          '-V',
-          '-O',
-          'iso8583',
-        ],
-        { cwd: folder, stdio: ['ignore', 'pipe', 'ignore'] },
-      ).toString()
-      expect(dissected).not.toMatch(/malformed/i)
-      for (const de of Object.keys(message.fields)) expect(dissected).toContain(`Bit ${de}: `)
-      for (const value of ['000000012500', '632602000001', 'DEADBEEF01020304', 'A1020304050607F8']) {
-        expect(dissected).toContain(value)
-      }
-    } finally {
-      rmSync(folder, { recursive: true })
+test('the dissector of tshark reads every element of the ASCII dialect, and calls nothing malformed', (context) => {
+  if (!isInstalled) return context.skip('tshark and text2pcap are not installed: apt-get install tshark')
+  const folder = mkdtempSync(join(tmpdir(), 'mafraq-tshark-'))
+  try {
+    const message = purchase({ 64: Uint8Array.from([0xa1, 2, 3, 4, 5, 6, 7, 0xf8]) })
+    const bytes = compile(iso87AsciiHex).encode(message)
+    const framed = Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes])
+    const lines = framed
+      .toString('hex')
+      .match(/.{1,32}/g)!
+      .map((line, nth) => `${(nth * 16).toString(16).padStart(6, '0')} ${line.replace(/../g, '$& ')}`)
+    writeFileSync(join(folder, 'message.txt'), `${lines.join('\n')}\n`)
+    execFileSync('text2pcap', ['-q', '-T', '5000,8583', 'message.txt', 'message.pcap'], {
+      cwd: folder,
+      stdio: 'ignore',
+    })
+    const dissected = execFileSync(
+      'tshark',
+      [
+        '-r',
+        'message.pcap',
+        '-d',
+        'tcp.port==8583,iso8583',
+        '-o',
+        'iso8583.len_endian:Big endian',
+        '-V',
+        '-O',
+        'iso8583',
+      ],
+      { cwd: folder, stdio: ['ignore', 'pipe', 'ignore'] },
+    ).toString()
+    expect(dissected).not.toMatch(/malformed/i)
+    for (const de of Object.keys(message.fields)) expect(dissected).toContain(`Bit ${de}: `)
+    for (const value of ['000000012500', '632602000001', 'DEADBEEF01020304', 'A1020304050607F8']) {
+      expect(dissected).toContain(value)
     }
-  },
-)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
