@@ -287,6 +287,10 @@ export function loseApproval(
   profile: Profile,
 ): Step {
   const { at, node, outcome, reason } = event
+  const cause = reason === 'late' ? 'timeout' : 'postingRefused'
+  // Decided meanwhile: its date may be frozen with it, and stays what it is (LR1).
+  if (before.state !== 'intent' && before.state !== 'reversing')
+    return settle(before, event, 'late', {}, { cause })
   const { answer } = outcome
   const ended = endLeg(before, { kind: 'legEnded', outcome, at, node }, profile).transaction
   const { billing, settlement } = legOf(ended)
@@ -295,7 +299,7 @@ export function loseApproval(
     ...(settlement === undefined ? {} : { settlement }),
   }
   return lose(onItsDate(before, answer, at), event, {
-    cause: reason === 'late' ? 'timeout' : 'postingRefused',
+    cause,
     answer: {
       responseCode: reason === 'late' ? profile.timeoutResponseCode : toldOf(profile.told, 'system'),
     },

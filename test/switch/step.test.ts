@@ -106,6 +106,11 @@ describe('the life of a transaction', () => {
     const { transaction } = after(intent(), { ...notCommitted({ ...answer, settlementDate }), at })
     expect(transaction.businessDate).toBe(next)
     expect(after(intent(), { ...notCommitted(answer), at }).transaction.businessDate).toBe(businessDate)
+    // Who was faster decided it on its date, which may be frozen since.
+    const decided = after(intent(), lost).transaction
+    const again = step(decided, { ...notCommitted({ ...answer, settlementDate }), at }, profile)
+    expect(again.transaction).toEqual({ ...decided, version: decided.version + 1 })
+    expect(again.unit).toMatchObject({ owe: [], commands: [] })
   })
 
   test('a late approval changes nothing but the record', () => {
