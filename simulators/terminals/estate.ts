@@ -189,13 +189,15 @@ export class Estate {
   #tick(): void {
     clearTimeout(this.#ticker)
     const nowMs = performance.now()
+    const everyMs = 1_000 / this.#rate
     while (this.#nextMs <= nowMs + aheadMs) {
-      if (this.#nextMs >= this.#endsMs) {
+      // Sums of intervals are not exact: one that ends a hair before the end would make one purchase too many.
+      if (this.#nextMs >= this.#endsMs - everyMs / 1_000) {
         this.#pause()
         return
       }
       this.#launch(this.#nextMs)
-      this.#nextMs += 1_000 / this.#rate
+      this.#nextMs += everyMs
     }
     this.#ticker = setTimeout(() => this.#tick(), this.#nextMs - aheadMs - nowMs)
   }
